@@ -1,0 +1,43 @@
+# What the README's commands call. Everything happens in .venv; nothing is installed elsewhere.
+PYTHON ?= $(shell for v in 3.13 3.12 3.11; do command -v python$$v 2>/dev/null && break; done; command -v python3 2>/dev/null)
+PYTHON := $(firstword $(PYTHON))
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed-dev
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run test lint bench screens app clean
+
+run: $(STAMP)
+	$(PY) -m app $(ARGS)
+
+test: $(STAMP)
+	QT_QPA_PLATFORM=offscreen $(PY) -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+bench: $(STAMP)
+	QT_QPA_PLATFORM=offscreen $(PY) -m benchmarks $(ARGS)
+
+screens: $(STAMP)
+	QT_QPA_PLATFORM=offscreen $(PY) -m tests.screens.make $(ARGS)
+
+app: $(STAMP)
+	$(PY) -m PyInstaller --noconfirm --distpath dist --workpath build/pyinstaller build_mac.spec
+
+# One stamp for both: a second start installs nothing.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "Bright Run needs Python 3.11, 3.12 or 3.13, and none was found."; \
+	  echo "Install one (macOS: brew install python@3.13; Debian: apt install python3 python3-venv)"; \
+	  echo "or name it: make run PYTHON=/path/to/python3.13"; exit 1; }
+	@test -x $(PY) || "$(PYTHON)" -m venv $(VENV)
+	$(PY) -m pip install --quiet --constraint constraints.txt ".[dev]"
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""The product without Qt: one package a capability."""

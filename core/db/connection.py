@@ -1,0 +1,146 @@
+"""Open the workspace database: pragmas, backup, migration, refusal of a newer file."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from core.db.schema import migrations
+from core.errors import AppError
+from core.workspace.files import TMP_PREFIX
+
+
+def now() -> str:
+    """The present moment as stored: UTC, ISO 8601, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def new_id() -> str:
+    """A fresh uuid4 as text."""
+    return str(uuid.uuid4())
+
+
+def connect(path: Path, *, read_only: bool = False) -> Database:
+    """One connection, for one thread. Raises AppError `database_error`."""
+    try:
+        uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        conn = sqlite3.connect(uri, uri=True, timeout=10.0)
+        conn.row_factory = sqlite3.Row
+        if not read_only:
+            conn.execute("PRAGMA journal_mode=WAL")
+        conn.execute("PRAGMA synchronous=FULL")
+        conn.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.DatabaseError as exc:
+        raise database_error(exc, path) from exc
+    return Database(conn, recursive_triggers=True)
+
+
+def database_error(exc: sqlite3.Error, path: Path) -> AppError:
+    """An sqlite error in the user's words."""
+    text = str(exc)
+    if "full" in text:
+        return AppError("disk_full", "The disk is full; the database was not changed.", hint="Free some space.")
+    return AppError(
+        "database_error",
+        f"The workspace database {path.name} can't be used ({text}).",
+        hint="Close other programs that use it, or restore a copy from the folder backups.",
+        detail=f"{path}: {exc!r}",
+    )
+
+
+def open_database(path: Path, backups: Path) -> Database:
+    """Open for the one writer: refuse a newer file, back up before migrating, migrate.
+
+    Raises AppError `database_too_new` or `database_error`; the file is then as it was.
+    """
+    existed = path.exists() and path.stat().st_size > 0
+    db = connect(path)
+    try:
+        _refuse_newer(db, path)
+        if existed and migrations.pending(db):
+            back_up(db, backups, "before-migration")
+        migrations.apply(db)
+    except sqlite3.DatabaseError as exc:
+        db.close()
+        raise database_error(exc, path) from exc
+    except AppError:
+        db.close()
+        raise
+    return db
+
+
+def _refuse_newer(db: Database, path: Path) -> None:
+    known = {m.name for m in migrations._migrations}
+    unknown = [m.name for m in migrations.applied(db) if m.name not in known]
+    if unknown:
+        raise AppError(
+            "database_too_new",
+            f"{path} was written by a newer version of Bright Run.",
+            hint="Install the newer version, or open another workspace. Nothing was changed.",
+            detail="unknown migrations: " + ", ".join(unknown),
+        )
+
+
+def back_up(db: Database, folder: Path, reason: str) -> Path:
+    """A consistent copy of the open database under `folder`; the newest ten are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"workspace-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{reason}.db"
+    tmp, final = folder / f"{TMP_PREFIX}{name}", folder / name
+    with contextlib.closing(sqlite3.connect(tmp)) as target:
+        db.conn.backup(target)
+    tmp.rename(final)
+    for old in sorted(folder.glob("workspace-*.db"))[:-10]:
+        old.unlink()
+    return final
+
+
+class Connections:
+    """One connection per thread over the same file; WAL lets readers and the one writer go on together."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+        self._all: list[Database] = []
+        self._guard = threading.Lock()
+
+    @property
+    def db(self) -> Database:
+        """This thread's connection."""
+        found: Database | None = getattr(self._local, "db", None)
+        if found is None:
+            found = connect(self.path)
+            self._local.db = found
+            with self._guard:
+                self._all.append(found)
+        return found
+
+    def close_current(self) -> None:
+        """Close this thread's connection."""
+        found: Database | None = getattr(self._local, "db", None)
+        if found is not None:
+            found.close()
+            self._local.db = None
+            with self._guard:
+                self._all.remove(found)
+
+
+@contextlib.contextmanager
+def transaction(db: Database) -> Iterator[Database]:
+    """One transaction: all or nothing, also when nested in one that is already open."""
+    if db.conn.in_transaction:
+        yield db
+        return
+    db.execute("begin immediate")
+    try:
+        yield db
+    except BaseException:
+        db.conn.rollback()
+        raise
+    db.conn.commit()

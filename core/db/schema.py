@@ -1,0 +1,165 @@
+"""Append-only schema history of the workspace database (sqlite-utils Migrations)."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("brightrun")
+
+_SCAFFOLDING = """
+create table personas(
+  id text primary key, persona_key text not null, name text not null, title text not null default '',
+  summary text not null default '', demographics text not null default '{}', background text not null default '',
+  communication_style text not null default '', emotional_baseline text not null default '',
+  typical_questions text not null default '[]', is_active integer not null default 1, source_id text,
+  created_at text not null, updated_at text not null, deleted_at text);
+create unique index personas_key on personas(persona_key) where deleted_at is null;
+create table emotional_arcs(
+  id text primary key, emotional_arc_key text not null, name text not null, tier text not null,
+  start_emotion text not null default '', end_emotion text not null default '', beats text not null default '[]',
+  conversation_phase text not null default '', expected_outcome text not null default '',
+  is_active integer not null default 1, source_id text,
+  created_at text not null, updated_at text not null, deleted_at text);
+create unique index emotional_arcs_key on emotional_arcs(emotional_arc_key) where deleted_at is null;
+create table training_topics(
+  id text primary key, training_topic_key text not null, name text not null, description text not null default '',
+  category text not null default '', complexity text not null default 'moderate',
+  key_learning_objective text not null default '', skills text not null default '[]',
+  example_questions text not null default '[]', is_active integer not null default 1, source_id text,
+  created_at text not null, updated_at text not null, deleted_at text);
+create unique index training_topics_key on training_topics(training_topic_key) where deleted_at is null;
+create table prompt_templates(
+  id text primary key, template_key text not null, name text not null, tier text not null,
+  emotional_arc_key text not null default '', description text not null default '', text text not null,
+  is_active integer not null default 1, source_id text,
+  created_at text not null, updated_at text not null, deleted_at text);
+create unique index prompt_templates_key on prompt_templates(template_key) where deleted_at is null;
+"""
+
+_DATA = """
+create table conversations(
+  id text primary key, conversation_id text not null unique, title text not null, status text not null,
+  tier text, persona_id text references personas(id), emotional_arc_id text references emotional_arcs(id),
+  training_topic_id text references training_topics(id), template_id text references prompt_templates(id),
+  persona_key text, emotional_arc_key text, training_topic_key text,
+  source_id text, source_path text not null default '', source_ids text not null default '{}',
+  content_hash text not null, turn_count integer not null, raw_response_path text, file_path text,
+  enriched_file_path text, enrichment_status text not null default 'not_started', failed_stage text,
+  enrichment_error text, quality_score real, quality_criteria text not null default '{}',
+  warning_count integer not null default 0, human_reviewed integer not null default 0, reviewer_notes text,
+  import_notes text not null default '[]', created_at text not null, updated_at text not null,
+  enriched_at text, deleted_at text);
+create unique index conversations_content on conversations(content_hash) where deleted_at is null;
+create index conversations_order on conversations(created_at, id);
+create table enrichment_stages(
+  conversation_id text not null references conversations(id) on delete cascade, stage text not null,
+  position integer not null, status text not null, findings text not null default '[]', duration_ms real not null,
+  version text not null, finished_at text not null, primary key(conversation_id, stage));
+create table training_files(
+  id text primary key, name text not null, description text not null default '', json_file_path text,
+  jsonl_file_path text, conversation_count integer not null default 0, total_training_pairs integer not null default 0,
+  json_file_size integer not null default 0, jsonl_file_size integer not null default 0, avg_quality_score real,
+  min_quality_score real, max_quality_score real, human_reviewed_count integer not null default 0,
+  scaffolding_distribution text not null default '{}', status text not null, version integer not null default 0,
+  content_hash text, created_at text not null, updated_at text not null, deleted_at text);
+create unique index training_files_name on training_files(name) where deleted_at is null;
+create table training_file_versions(
+  training_file_id text not null references training_files(id) on delete cascade, version integer not null,
+  json_file_path text not null, jsonl_file_path text not null, conversation_count integer not null,
+  total_training_pairs integer not null, content_hash text not null, created_at text not null,
+  primary key(training_file_id, version));
+create table training_file_conversations(
+  training_file_id text not null references training_files(id) on delete cascade,
+  conversation_id text not null references conversations(conversation_id), added_at text not null,
+  primary key(training_file_id, conversation_id));
+"""
+
+_TRAIN = """
+create table base_models(
+  id text primary key, name text not null, path text not null, kind text not null, architecture text not null,
+  parameter_count integer not null, size_bytes integer not null, quantization text not null default '',
+  vocab_size integer not null, context_length integer not null, structure_fingerprint text not null,
+  content_fingerprint text not null, template_hash text not null, notes text not null default '[]',
+  created_at text not null, deleted_at text);
+create unique index base_models_path on base_models(path) where deleted_at is null;
+create table datasets(
+  id text primary key, name text not null, format text not null, source_path text not null default '',
+  training_file_id text references training_files(id), training_file_version integer, file_path text,
+  file_size integer not null default 0, content_hash text, status text not null,
+  training_ready integer not null default 0, total_conversations integer not null default 0,
+  total_validation_conversations integer not null default 0, total_training_pairs integer not null default 0,
+  total_validation_pairs integer not null default 0, total_tokens integer,
+  average_tokens real, max_tokens integer, counts text not null default '{}', stats text not null default '{}',
+  sample text not null default '[]', validation_errors text not null default '[]', system_prompt text not null default '',
+  created_at text not null, updated_at text not null, deleted_at text);
+create table jobs(
+  id text primary key, kind text not null, title text not null, status text not null, needs_gpu integer not null,
+  resumable integer not null default 0, page text not null default '', params text not null,
+  progress real not null default 0, done integer not null default 0, total integer not null default 0,
+  current_stage text not null default '', message text not null default '', result text, error text,
+  last_seq integer not null default 0, queued_at text not null, started_at text, finished_at text, deleted_at text);
+create index jobs_status on jobs(status, queued_at);
+create table import_items(
+  id integer primary key, job_id text not null references jobs(id) on delete cascade, seq integer not null,
+  file text not null, line integer not null default 0, field text not null default '', outcome text not null,
+  code text not null default '', message text not null default '', hint text not null default '',
+  target text not null default '', unique(job_id, seq));
+create table training_jobs(
+  id text primary key references jobs(id), name text not null, dataset_id text not null references datasets(id),
+  base_model_id text not null references base_models(id), preset text not null, hyperparameters text not null,
+  total_epochs integer not null default 0, current_epoch integer not null default 0,
+  total_steps integer not null default 0, current_step integer not null default 0, estimate text not null default '{}',
+  current_metrics text not null default '{}', hardware text not null default '{}', baseline_loss real, final_loss real,
+  best_loss real, best_step integer, counts text not null default '{}', artifact_id text, deleted_at text);
+create table metrics_points(
+  job_id text not null references jobs(id) on delete cascade, step integer not null, epoch real not null default 0,
+  train_loss real, validation_loss real, learning_rate real, grad_norm real, tokens integer, tokens_per_second real,
+  peak_memory integer, elapsed_s real, primary key(job_id, step));
+create table model_artifacts(
+  id text primary key, type text not null, name text not null, training_job_id text references training_jobs(id),
+  base_model_id text not null references base_models(id), dataset_id text references datasets(id), path text not null,
+  size_bytes integer not null, sha256 text not null, passport text not null default '{}', verdict text not null default '',
+  created_at text not null, deleted_at text);
+create table chats(
+  id text primary key, title text not null, base_model_id text not null references base_models(id),
+  artifact_id text references model_artifacts(id), system_prompt text not null default '',
+  sampling text not null default '{}', created_at text not null, updated_at text not null, deleted_at text);
+create table chat_messages(
+  id text primary key, chat_id text not null references chats(id) on delete cascade, position integer not null,
+  role text not null, content text not null, status text not null, artifact_id text, stats text not null default '{}',
+  created_at text not null, unique(chat_id, position));
+create table notifications(
+  id text primary key, type text not null, title text not null, message text not null default '',
+  priority text not null default 'normal', action text not null default '', read_at text, created_at text not null);
+"""
+
+
+@migrations()
+def m001_settings(db: Database) -> None:
+    """Settings of the workspace, JSON a row."""
+    db.execute("create table settings(key text primary key, value text not null)")
+
+
+@migrations()
+def m002_scaffolding(db: Database) -> None:
+    """Personas, arcs, topics, templates: names as in the reference system."""
+    _run(db, _SCAFFOLDING)
+
+
+@migrations()
+def m003_data_platform(db: Database) -> None:
+    """Conversations, their enrichment, training files with versions."""
+    _run(db, _DATA)
+
+
+@migrations()
+def m004_training_and_chat(db: Database) -> None:
+    """Bases, datasets, jobs with metrics, artefacts, chats."""
+    _run(db, _TRAIN)
+
+
+def _run(db: Database, script: str) -> None:
+    # executescript() would commit, and a migration must share one transaction with its record.
+    for statement in script.split(";"):
+        if statement.strip():
+            db.execute(statement)

@@ -1,0 +1,54 @@
+"""Every place of the product that can be widened, one line an entry.
+
+A new stage, format, importer, engine or job kind is one new module and one line here (pages: `ui/registry.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.registry import Registry
+
+STAGES: Registry[Any] = Registry(
+    "enrichment_stage",
+    {
+        "fetch": "core.enrichment.fetch:STAGE",
+        "validate": "core.enrichment.validate:STAGE",
+        "enrich": "core.enrichment.enrich:STAGE",
+        "normalize": "core.enrichment.normalize:STAGE",
+        "store": "core.enrichment.store_stage:STAGE",
+    },
+)
+
+EXPORT_FORMATS: Registry[Any] = Registry(
+    "export_format",
+    {
+        "v4_json": "core.training_files.exports.v4_json:FORMAT",
+        "v4_jsonl": "core.training_files.exports.v4_jsonl:FORMAT",
+    },
+)
+
+IMPORTERS: Registry[Any] = Registry(
+    "importer",
+    {
+        "raw_conversation": "core.conversations.importer:IMPORTER",
+        "v4": "core.datasets.importers.v4:IMPORTER",
+        "chat_messages": "core.datasets.importers.chat_messages:IMPORTER",
+        "prompt_completion": "core.datasets.importers.prompt_completion:IMPORTER",
+    },
+)
+
+ENGINES: Registry[Any] = Registry("engine", {"mlx": "core.inference.mlx.engine:MlxEngine"})
+
+JOB_KINDS: Registry[Any] = Registry(
+    "job_kind",
+    {
+        "import": "core.conversations.jobs:IMPORT",
+        "enrich": "core.enrichment.jobs:ENRICH",
+        "build_training_file": "core.training_files.jobs:BUILD",
+        "build_dataset": "core.datasets.jobs:BUILD",
+        "training": "core.training.jobs:TRAINING",
+        "add_base_model": "core.models.jobs:ADD_BASE",
+        "build_practice_model": "core.models.jobs:BUILD_PRACTICE",
+    },
+)

@@ -1,0 +1,34 @@
+"""Entry of everything: workers, the command line, the window. Qt is imported by the window alone."""
+
+from __future__ import annotations
+
+import sys
+
+WORKERS = {
+    "data": "core.workers.host:run_job",
+    "training": "core.workers.host:run_job",
+    "inference": "core.inference.worker:main",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Dispatch; returns the exit code."""
+    args = sys.argv[1:] if argv is None else argv
+    if args[:1] == ["--worker"]:
+        from core.registry import resolve
+
+        if len(args) < 2 or args[1] not in WORKERS:
+            sys.stderr.write(f"usage: --worker {'|'.join(WORKERS)} [RUN_DIR]\n")
+            return 2
+        return int(resolve(WORKERS[args[1]])(args[2:]))
+    if args[:1] and not args[0].startswith("-"):
+        from app.cli.main import run_command
+
+        return run_command(args)
+    from app.bootstrap import run
+
+    return run(args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,177 @@
+"""The worker's side: claim stdout, watch stdin, run one job's handler, report.
+
+`python -m app --worker data|training RUN_DIR` runs the job described in `RUN_DIR/spec.json`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlite_utils import Database
+
+from core import registry
+from core.cancel import CancelToken
+from core.db.connection import connect
+from core.errors import AppError, Cancelled, bug_report
+from core.workers import protocol
+from core.workspace.files import disk_error, read_json
+from core.workspace.lock import FileLock
+from core.workspace.paths import Workspace
+
+log = logging.getLogger(__name__)
+
+
+def claim_stdout() -> BinaryIO:
+    """Keep stdout for the protocol; every stray print goes to stderr."""
+    sys.stdout.flush()
+    channel = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return channel
+
+
+class Channel:
+    """Writes whole lines to the parent from any thread; a parent that is gone is not an error."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._guard = threading.Lock()
+
+    def send(self, line: bytes) -> None:
+        """Write one line; dropped silently once the pipe is broken, since the event log keeps it."""
+        with self._guard:
+            try:
+                view = memoryview(line)
+                while view:
+                    view = view[self._stream.write(view) or 0 :]
+            except OSError:
+                self._stream = open(os.devnull, "wb", buffering=0)  # noqa: SIM115 - lives as long as the process
+
+
+class JobContext:
+    """What a job's handler gets: parameters, a token, and ways to report."""
+
+    def __init__(self, spec: Mapping[str, Any], run_dir: Path, channel: Channel, events: protocol.EventLog) -> None:
+        self.job_id: str = spec["job_id"]
+        self.params: Mapping[str, Any] = spec["params"]
+        self.workspace = Workspace(Path(spec["workspace"]))
+        self.run_dir = run_dir
+        self.token = CancelToken()
+        self._channel = channel
+        self._events = events
+        self._guard = threading.Lock()
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Record an event, then send it. The parent applies it exactly once."""
+        with self._guard:
+            self._channel.send(self._events.append(self.job_id, kind, fields))
+
+    def progress(self, done: int, total: int, stage: str = "", message: str = "") -> None:
+        """Report how far the work is; not recorded."""
+        self._channel.send(
+            protocol.encode(self.job_id, "progress", {"done": done, "total": total, "stage": stage, "message": message})
+        )
+
+    def send_transient(self, kind: str, **fields: Any) -> None:
+        """Send without recording: heartbeat, hello, error."""
+        self._channel.send(protocol.encode(self.job_id, kind, fields))
+
+    def sync(self) -> None:
+        """Force the recorded events to disk."""
+        with self._guard:
+            self._events.sync()
+
+    def open_db(self) -> Database:
+        """A read-only connection to the workspace's database."""
+        return connect(self.workspace.db_path, read_only=True)
+
+
+def watch_stdin(context: JobContext) -> None:
+    """Take commands; end of stdin means the parent closed or died: checkpoint and exit."""
+    buffer = b""
+    while True:
+        # os.read, not sys.stdin: a daemon thread blocked in the buffered reader aborts the interpreter at exit.
+        chunk = os.read(0, 65536)
+        if not chunk:
+            context.token.cancel("orphan")
+            return
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        for line in lines:
+            _command(context, line)
+
+
+def _command(context: JobContext, line: bytes) -> None:
+    try:
+        message = protocol.decode(line)
+    except AppError as error:
+        context.send_transient("error", error=error.to_json())
+        return
+    if message["type"] == "stop":
+        context.token.cancel("user")
+    elif message["type"] == "pause":
+        context.token.cancel("pause")
+    else:
+        unknown = protocol.protocol_error(f"the unknown command {message['type']!r}")
+        context.send_transient("error", error=unknown.to_json())
+
+
+def _heartbeat(context: JobContext, stop: threading.Event) -> None:
+    while not stop.wait(protocol.HEARTBEAT_S):
+        context.send_transient("heartbeat")
+
+
+def run_job(args: list[str]) -> int:
+    """Entry of the data and training workers. Exit codes: 0 done, 1 failed, 2 usage or lock, 3 stopped."""
+    channel = Channel(claim_stdout())
+    run_dir = Path(args[0])
+    spec = read_json(run_dir / "spec.json")
+    registry.restore(spec.get("registries", {}))
+    lock = FileLock(run_dir / "lock")
+    if not lock.acquire(timeout_s=float(spec.get("lock_wait_s", 30))):
+        error = AppError(
+            "run_busy",
+            "An earlier worker of this run is still finishing.",
+            hint="Wait a moment and resume again.",
+        )
+        channel.send(protocol.encode(spec["job_id"], "error", {"error": error.to_json()}))
+        return 2
+    events = protocol.EventLog(run_dir / "events.jsonl")
+    context = JobContext(spec, run_dir, channel, events)
+    context.send_transient("hello", pid=os.getpid(), protocol=protocol.VERSION, seq=events.seq)
+    threading.Thread(target=watch_stdin, args=(context,), daemon=True).start()
+    stop = threading.Event()
+    threading.Thread(target=_heartbeat, args=(context, stop), daemon=True).start()
+    try:
+        return _run_handler(context, spec["handler"])
+    finally:
+        stop.set()
+        events.close()
+        lock.release()
+
+
+def _run_handler(context: JobContext, handler: str) -> int:
+    try:
+        result = registry.resolve(handler)(context)
+    except Cancelled:
+        context.emit("stopped", reason=context.token.reason)
+        return 3
+    except AppError as error:
+        context.emit("failed", error=error.to_json())
+        return 1
+    except OSError as exc:
+        failure = disk_error(exc, Path(exc.filename or context.run_dir))
+        failure.detail = traceback.format_exc()
+        context.emit("failed", error=failure.to_json())
+        return 1
+    except Exception as exc:
+        log.exception("job %s", context.job_id)
+        context.emit("failed", error=bug_report(exc, traceback.format_exc()).to_json())
+        return 1
+    context.emit("done", result=result or {})
+    return 0

@@ -1,0 +1,100 @@
+"""The protocol of all workers: JSON lines, one envelope `{v, id, type, ...}` both ways.
+
+Events a worker appends to `events.jsonl` before it sends them carry `seq` (1, 2, ...); `progress` and
+`heartbeat` are sent only. An unknown type is an error on either side.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from core.errors import AppError
+
+VERSION = 1
+COMMANDS = ("stop", "pause")
+TRANSIENT = ("hello", "progress", "heartbeat", "error")
+FINAL = ("done", "failed", "stopped")
+HEARTBEAT_S = 2.0
+SILENCE_S = 60.0
+MAX_LINE = 64 * 1024 * 1024
+
+
+def encode(ident: str, kind: str, fields: Mapping[str, Any]) -> bytes:
+    """One message as a line."""
+    return orjson.dumps({"v": VERSION, "id": ident, "type": kind, **fields}, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """Parse one line. Raises AppError `protocol_error` for anything but our envelope."""
+    try:
+        message = orjson.loads(line)
+    except orjson.JSONDecodeError as exc:
+        raise protocol_error("a line that is not JSON", repr(line[:200])) from exc
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise protocol_error("a message without a type", repr(line[:200]))
+    if message.get("v") != VERSION:
+        raise protocol_error(f"protocol version {message.get('v')!r} instead of {VERSION}", repr(line[:200]))
+    return message
+
+
+def protocol_error(what: str, detail: str = "") -> AppError:
+    """A worker and its parent do not understand each other."""
+    return AppError(
+        "protocol_error",
+        f"A background worker sent {what}.",
+        hint="Restart Bright Run. If it happens again, the installation is mixed from two versions.",
+        detail=detail,
+    )
+
+
+class EventLog:
+    """The worker's append-only record of its events; survives kill -9 of either side."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seq = 0
+        complete = 0
+        if path.exists():
+            for message, end in read_events(path):
+                self.seq = int(message["seq"])
+                complete = end
+        self._file: BinaryIO = path.open("ab")
+        # A line torn by a kill was never sent in full; cut it, or the next event would be glued to it.
+        self._file.truncate(complete)
+
+    def append(self, ident: str, kind: str, fields: Mapping[str, Any]) -> bytes:
+        """Number and write one event; returns the line to send."""
+        self.seq += 1
+        line = encode(ident, kind, {"seq": self.seq, **fields})
+        self._file.write(line)
+        self._file.flush()
+        return line
+
+    def sync(self) -> None:
+        """Force to disk: at checkpoints and at the end."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Sync and close."""
+        self.sync()
+        self._file.close()
+
+
+def read_events(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Complete events of a log with the byte offset behind each; a torn last line is left out."""
+    offset = 0
+    with path.open("rb") as handle:
+        for line in handle:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            try:
+                message = decode(line)
+            except AppError:
+                return
+            yield message, offset

@@ -1,0 +1,112 @@
+"""Run one job to its end from a program without an event loop: the command line and tests."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+from sqlite_utils import Database
+
+from core import jobs
+from core.cancel import CancelToken
+from core.errors import AppError
+from core.jobs import Job
+from core.workers import protocol
+from core.workers.session import LOG_TAIL, JobSession, prepare_run, run_folder, worker_environment
+from core.workspace.paths import Workspace, source_root
+
+Listener = Callable[[Mapping[str, Any]], None]
+
+
+def run_to_end(
+    db: Database, workspace: Workspace, job: Job, *, listen: Listener | None = None, token: CancelToken | None = None
+) -> Job:
+    """Start the worker of a claimed job, apply its events, return the job in its final state."""
+    session = JobSession(workspace, job)
+    session.replay(db)
+    session.final = None
+    command = prepare_run(workspace, job)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=worker_environment(), cwd=source_root(),
+    )  # fmt: skip
+    assert process.stdin and process.stdout and process.stderr
+    lines: queue.Queue[bytes | None] = queue.Queue()
+    tail: deque[str] = deque(maxlen=LOG_TAIL)
+    log_path = run_folder(workspace, job.id) / "worker.log"
+    readers = [
+        threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True),
+        threading.Thread(target=_tail, args=(process.stderr, tail, log_path), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        _consume(db, session, process.stdin, lines, listen, token)
+    finally:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        code = process.wait()
+        for reader in readers:
+            reader.join()
+        process.stdout.close()
+        process.stderr.close()
+    session.finish(db, _exit_text(code), "\n".join(tail))
+    return jobs.get(db, job.id)
+
+
+def _exit_text(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _pump(stream: BinaryIO, lines: queue.Queue[bytes | None]) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put(None)
+
+
+def _tail(stream: BinaryIO, tail: deque[str], path: Any) -> None:
+    with path.open("ab") as handle:
+        for line in stream:
+            handle.write(line)
+            tail.append(line.decode("utf-8", "replace").rstrip())
+
+
+def _consume(
+    db: Database,
+    session: JobSession,
+    stdin: Any,
+    lines: queue.Queue[bytes | None],
+    listen: Listener | None,
+    token: CancelToken | None,
+) -> None:
+    asked = False
+    while True:
+        try:
+            batch = [lines.get(timeout=0.1)]
+        except queue.Empty:
+            batch = []
+        while not lines.empty() and len(batch) < 500:
+            batch.append(lines.get())
+        ended = None in batch
+        messages = []
+        for line in batch:
+            if line is not None:
+                try:
+                    messages.append(protocol.decode(line))
+                except AppError as error:
+                    session.error = error
+        session.apply(db, messages)
+        for message in messages if listen else ():
+            listen(message)  # type: ignore[misc]
+        if token is not None and token.cancelled and not asked:
+            asked = True
+            with contextlib.suppress(OSError):
+                stdin.write(protocol.encode(session.job_id, "stop", {}))
+                stdin.flush()
+        if ended:
+            return

@@ -1,0 +1,169 @@
+"""The parent's side of one job's worker, without Qt: spec, command line, applying events, the final state."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from core import jobs, registry
+from core.db.connection import transaction
+from core.errors import AppError
+from core.events import Changed
+from core.jobs import Job, JobState
+from core.workers import protocol
+from core.workspace.files import write_json
+from core.workspace.lock import FileLock
+from core.workspace.paths import Workspace, source_root
+
+LOG_TAIL = 200
+
+
+def worker_command(*args: str) -> list[str]:
+    """How this program is started as a worker, from source or frozen."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "--worker", *args]
+    return [sys.executable, "-m", "app", "--worker", *args]
+
+
+def worker_environment() -> dict[str, str]:
+    """The worker's environment: the source root importable from any folder, no network look-ups by libraries."""
+    env = dict(os.environ)
+    if not getattr(sys, "frozen", False):
+        paths = [str(source_root()), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+        env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def run_folder(workspace: Workspace, job_id: str) -> Path:
+    """Where a job's spec, events, lock and log lie."""
+    return workspace.runs / job_id
+
+
+def prepare_run(workspace: Workspace, job: Job) -> list[str]:
+    """Write the spec file and return the command that starts the worker. A second start resumes."""
+    kind = jobs.job_kind(job.kind)
+    folder = run_folder(workspace, job.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(
+        folder / "spec.json",
+        {
+            "job_id": job.id, "kind": job.kind, "handler": kind.handler, "params": job.params,
+            "workspace": str(workspace.root.resolve()), "registries": registry.snapshot(),
+        },
+    )  # fmt: skip
+    return worker_command(kind.worker, str(folder))
+
+
+class JobSession:
+    """Applies one job's events to the database; lives on the thread that writes."""
+
+    def __init__(self, workspace: Workspace, job: Job) -> None:
+        self.workspace = workspace
+        self.job_id = job.id
+        self.kind = jobs.job_kind(job.kind)
+        self.final: Mapping[str, Any] | None = None
+        self.error: AppError | None = None
+
+    def apply(self, db: Database, messages: Iterable[Mapping[str, Any]]) -> Changed:
+        """Apply a batch in one transaction; events applied before (`seq` <= `last_seq`) are passed over."""
+        changed = Changed.NOTHING
+        progress: Mapping[str, Any] | None = None
+        with transaction(db):
+            job = jobs.get(db, self.job_id)
+            last = job.last_seq
+            for message in messages:
+                kind = str(message["type"])
+                if kind == "progress":
+                    progress = message
+                    continue
+                if kind == "error":
+                    self.error = AppError.from_json(message["error"])
+                    continue
+                if kind in protocol.TRANSIENT:
+                    continue
+                if int(message["seq"]) <= last:
+                    continue
+                last = int(message["seq"])
+                changed |= self._apply_one(db, job, message)
+            db.execute("update jobs set last_seq = ? where id = ?", [last, self.job_id])
+            if progress is not None:
+                jobs.set_progress(
+                    db, self.job_id, int(progress["done"]), int(progress["total"]),
+                    str(progress["stage"]), str(progress["message"]),
+                )  # fmt: skip
+                changed |= Changed.JOBS
+        return changed
+
+    def _apply_one(self, db: Database, job: Job, message: Mapping[str, Any]) -> Changed:
+        kind = str(message["type"])
+        if kind in protocol.FINAL:
+            self.final = message
+            return Changed.JOBS
+        if kind not in self.kind.events:
+            self.error = protocol.protocol_error(f"the unknown event {kind!r}")
+            return Changed.NOTHING
+        return self.kind.apply(db, self.workspace, job, message)
+
+    def finish(self, db: Database, exit_text: str, log_tail: str = "") -> Changed:
+        """Write the final state once the worker has ended. `exit_text` says how, for a crash."""
+        with transaction(db):
+            self._write_final(db, exit_text, log_tail)
+            return Changed.JOBS | self.kind.ended(db, self.workspace, jobs.get(db, self.job_id))
+
+    def _write_final(self, db: Database, exit_text: str, log_tail: str) -> None:
+        final = self.final or {}
+        kind = final.get("type")
+        if kind == "done":
+            jobs.set_state(db, self.job_id, JobState.COMPLETED, result=final["result"])
+        elif kind == "failed":
+            jobs.set_state(db, self.job_id, JobState.FAILED, error=AppError.from_json(final["error"]))
+        elif kind == "stopped":
+            states = {"user": JobState.CANCELLED, "pause": JobState.PAUSED}
+            jobs.set_state(db, self.job_id, states.get(str(final["reason"]), JobState.INTERRUPTED))
+        else:
+            state = JobState.INTERRUPTED if self.kind.resumable else JobState.FAILED
+            jobs.set_state(db, self.job_id, state, error=self.error or self._crash(exit_text, log_tail))
+
+    def _crash(self, exit_text: str, log_tail: str) -> AppError:
+        return AppError(
+            "worker_crashed",
+            f"The worker ended unexpectedly ({exit_text}).",
+            hint="Resume to go on from where it was; nothing that was reported is lost."
+            if self.kind.resumable
+            else "Start the step again; nothing that was reported is lost.",
+            detail=log_tail,
+        )
+
+    def replay(self, db: Database) -> Changed:
+        """Apply what the log holds beyond `last_seq`: after a crash, before a resume."""
+        path = run_folder(self.workspace, self.job_id) / "events.jsonl"
+        if not path.exists():
+            return Changed.NOTHING
+        return self.apply(db, [message for message, _ in protocol.read_events(path)])
+
+
+def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> list[Job]:
+    """After a crash: replay the events of every run that was under way and write how it ended.
+
+    Runs before anything is queued. A worker that outlived its parent notices the end of stdin and leaves;
+    its lock is awaited for up to `wait_s` seconds, and a resume replays once more.
+    """
+    touched = []
+    for job in jobs.listing(db, states=jobs.UNDER_WAY, limit=10_000):
+        session = JobSession(workspace, job)
+        folder = run_folder(workspace, job.id)
+        if folder.exists():
+            lock = FileLock(folder / "lock")
+            if lock.acquire(wait_s):
+                lock.release()
+        session.replay(db)
+        session.finish(db, "Bright Run was closed while it ran")
+        touched.append(jobs.get(db, job.id))
+    return touched

@@ -1,0 +1,106 @@
+"""Every test has its own data folder; Qt runs offscreen; widgets and threads must not be left behind."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["QT_SCALE_FACTOR"] = "1"
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import registry
+from core.db.connection import Connections, open_database
+from core.registries import JOB_KINDS
+from core.workspace.paths import Workspace
+
+
+@pytest.fixture(autouse=True)
+def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the machine's own data is read or written."""
+    monkeypatch.setenv("BRIGHTRUN_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("BRIGHTRUN_MODELS", str(tmp_path / "models"))
+
+
+@pytest.fixture(autouse=True)
+def same_registries() -> Iterator[None]:
+    """What a test registers is gone after it."""
+    before = registry.snapshot()
+    yield
+    for name, entries in registry.snapshot().items():
+        kept = before.get(name, {})
+        for key in entries:
+            if key not in kept:
+                registry._ALL[name].unregister(key)
+            elif entries[key] != kept[key]:
+                registry._ALL[name].register(key, kept[key])
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a Qt test: no visible window, no thread of ours."""
+    if not {"qapp", "qtbot", "services", "window"} & set(request.fixturenames):
+        yield
+        return
+    qapp = request.getfixturevalue("qapp")
+    from ui.theme import theme
+
+    theme().set_scale(1.0)
+    theme().set_mode("light")
+    yield
+    left = [w for w in qapp.topLevelWidgets() if w.isVisible() and w.windowType().name != "ToolTip"]
+    for widget in left:
+        widget.close()
+    threads = [t.name for t in threading.enumerate() if t.name.startswith(("read-", "write-"))]
+    assert not left, f"left open: {left}"
+    assert not threads, f"left running: {threads}"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace with its database."""
+    made = Workspace(tmp_path / "workspace")
+    made.create()
+    open_database(made.db_path, made.backups).close()
+    return made
+
+
+@pytest.fixture
+def tiny_jobs() -> None:
+    """The kinds "tiny" and "tiny_gpu"."""
+    JOB_KINDS.register("tiny", "tests.plugins.tiny_job:TINY")
+    JOB_KINDS.register("tiny_gpu", "tests.plugins.tiny_job:TINY_GPU")
+
+
+@pytest.fixture
+def services(qtbot: Any, workspace: Workspace, tmp_path: Path) -> Iterator[Any]:
+    """Real services over an empty workspace; the queue is started."""
+    from app.services import build_services
+    from app.window_state import WindowState
+
+    made = build_services(workspace, Connections(workspace.db_path), WindowState(tmp_path / "window.ini"))
+    made.queue.start()
+    yield made
+    if made.queue.busy:
+        with qtbot.waitSignal(made.queue.idle, timeout=15_000):
+            made.queue.shutdown()
+    made.close()
+
+
+@pytest.fixture
+def window(qtbot: Any, services: Any) -> Iterator[Any]:
+    """The main window over `services`, shown."""
+    from app.logs import RingHandler
+    from ui.main_window import MainWindow
+
+    made = MainWindow(services, RingHandler())
+    made.show()
+    qtbot.waitExposed(made)
+    yield made
+    made.hide()
+    made.deleteLater()

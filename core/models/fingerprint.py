@@ -1,0 +1,48 @@
+"""What makes two base models the same: structure (dimensions) and content (weights), without reading gigabytes.
+
+`structure` is equal across quantisations of one architecture and size; `content` hashes sampled blocks of
+64 KiB of every weight file plus its size (1 to 3 ms a file).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_STRUCTURE_KEYS = (
+    "model_type", "hidden_size", "num_hidden_layers", "intermediate_size", "num_attention_heads",
+    "num_key_value_heads", "head_dim", "vocab_size", "tie_word_embeddings", "num_local_experts",
+    "num_experts", "moe_intermediate_size",
+)  # fmt: skip
+_BLOCK = 64 * 1024
+_SAMPLES = 16
+
+
+def structure_fingerprint(config: Mapping[str, Any]) -> str:
+    """Hex digest of the architecture's dimensions."""
+    text = config.get("text_config", config)
+    dims = {key: text.get(key) for key in _STRUCTURE_KEYS if text.get(key) is not None}
+    return hashlib.sha256(orjson.dumps(dims, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files mlx-lm would load, in order."""
+    return sorted(folder.glob("model*.safetensors"))
+
+
+def content_fingerprint(folder: Path) -> str:
+    """Hex digest over size, first, last and evenly spread blocks of every weight file."""
+    digest = hashlib.sha256()
+    for path in weight_files(folder):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with path.open("rb") as handle:
+            for number in range(_SAMPLES):
+                handle.seek(max(0, (size - _BLOCK)) * number // (_SAMPLES - 1), os.SEEK_SET)
+                digest.update(handle.read(_BLOCK))
+    return digest.hexdigest()

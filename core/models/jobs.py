@@ -1,0 +1,30 @@
+"""Job kinds about base models: add a folder, build the practice model anew. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlite_utils import Database
+
+from core.events import Changed
+from core.jobs import Job, JobKind
+from core.models import store
+from core.workspace.paths import Workspace
+
+
+def _apply(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
+    return store.upsert(db, event["row"])
+
+
+ADD_BASE = JobKind(
+    name="add_base_model", handler="core.models.work:add_base", events=("base_model",), apply=_apply, page="adapters"
+)
+BUILD_PRACTICE = JobKind(
+    name="build_practice_model",
+    handler="core.models.work:build_practice",
+    events=("base_model",),
+    apply=_apply,
+    needs_gpu=True,
+    page="adapters",
+)

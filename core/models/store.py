@@ -1,0 +1,102 @@
+"""Base models a workspace knows: the practice model and added folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlite_utils import Database
+
+from core.db.connection import now, transaction
+from core.errors import AppError
+from core.events import Changed
+from core.workspace import settings
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """One row of `base_models`; `path` is absolute, since bases are shared by workspaces."""
+
+    id: str
+    name: str
+    path: Path
+    kind: str
+    architecture: str
+    parameter_count: int
+    size_bytes: int
+    quantization: str
+    vocab_size: int
+    context_length: int
+    structure_fingerprint: str
+    content_fingerprint: str
+    template_hash: str
+    notes: Sequence[str]
+    created_at: str
+
+    @property
+    def is_practice(self) -> bool:
+        """Whether it is the shipped model for trying things out."""
+        return self.kind == "practice"
+
+
+def _value(row: Mapping[str, Any]) -> BaseModel:
+    fields = {key: row[key] for key in BaseModel.__dataclass_fields__}
+    return BaseModel(**fields | {"path": Path(row["path"]), "notes": tuple(orjson.loads(row["notes"]))})
+
+
+def listing(db: Database) -> list[BaseModel]:
+    """All base models, the practice model first."""
+    rows = db.execute(
+        "select * from base_models where deleted_at is null order by kind = 'practice' desc, name"
+    ).fetchall()
+    return [_value(row) for row in rows]
+
+
+def get(db: Database, model_id: str) -> BaseModel:
+    """One base model, also a deleted one. Raises AppError `no_such_base`."""
+    row = db.execute("select * from base_models where id = ?", [model_id]).fetchone()
+    if row is None:
+        raise AppError("no_such_base", "That base model is not in this workspace.", hint="Add it on the Adapters page.")
+    return _value(row)
+
+
+def find_path(db: Database, path: Path) -> BaseModel | None:
+    """The base that lies at `path`, if any."""
+    row = db.execute("select * from base_models where path = ? and deleted_at is null", [str(path)]).fetchone()
+    return _value(row) if row else None
+
+
+def default(db: Database) -> BaseModel | None:
+    """The workspace's default base: the one in the settings, else the practice model, else the first."""
+    models = listing(db)
+    wanted = settings.get(db, "default_base")
+    return next((m for m in models if wanted in (m.id, m.kind)), models[0] if models else None)
+
+
+def upsert(db: Database, row: Mapping[str, Any]) -> Changed:
+    """Insert or replace by id; called with the row a worker reported."""
+    values = {**row, "notes": orjson.dumps(list(row.get("notes", []))).decode(), "created_at": now()}
+    columns = ", ".join(values)
+    updates = ", ".join(f"{key} = excluded.{key}" for key in values if key not in ("id", "created_at"))
+    with transaction(db):
+        db.execute(
+            f"insert into base_models({columns}) values({', '.join('?' * len(values))})"
+            f" on conflict(id) do update set {updates}, deleted_at = null",
+            list(values.values()),
+        )
+    return Changed.MODELS
+
+
+def require_folder(model: BaseModel) -> Path:
+    """The folder with the weights. Raises AppError `base_missing` when it is gone."""
+    if not (model.path / "config.json").exists() or not any(model.path.glob("model*.safetensors")):
+        raise AppError(
+            "base_missing",
+            f"The files of the base model {model.name} are gone: {model.path}.",
+            hint="Put the folder back where it was, or add it again on the Adapters page.",
+            action="page:adapters",
+        )
+    return model.path

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from sqlite_utils import Database
+
+from core import jobs
+from core.db.connection import open_database
+from core.errors import AppError
+from core.jobs import Job, JobState
+from core.models import practice, store
+from core.models.fingerprint import content_fingerprint, structure_fingerprint
+from core.models.folder import mended_config, parameter_count, read_header
+from core.models.practice_builder import PracticeConfig, build, read_dialogues
+from core.workers.runner import run_to_end
+from core.workspace.paths import Workspace
+from tests.support.hf_model import THETA, hf_config, write_hf_model
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> tuple[Workspace, Database]:
+    workspace = Workspace(tmp_path / "workspace")
+    workspace.create()
+    return workspace, open_database(workspace.db_path, workspace.backups)
+
+
+def run(opened: tuple[Workspace, Database], kind: str, params: dict[str, Any]) -> Job:
+    workspace, db = opened
+    job = jobs.create(db, kind, "Test", params)
+    claimed = jobs.claim_next(db, job.id)
+    assert claimed is not None
+    return run_to_end(db, workspace, claimed)
+
+
+def test_the_shipped_practice_model_is_as_its_manifest_says() -> None:
+    assert practice.damaged_files(practice.shipped_folder()) == []
+    assert sum(p.stat().st_size for p in practice.shipped_folder().parent.rglob("*") if p.is_file()) < 6_000_000
+
+
+def test_the_practice_model_is_copied_checked_and_mended() -> None:
+    folder = practice.ensure_practice_model()
+    (folder / "tokenizer.json").write_text("{}")
+    assert practice.damaged_files(folder) == ["tokenizer.json"]
+    practice.ensure_practice_model()
+    assert practice.damaged_files(folder) == []
+
+
+def test_a_damaged_installation_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(practice, "shipped_folder", lambda: tmp_path)
+    with pytest.raises(AppError, match="manifest"):
+        practice.ensure_practice_model()
+
+
+def test_the_practice_model_becomes_a_row_through_the_worker(opened: tuple[Workspace, Database]) -> None:
+    job = run(opened, "add_base_model", {"path": "practice"})
+    assert job.status is JobState.COMPLETED, job.error
+    model = store.default(opened[1])
+    assert model is not None
+    assert (model.id, model.is_practice, model.architecture) == ("practice", True, "llama")
+    assert model.parameter_count == 311_872
+    assert any("knows almost nothing" in note for note in model.notes)
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen2"])
+def test_a_hugging_face_folder_is_added_with_its_rope_mended(
+    tmp_path: Path, opened: tuple[Workspace, Database], model_type: str
+) -> None:
+    source = write_hf_model(tmp_path / "My Base ü", model_type=model_type)
+    before = (source / "config.json").read_bytes()
+    job = run(opened, "add_base_model", {"path": str(source), "name": "My base"})
+    assert job.status is JobState.COMPLETED, job.error
+    model = store.get(opened[1], job.result["base_model_id"])
+    assert orjson.loads((model.path / "config.json").read_bytes())["rope_theta"] == THETA
+    assert (source / "config.json").read_bytes() == before
+    assert any("rope_theta" in note for note in model.notes)
+    assert (model.path / "model.safetensors").resolve() == (source / "model.safetensors").resolve()
+
+
+def test_the_mended_rope_gives_other_logits_than_the_silent_default(tmp_path: Path) -> None:
+    import mlx.core as mx
+    from mlx_lm.utils import load_model
+
+    source = write_hf_model(tmp_path / "base")
+    ids = mx.array([list(range(5, 60))])
+    wrong = load_model(source)[0](ids)
+    config, _ = mended_config(hf_config(), source)
+    (source / "config.json").write_bytes(orjson.dumps(config))
+    right = load_model(source)[0](ids)
+    assert mx.abs(wrong - right).max().item() > 1e-3
+
+
+def spoil(folder: Path, how: str) -> None:
+    config = folder / "config.json"
+    values = orjson.loads(config.read_bytes())
+    if how == "no_config":
+        config.unlink()
+    elif how == "no_weights":
+        (folder / "model.safetensors").unlink()
+    elif how == "truncated":
+        path = folder / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:-7])
+    elif how == "unknown":
+        config.write_bytes(orjson.dumps(values | {"model_type": "wonder"}))
+    elif how == "path_trick":
+        config.write_bytes(orjson.dumps(values | {"model_type": "../../evil"}))
+    elif how == "no_tokenizer":
+        (folder / "tokenizer.json").unlink()
+    elif how == "no_template":
+        file = folder / "tokenizer_config.json"
+        rest = {k: v for k, v in orjson.loads(file.read_bytes()).items() if k != "chat_template"}
+        file.write_bytes(orjson.dumps(rest))
+    elif how == "other_shape":
+        config.write_bytes(orjson.dumps(values | {"hidden_size": 96, "head_dim": 24}))
+    elif how == "layered_rope":
+        config.write_bytes(orjson.dumps(values | {"rope_parameters": {"full": {"rope_theta": 1.0}}}))
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("no_config", "not_a_model"), ("no_weights", "not_a_model"), ("truncated", "damaged_weights"),
+     ("unknown", "unknown_architecture"), ("path_trick", "unknown_architecture"), ("no_tokenizer", "tokenizer_missing"),
+     ("no_template", "no_chat_template"), ("other_shape", "weights_do_not_fit"), ("layered_rope", "unreadable_rope")],
+)  # fmt: skip
+def test_a_folder_that_can_not_be_used_says_why_and_leaves_nothing(
+    tmp_path: Path, opened: tuple[Workspace, Database], how: str, code: str
+) -> None:
+    from core.workspace.paths import models_cache
+
+    source = write_hf_model(tmp_path / "base")
+    spoil(source, how)
+    job = run(opened, "add_base_model", {"path": str(source), "name": ""})
+    assert job.status is JobState.FAILED
+    assert job.error is not None
+    assert job.error.code == code, job.error.detail
+    assert job.error.hint
+    assert not [p for p in models_cache().glob("*") if p.name != "practice"]
+    assert store.listing(opened[1]) == []
+
+
+def test_fingerprints_tell_structure_from_content(tmp_path: Path) -> None:
+    one, two = write_hf_model(tmp_path / "one", seed=1), write_hf_model(tmp_path / "two", seed=2)
+    assert content_fingerprint(one) != content_fingerprint(two)
+    assert content_fingerprint(one) == content_fingerprint(one)
+    assert structure_fingerprint(hf_config()) == structure_fingerprint(hf_config(rms_norm_eps=1.0))
+    assert structure_fingerprint(hf_config()) != structure_fingerprint(hf_config(hidden_size=96))
+    header = read_header(one / "model.safetensors")
+    assert parameter_count(one) == sum(
+        int.__mul__(*(e["shape"] * 2)[:2]) if len(e["shape"]) == 2 else e["shape"][0]
+        for k, e in header.items()
+        if k != "__metadata__"
+    )
+
+
+def test_the_builder_makes_a_checked_model_and_the_same_one_from_the_same_seed(tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.mkdir()
+    for name in ("cooking.txt", "small_talk.txt"):
+        (text / name).write_bytes((practice.text_folder() / name).read_bytes())
+    config = PracticeConfig(vocab_size=400, hidden_size=16, layers=1, heads=2, intermediate_size=32, steps=6, rows=2)
+    seen: list[tuple[int, int]] = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        build(text, tmp_path / name, config, lambda done, total, _w: seen.append((done, total)))
+        assert practice.damaged_files(tmp_path / name) == []
+    assert content_fingerprint(tmp_path / "a") == content_fingerprint(tmp_path / "b")
+    assert seen[-1] == (6, 6)
+
+
+def test_a_bad_line_of_practice_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "odd.txt").write_text("Q: One?\nA: Two.\nA: Three.\n")
+    with pytest.raises(AppError) as caught:
+        read_dialogues(tmp_path)
+    assert str(caught.value).startswith("odd.txt, line 3")

@@ -1,0 +1,156 @@
+"""The training worker's handler: load, render, train or resume, publish."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from core import hardware
+from core.db.connection import now
+from core.errors import AppError
+from core.models.rendering import ChatTokenizer, load_tokenizer
+from core.training.batches import Rows, read_rows
+from core.training.checkpoints import ADAPTER, Checkpoints, check_same_run
+from core.training.config import TrainingConfig, check
+from core.training.lora import attach, load_base
+from core.training.publish import Published, publish
+from core.training.trainer import Result, Trainer
+from core.workers.host import JobContext
+
+BETTER_BY = 0.005
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Train the run described by the job's params; see `core.training.store.create_run`."""
+    params = context.params
+    config = check(TrainingConfig(**params["config"]))
+    with hardware.keep_awake():
+        return _run(context, params, config)
+
+
+def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:
+    context.progress(0, 0, "Loading the base model")
+    base_folder = Path(params["base"]["path"])
+    tokenizer = load_tokenizer(base_folder)
+    model, _ = load_base(base_folder)
+    context.token.raise_if_cancelled()
+    data = context.workspace.absolute(params["dataset"]["file_path"])
+    rows = read_rows(
+        data, tokenizer, config.max_seq_length, context.token,
+        lambda n: context.progress(n, int(params["dataset"]["total_conversations"]), "Reading the dataset"),
+    )  # fmt: skip
+    lora_parameters = _attach(model, config)
+    identity = _identity(params, config, tokenizer)
+    checkpoints = Checkpoints(context.run_dir / "checkpoints")
+    trainer = Trainer(
+        model, config, rows.train, rows.validation, checkpoints, identity,
+        emit=_reporter(context, config, rows), token=context.token, sync=context.sync,
+    )  # fmt: skip
+    context.emit(
+        "started", total_steps=trainer.total_steps, total_epochs=config.epochs, counts=rows.counts,
+        left_out=rows.left_out[:200], hardware=hardware.describe(),
+        trained_tokens_per_epoch=sum(r.supervised for r in rows.train),
+    )  # fmt: skip
+    checkpoint = checkpoints.newest()
+    if checkpoint is not None:
+        check_same_run(checkpoint, identity)
+        trainer.resume(checkpoint)
+        context.emit("resumed", step=checkpoint.step)
+    result = trainer.run()
+    published = _publish(context, params, config, rows, tokenizer, lora_parameters, checkpoints, result, identity)
+    return {
+        "artifact_id": published.artifact_id, "verdict": published.passport["verdict"],
+        "baseline_loss": result.baseline_loss, "loss": published.passport["loss_after"], "steps": result.steps,
+        **rows.counts,
+    }  # fmt: skip
+
+
+def _attach(model: Any, config: TrainingConfig) -> dict[str, Any]:
+    import mlx.core as mx
+
+    mx.random.seed(config.seed)
+    parameters = attach(model, config)
+    mx.eval(model.parameters())
+    if config.grad_checkpoint:
+        from mlx_lm.tuner.trainer import grad_checkpoint
+
+        grad_checkpoint(model.layers[0])
+    return parameters
+
+
+def _identity(params: Mapping[str, Any], config: TrainingConfig, tokenizer: ChatTokenizer) -> dict[str, str]:
+    return {
+        "dataset_hash": params["dataset"]["content_hash"],
+        "template_hash": tokenizer.template_hash,
+        "base_fingerprint": params["base"]["content_fingerprint"],
+        "config_hash": hashlib.sha256(orjson.dumps(config.to_json(), option=orjson.OPT_SORT_KEYS)).hexdigest(),
+    }
+
+
+def _reporter(context: JobContext, config: TrainingConfig, rows: Rows) -> Any:
+    total = config.total_steps(len(rows.train))
+
+    def emit(kind: str, **fields: Any) -> None:
+        context.emit(kind, **fields)
+        if kind == "metric":
+            loss = fields.get("train_loss")
+            words = f"Loss {loss:.3f}" if loss is not None else "Measuring the base model"
+            context.progress(fields["step"], total, f"Epoch {math.ceil(fields['epoch']) or 1} of {config.epochs}", words)
+
+    return emit
+
+
+def verdict_of(baseline: float | None, after: float | None) -> str:
+    """better, not_better, worse, or unmeasured without validation conversations."""
+    if baseline is None or after is None:
+        return "unmeasured"
+    if after < baseline * (1 - BETTER_BY):
+        return "better"
+    return "worse" if after > baseline * (1 + BETTER_BY) else "not_better"
+
+
+def _publish(
+    context: JobContext,
+    params: Mapping[str, Any],
+    config: TrainingConfig,
+    rows: Rows,
+    tokenizer: ChatTokenizer,
+    lora_parameters: Mapping[str, Any],
+    checkpoints: Checkpoints,
+    result: Result,
+    identity: Mapping[str, str],
+) -> Published:
+    step = result.best_step or result.steps
+    checkpoint = checkpoints.at(step)
+    if checkpoint is None:
+        raise AppError(
+            "checkpoint_missing", f"The checkpoint of step {step} is missing or damaged.",
+            hint="Resume the run; it goes on from the newest whole checkpoint.",
+        )  # fmt: skip
+    after = result.best_loss if result.best_step else result.final_loss
+    passport = {
+        "format": 1, "created_at": now(), "run_id": context.job_id, "name": params["name"],
+        "base": dict(params["base"]), "dataset": dict(params["dataset"]), **identity,
+        "hyperparameters": {**config.to_json(), "scale": config.scale, "preset": params["preset"]},
+        "system_prompt": params["dataset"].get("system_prompt", ""),
+        "counts": rows.counts, "steps": result.steps, "published_step": step,
+        "trained_tokens": result.tokens, "seconds": round(result.elapsed_s, 1),
+        "loss_before": result.baseline_loss, "loss_after": after, "verdict": verdict_of(result.baseline_loss, after),
+        "versions": {name: version(name) for name in ("mlx", "mlx-lm", "transformers")},
+        "machine": platform.machine(),
+    }  # fmt: skip
+    published = publish(
+        context.workspace.adapters, context.job_id, checkpoint.folder / ADAPTER, lora_parameters, passport
+    )
+    context.emit(
+        "artifact", id=published.artifact_id, path=context.workspace.relative(published.folder),
+        sha256=published.sha256, size_bytes=published.size_bytes, passport=published.passport,
+    )  # fmt: skip
+    return published

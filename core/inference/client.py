@@ -1,0 +1,89 @@
+"""The parent's side of the inference worker without Qt: blocking calls for the command line and tests."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core import registry
+from core.errors import AppError
+from core.inference.engine import AdapterRef, GenerateRequest
+from core.workers import protocol
+from core.workers.session import worker_command, worker_environment
+from core.workspace.paths import source_root
+
+
+class InferenceClient:
+    """Owns one worker process; used as a context manager, from one thread."""
+
+    def __init__(self, log: Path | None = None) -> None:
+        self._numbers = itertools.count(1)
+        self._log = log.open("ab") if log else subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            worker_command("inference"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            env=worker_environment(), cwd=source_root(),
+        )  # fmt: skip
+        self.call("configure", registries=registry.snapshot())
+
+    def call(self, kind: str, on_text: Callable[[str], None] | None = None, **fields: Any) -> dict[str, Any]:
+        """Send a command, wait for its answer. Raises the worker's AppError, or `worker_crashed`."""
+        ident = f"c{next(self._numbers)}"
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(protocol.encode(ident, kind, fields))
+            stdin.flush()
+        for line in stdout:
+            message = protocol.decode(line)
+            if message["id"] != ident:
+                continue
+            if message["type"] == "token" and on_text:
+                on_text(message["text"])
+            elif message["type"] == "failed":
+                raise AppError.from_json(message["error"])
+            elif message["type"] == "done":
+                return dict(message["result"])
+        raise AppError(
+            "worker_crashed", "The model's process ended unexpectedly.", hint="Ask again; it is started anew."
+        )
+
+    def load(self, base: Path, engine: str = "mlx") -> Mapping[str, Any]:
+        """Load a base model."""
+        return self.call("load", base=str(base), engine=engine)
+
+    def generate(self, request: GenerateRequest) -> tuple[str, Mapping[str, Any]]:
+        """The whole answer and its stats."""
+        parts: list[str] = []
+        result = self.call("generate", parts.append, request=request.to_json())
+        return "".join(parts), result
+
+    def score(self, messages: Sequence[Mapping[str, Any]], adapter: AdapterRef | None = None) -> list[float]:
+        """Log-probabilities of the supervised tokens."""
+        reference = {"id": adapter.id, "path": adapter.path} if adapter else None
+        return list(self.call("score", messages=list(messages), adapter=reference)["logprobs"])
+
+    def close(self) -> None:
+        """End the worker."""
+        process = self._process
+        if process.stdin:
+            process.stdin.close()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+        if not isinstance(self._log, int):
+            self._log.close()
+
+    def __enter__(self) -> InferenceClient:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()

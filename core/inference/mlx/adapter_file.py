@@ -1,0 +1,82 @@
+"""Check an adapter folder before a model is touched: header, names, pairs, shapes, base, finite values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import AppError
+from core.models.folder import read_header
+from core.workspace.files import read_json
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """A checked adapter: module path → (lora_a, lora_b), and its scale."""
+
+    pairs: Mapping[str, tuple[Any, Any]]
+    scale: float
+    size_bytes: int
+
+
+def bad_adapter(folder: Path, why: str, hint: str = "Train it again, or choose another adapter.") -> AppError:
+    """The adapter is refused; the one before stays active."""
+    return AppError("bad_adapter", f"The adapter {folder.name} can't be used: {why}.", hint=hint, detail=str(folder))
+
+
+def stamp(folder: Path) -> tuple[int, int]:
+    """(mtime_ns, size) of the tensors: changes when the adapter was trained again."""
+    try:
+        stat = (folder / "adapters.safetensors").stat()
+    except OSError as exc:
+        raise bad_adapter(folder, "its files are gone") from exc
+    return stat.st_mtime_ns, stat.st_size
+
+
+def read_adapter(folder: Path, base_structure: str, base_content: str) -> AdapterFile:
+    """Load and check. Raises AppError `bad_adapter` or `wrong_base` without having changed anything."""
+    import mlx.core as mx
+
+    try:
+        config = read_json(folder / "adapter_config.json")
+        header = read_header(folder / "adapters.safetensors")
+        parameters = config["lora_parameters"]
+        scale = float(parameters["scale"])
+    except AppError as error:
+        raise bad_adapter(folder, error.message.rstrip(".")) from error
+    except (KeyError, TypeError, ValueError) as exc:
+        raise bad_adapter(folder, "adapter_config.json lacks lora_parameters with rank and scale") from exc
+    if config.get("fine_tune_type", "lora") != "lora":
+        raise bad_adapter(folder, f"it is of the type {config['fine_tune_type']!r}, and only LoRA is supported")
+    _check_base(folder, config, base_structure, base_content)
+    tensors: dict[str, Any] = mx.load(str(folder / "adapters.safetensors"))  # type: ignore[assignment]
+    pairs: dict[str, tuple[Any, Any]] = {}
+    for name in tensors:
+        path, _, leaf = name.rpartition(".")
+        if leaf not in ("lora_a", "lora_b"):
+            raise bad_adapter(folder, f"it holds an unknown tensor {name}")
+        if f"{path}.lora_a" not in tensors or f"{path}.lora_b" not in tensors:
+            raise bad_adapter(folder, f"half of the pair {path} is missing")
+        pairs[path] = (tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"])
+    if not pairs:
+        raise bad_adapter(folder, "it is empty")
+    finite = mx.stack([mx.all(mx.isfinite(v)) for v in tensors.values()])
+    if not mx.all(finite).item():
+        raise bad_adapter(folder, "it holds values that are not numbers")
+    size = sum(e["data_offsets"][1] - e["data_offsets"][0] for k, e in header.items() if k != "__metadata__")
+    return AdapterFile(pairs, scale, size)
+
+
+def _check_base(folder: Path, config: Mapping[str, Any], structure: str, content: str) -> None:
+    for key, own, what in (
+        ("base_fingerprint", structure, "another architecture or size"),
+        ("base_content_fingerprint", content, "other weights of the same architecture"),
+    ):
+        if config.get(key) and config[key] != own:
+            raise AppError(
+                "wrong_base",
+                f"The adapter {folder.name} was trained on another base model ({what}).",
+                hint="Choose the base it was trained on, or train it again on this one.",
+            )

@@ -1,0 +1,157 @@
+"""Chats and their messages; a question is stored before it is sent, a partial answer is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlite_utils import Database
+
+from core.db.connection import new_id, now, transaction
+from core.errors import AppError
+from core.events import Changed
+
+COMPLETE, STOPPED, INTERRUPTED, FAILED = "complete", "stopped", "interrupted", "failed"
+
+
+@dataclass(frozen=True)
+class Chat:
+    """One row of `chats`."""
+
+    id: str
+    title: str
+    base_model_id: str
+    artifact_id: str | None
+    system_prompt: str
+    sampling: Mapping[str, Any]
+    created_at: str
+    updated_at: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One row of `chat_messages`; `artifact_id` is the adapter that answered, None for the base alone."""
+
+    id: str
+    chat_id: str
+    position: int
+    role: str
+    content: str
+    status: str
+    artifact_id: str | None
+    stats: Mapping[str, Any]
+
+
+def create(db: Database, base_model_id: str, artifact_id: str | None = None, system_prompt: str = "") -> Chat:
+    """A new, empty chat."""
+    ident, moment = new_id(), now()
+    with transaction(db):
+        db.execute(
+            "insert into chats(id, title, base_model_id, artifact_id, system_prompt, created_at, updated_at)"
+            " values(?, 'New chat', ?, ?, ?, ?, ?)",
+            [ident, base_model_id, artifact_id, system_prompt, moment, moment],
+        )
+    return get(db, ident)
+
+
+def _chat(row: Mapping[str, Any]) -> Chat:
+    fields = {key: row[key] for key in Chat.__dataclass_fields__}
+    return Chat(**fields | {"sampling": orjson.loads(row["sampling"])})
+
+
+def get(db: Database, chat_id: str) -> Chat:
+    """One chat. Raises AppError `no_such_chat`."""
+    row = db.execute("select * from chats where id = ?", [chat_id]).fetchone()
+    if row is None:
+        raise AppError("no_such_chat", "That chat is not there any more.", hint="Look in the trash.")
+    return _chat(row)
+
+
+def listing(db: Database, limit: int = 200) -> list[Chat]:
+    """Most recently used first."""
+    rows = db.execute(
+        "select * from chats where deleted_at is null order by updated_at desc limit ?", [limit]
+    ).fetchall()
+    return [_chat(row) for row in rows]
+
+
+def update(db: Database, chat_id: str, **values: Any) -> Changed:
+    """Change title, base_model_id, artifact_id, system_prompt or sampling."""
+    allowed = {"title", "base_model_id", "artifact_id", "system_prompt", "sampling"}
+    unknown = values.keys() - allowed
+    if unknown:
+        raise ValueError(f"not columns of a chat: {unknown}")
+    if "sampling" in values:
+        values["sampling"] = orjson.dumps(dict(values["sampling"])).decode()
+    with transaction(db):
+        db.execute(
+            f"update chats set {', '.join(f'{k} = ?' for k in values)}, updated_at = ? where id = ?",
+            [*values.values(), now(), chat_id],
+        )
+    return Changed.CHATS
+
+
+def messages(db: Database, chat_id: str) -> list[Message]:
+    """In order."""
+    rows = db.execute("select * from chat_messages where chat_id = ? order by position", [chat_id]).fetchall()
+    return [
+        Message(**{k: row[k] for k in Message.__dataclass_fields__} | {"stats": orjson.loads(row["stats"])})
+        for row in rows
+    ]
+
+
+def add_message(
+    db: Database,
+    chat_id: str,
+    role: str,
+    content: str,
+    *,
+    status: str = COMPLETE,
+    artifact_id: str | None = None,
+    stats: Mapping[str, Any] | None = None,
+) -> Message:
+    """Append a message; the first question names the chat."""
+    ident, moment = new_id(), now()
+    with transaction(db):
+        row = db.execute(
+            "select coalesce(max(position), 0) + 1 as n from chat_messages where chat_id = ?", [chat_id]
+        ).fetchone()
+        db.execute(
+            "insert into chat_messages(id, chat_id, position, role, content, status, artifact_id, stats, created_at)"
+            " values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                ident, chat_id, row["n"], role, content, status, artifact_id,
+                orjson.dumps(dict(stats or {})).decode(), moment,
+            ],
+        )  # fmt: skip
+        if row["n"] == 1 and role == "user":
+            title = " ".join(content.split())
+            db.execute(
+                "update chats set title = ? where id = ?", [title if len(title) <= 60 else f"{title[:59]}…", chat_id]
+            )
+        db.execute("update chats set updated_at = ? where id = ?", [moment, chat_id])
+    return next(m for m in messages(db, chat_id) if m.id == ident)
+
+
+def set_answer(db: Database, message_id: str, content: str, status: str, stats: Mapping[str, Any]) -> Changed:
+    """Write an answer as it stands: while it streams and when it ends."""
+    with transaction(db):
+        db.execute(
+            "update chat_messages set content = ?, status = ?, stats = ? where id = ?",
+            [content, status, orjson.dumps(dict(stats)).decode(), message_id],
+        )
+    return Changed.CHATS
+
+
+def prompt_messages(chat: Chat, history: list[Message]) -> list[dict[str, str]]:
+    """What the engine is asked: the system prompt and the turns that have text, in turn."""
+    out = [{"role": "system", "content": chat.system_prompt}] if chat.system_prompt else []
+    for message in history:
+        if message.content.strip():
+            if out and out[-1]["role"] == message.role:
+                out[-1] = {"role": message.role, "content": f"{out[-1]['content']}\n\n{message.content}"}
+            else:
+                out.append({"role": message.role, "content": message.content})
+    return out

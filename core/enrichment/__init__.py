@@ -1,0 +1,1 @@
+"""The five enrichment stages, one module each, and the pipeline that runs them."""

@@ -1,0 +1,68 @@
+"""Which emotions a turn shows, and which beat of the arc a turn stands at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from core.enrichment.words import EMOTIONS
+from core.scaffolding.store import EmotionalArc
+
+
+def beat_emotions(arc: EmotionalArc) -> list[str]:
+    """The arc's emotions in order: its beats, or its start and end where it has none."""
+    found = [_emotion(beat) for beat in arc.beats] if isinstance(arc.beats, (list, tuple)) else []
+    beats = [name for name in found if name]
+    return beats or [name for name in (arc.start_emotion.strip(), arc.end_emotion.strip()) if name]
+
+
+def _emotion(beat: Any) -> str:
+    if isinstance(beat, str):
+        return beat.strip()
+    if isinstance(beat, Mapping):
+        for key in ("emotion", "name", "beat", "label"):
+            if isinstance(beat.get(key), str) and beat[key].strip():
+                return str(beat[key]).strip()
+    return ""
+
+
+def beat_at(beats: Sequence[str], turn: int, total: int) -> int:
+    """Index of the beat that turn `turn` (from 1) of `total` stands at, spread evenly from first to last."""
+    if len(beats) < 2 or total < 2:
+        return 0
+    return int((turn - 1) * (len(beats) - 1) / (total - 1) + 0.5)
+
+
+class EmotionFinder:
+    """Finds emotions by word list; the arc's own emotion words are added to the list."""
+
+    def __init__(self, beats: Sequence[str]) -> None:
+        self._phrases: dict[str, str] = {}
+        for name, cues in EMOTIONS.items():
+            self._phrases |= dict.fromkeys(cues, name)
+        for beat in beats:
+            name = beat.lower()
+            for form in dict.fromkeys((name, name.replace("_", " "))):
+                self._phrases.setdefault(form, beat)
+
+    def find(self, tokens: Sequence[str], folded: str) -> dict[str, str]:
+        """Emotion -> the words that show it, in the order of the text."""
+        present = set(tokens)
+        hits = []
+        for cue, name in self._phrases.items():
+            if " " in cue or "-" in cue:
+                if cue in folded:
+                    hits.append((folded.index(cue), name, cue))
+            elif cue in present:
+                hits.append((folded.index(cue), name, cue))
+        found: dict[str, str] = {}
+        for _, name, cue in sorted(hits):
+            found.setdefault(name, cue)
+        return found
+
+
+@lru_cache(maxsize=256)
+def finder(beats: tuple[str, ...]) -> EmotionFinder:
+    """The finder for an arc's beats, built once."""
+    return EmotionFinder(beats)

@@ -1,0 +1,83 @@
+"""An engine from elsewhere: no tensors, and answers that a test can foresee."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.errors import AppError
+from core.inference.engine import AdapterRef, GenerateRequest, Piece
+
+CONTEXT = 1024
+
+
+class TinyEngine:
+    """What the last question says decides: "slow" takes 5 ms a word, "die" kills the process, else an echo."""
+
+    def __init__(self, max_resident: int = 3) -> None:
+        self._max = max_resident
+        self._base = ""
+        self._resident: dict[str, int] = {}
+        self._active: str | None = None
+
+    def load(self, base: Path) -> Mapping[str, Any]:
+        if base.name == "missing":
+            raise AppError("base_does_not_load", "The base model can't be loaded.", hint="Add it again.")
+        if base.name == "deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._base = str(base)
+        return {"base": self._base, "seconds": 0.0, "bytes": 1000, "context": CONTEXT}
+
+    def prepare(self, adapter: AdapterRef) -> Mapping[str, Any]:
+        if "bad" in adapter.path:
+            raise AppError("bad_adapter", f"The adapter {adapter.name} can't be used: half of it is missing.")
+        resident = adapter.id in self._resident
+        self._resident.pop(adapter.id, None)
+        self._resident[adapter.id] = 10
+        while len(self._resident) > self._max:
+            del self._resident[next(iter(self._resident))]
+        return {"adapter": adapter.id, "was_resident": resident, "seconds": 0.001}
+
+    def generate(self, request: GenerateRequest) -> Iterator[Piece]:
+        if request.adapter is not None:
+            self.prepare(request.adapter)
+        self._active = request.adapter.id if request.adapter else None
+        question = request.messages[-1]["content"]
+        words = self._words(question, request)
+        stats = {
+            "prompt_tokens": 100, "tokens": len(words), "first_token_s": 0.02, "tokens_per_second": 50.0,
+            "switch_s": 0.00001, "was_resident": True, "context": CONTEXT, "adapter": self._active,
+        }  # fmt: skip
+        for number, word in enumerate(words, start=1):
+            if "slow" in question:
+                time.sleep(0.005)
+            if "die" in question and number == 20:
+                # After the parent has seen some of it.
+                time.sleep(0.3)
+                os.kill(os.getpid(), signal.SIGKILL)
+            last = number == len(words)
+            yield Piece(f"{word} ", "stop" if last else "", stats if last else {})
+
+    def _words(self, question: str, request: GenerateRequest) -> list[str]:
+        if "slow" in question or "die" in question:
+            return [f"word{n}" for n in range(1, request.sampling.max_tokens + 1)]
+        if "```" in question:
+            return [question]
+        who = request.adapter.name if request.adapter else "base"
+        system = next((m["content"] for m in request.messages if m["role"] == "system"), "nothing")
+        turns = sum(m["role"] != "system" for m in request.messages)
+        return f"I am {who}, told {system!r}, turn {turns}: {question}".split()
+
+    def score(self, messages: Sequence[Mapping[str, Any]], adapter: AdapterRef | None) -> Sequence[float]:
+        return [-1.0] * len(messages)
+
+    def status(self) -> Mapping[str, Any]:
+        return {"base": self._base, "active": self._active, "resident": dict(self._resident), "bytes": 1000}
+
+    def close(self) -> None:
+        self._base, self._active = "", None
+        self._resident.clear()

@@ -1,0 +1,92 @@
+"""Take in a recognised file of raw conversations: parse, refuse duplicates, write raw and parsed form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from core.conversations.intake import Intake
+from core.conversations.parse import Parsed, parse
+from core.conversations.records import Broken, Record, records
+from core.conversations.sniff import Importer, Recognised
+from core.conversations.store import titles_by_hash
+from core.db.connection import new_id
+from core.errors import AppError
+from core.workspace.files import dump_json, new_folder
+
+RAW, PARSED = "raw.json", "parsed.json"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What has a content hash: in the workspace, or earlier in this import."""
+
+    title: str
+    place: str
+
+
+class Known:
+    """Content hashes of the workspace and of this import, with the titles."""
+
+    def __init__(self, db: Database) -> None:
+        self._seen = {key: Seen(title, "in this workspace") for key, title in titles_by_hash(db).items()}
+
+    def check(self, parsed: Parsed, path: Path, line: int) -> None:
+        """Remember a conversation. Raises AppError `duplicate` naming the one that is there."""
+        earlier = self._seen.get(parsed.content_hash)
+        if earlier is not None:
+            raise AppError(
+                "duplicate",
+                f"The same conversation is already {earlier.place}: “{earlier.title}”.",
+                hint="Nothing has to be done; delete the other one first if this one is to replace it.",
+            )
+        place = f"in {path.name}" + (f", line {line}" if line else "")
+        self._seen[parsed.content_hash] = Seen(parsed.title, place)
+
+
+def ingest(intake: Intake, db: Database, found: Recognised, known: Known) -> None:
+    """Every record of the file becomes a conversation, or is rejected by name."""
+    reads = records(found.path, found.encoding, found.layout, intake.token)
+    for number, read in enumerate(reads, start=1):
+        intake.token.raise_if_cancelled()
+        intake.tick(read.offset, f"{number:,} conversations")
+        if isinstance(read, Broken):
+            intake.reject(read.error)
+            continue
+        line = 0 if found.layout.single else read.line
+        if found.importer is None or intake.taken_before(line):
+            continue
+        try:
+            _take(intake, found, found.importer, read, line, known)
+        except AppError as error:
+            if error.code in ("disk_full", "file_error"):
+                raise
+            error.where = replace(error.where, file=str(found.path), line=line)
+            intake.reject(error)
+
+
+def _take(intake: Intake, found: Recognised, importer: Importer, read: Record, line: int, known: Known) -> None:
+    parsed = parse(importer.convert(read.value))
+    known.check(parsed, found.path, line)
+    raw = found.path.read_bytes() if found.layout.single else read.raw
+    ident = new_id()
+    folder = intake.workspace.conversations / ident
+    with new_folder(folder) as tmp:
+        (tmp / RAW).write_bytes(raw)
+        (tmp / PARSED).write_bytes(dump_json(parsed.to_json()))
+    intake.conversation(_row(ident, parsed, found, intake.workspace.relative(folder)), line)
+
+
+def _row(ident: str, parsed: Parsed, found: Recognised, folder: str) -> Mapping[str, Any]:
+    return {
+        "id": ident, "title": parsed.title, "status": "draft", "tier": parsed.tier,
+        "persona_key": parsed.key("persona_key"), "emotional_arc_key": parsed.key("emotional_arc_key"),
+        "training_topic_key": parsed.key("training_topic_key"), "source_id": parsed.source_id,
+        "source_path": str(found.path), "source_ids": dict(parsed.source_ids), "content_hash": parsed.content_hash,
+        "turn_count": len(parsed.turns), "raw_response_path": f"{folder}/{RAW}", "file_path": f"{folder}/{PARSED}",
+        "import_notes": [*found.notes, *parsed.notes],
+    }  # fmt: skip

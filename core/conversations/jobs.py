@@ -1,0 +1,49 @@
+"""The job that imports files and folders.
+
+Params: {"files": [absolute path, ...]}; result: {"in", "used", "rejected", "cut", "conversations", "datasets",
+"ignored_files"}. A finished or stopped import can be resumed: finished files are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlite_utils import Database
+
+from core.events import Changed
+from core.jobs import Job, JobKind
+from core.registry import resolve
+from core.workspace.paths import Workspace
+
+# Datasets come later in the chain than conversations, so their writer is named, not imported.
+_DATASET_WRITER = "core.datasets.store:upsert"
+
+
+def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:
+    """Write what the worker reported: a conversation, a dataset, a line of the report."""
+    from core.conversations import report, store
+
+    kind = event["type"]
+    if kind == "dataset":
+        changed: Changed = resolve(_DATASET_WRITER)(db, event["row"])
+        return changed
+    if kind == "file":
+        return Changed.NOTHING
+    if kind == "item":
+        return report.add(db, job.id, event)
+    row = event["row"]
+    place = {"seq": event["seq"], "file": event["file"], "line": event["line"]}
+    if store.insert(db, row):
+        notes = " ".join(row["import_notes"])
+        report.add(db, job.id, {**place, "outcome": "used", "target": row["id"], "message": notes})
+    else:
+        message = "The same conversation came into the workspace while this import ran."
+        report.add(db, job.id, {**place, "outcome": "rejected", "code": "duplicate", "message": message})
+    return Changed.CONVERSATIONS | Changed.JOBS
+
+
+IMPORT = JobKind(
+    "import", handler="core.conversations.work:run", events=("item", "conversation", "dataset", "file"),
+    apply=apply, resumable=True, page="conversations",
+)  # fmt: skip

@@ -1,0 +1,26 @@
+"""Chat `messages`, as OpenAI, Hugging Face and mlx-lm write them; `weight` 0 keeps an answer out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class ChatMessages:
+    """One conversation a record."""
+
+    name = "chat_messages"
+    title = "Chat messages"
+    shape = 'chat messages {"messages": [{"role", "content"}]}'
+    target = "dataset"
+
+    def sniff(self, sample: Sequence[Mapping[str, Any]]) -> bool:
+        """A record with `messages`."""
+        return any("messages" in record for record in sample)
+
+    def convert(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The messages as they are; the dataset's own check names what is wrong with them."""
+        return {"messages": record.get("messages"), "id": record.get("id")}
+
+
+IMPORTER = ChatMessages()

@@ -1,0 +1,27 @@
+"""The sample workspace: a real workspace made on first use, whose conversations are then imported as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.db.connection import open_database
+from core.scaffolding import store as scaffolding
+from core.workspace import settings
+from core.workspace.paths import Workspace, resources
+
+
+def sample_files() -> list[Path]:
+    """The shipped conversations, in order."""
+    return sorted((resources() / "sample" / "conversations").glob("*.json"))
+
+
+def create(workspace: Workspace) -> list[Path]:
+    """Make the workspace if it is not there yet; returns the files to import."""
+    workspace.create()
+    db = open_database(workspace.db_path, workspace.backups)
+    try:
+        scaffolding.seed(db)
+        settings.put(db, "is_sample", True)
+    finally:
+        db.close()
+    return sample_files()

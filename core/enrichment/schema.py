@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +13,7 @@ from core.workspace.paths import resources
 
 @lru_cache(maxsize=4)
 def _validator(name: str, part: str) -> Any:
-    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema_rs import Draft202012Validator
 
     schema = dict(read_json(resources() / "schemas" / f"{name}.schema.json"))
     if part == "pair":
@@ -23,22 +22,18 @@ def _validator(name: str, part: str) -> Any:
         # Pairs are checked one by one against their own definition; the frame keeps all other rules.
         pairs = {key: rule for key, rule in schema["properties"]["training_pairs"].items() if key != "items"}
         schema["properties"] = {**schema["properties"], "training_pairs": pairs}
-    Draft202012Validator.check_schema(schema)
-    formats = FormatChecker(["date"])
-    # The library checks date-time only with a further package.
-    formats.checks("date-time", raises=ValueError)(_is_moment)
-    return Draft202012Validator(schema, format_checker=formats)
-
-
-def _is_moment(value: Any) -> bool:
-    return not isinstance(value, str) or ("T" in value and datetime.fromisoformat(value).tzinfo is not None)
+    return Draft202012Validator(schema, validate_formats=True)
 
 
 def problem(name: str, part: str, value: Any) -> tuple[str, str] | None:
     """The first way `value` breaks the schema as (field path, message); None if it holds. `part` is pair or frame."""
     for error in _validator(name, part).iter_errors(value):
-        return error.json_path.removeprefix("$").removeprefix("."), error.message[:300]
+        return _path(error.instance_path), str(error.message)[:300]
     return None
+
+
+def _path(parts: Sequence[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def check_pair(name: str, pair: Mapping[str, Any], place: str) -> None:

@@ -1,4 +1,4 @@
-"""Open a workspace for writing: folders, lock, database, scaffolding, recovery. Without Qt."""
+"""Open a workspace for writing, in two steps, without Qt: lock and migrate; then recover what was under way."""
 
 from __future__ import annotations
 
@@ -7,45 +7,60 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from core import trash
+from core import jobs, trash
 from core.db.connection import open_database
-from core.jobs import Job
-from core.scaffolding import store as scaffolding
+from core.jobs import Job, JobState
+from core.models import store as models
+from core.models.practice import PRACTICE_ID
+from core.scaffolding.store import seed
 from core.workers.session import recover
+from core.workspace import settings
 from core.workspace.lock import FileLock, workspace_locked
 from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Opened:
-    """An open workspace; `recovered` are the jobs that were under way when it was last closed."""
+    """A workspace that is ours: locked, backed up, migrated."""
 
     workspace: Workspace
     lock: FileLock
-    db: Database
-    recovered: list[Job]
-
-    def close(self) -> None:
-        """Close the database and give the lock back."""
-        self.db.close()
-        self.lock.release()
+    theme: str
 
 
 def open_workspace(workspace: Workspace) -> Opened:
-    """Raises AppError `workspace_locked`, `workspace_not_writable`, `database_too_new` or `database_error`."""
+    """Create, lock, back up and migrate; any thread. Nothing stays locked when it fails.
+
+    Raises AppError `workspace_locked`, `workspace_not_writable`, `database_too_new` or `database_error`.
+    """
     workspace.create()
     lock = FileLock(workspace.root / ".lock")
     if not lock.try_acquire():
         raise workspace_locked(lock)
     try:
         db = open_database(workspace.db_path, workspace.backups)
-        scaffolding.seed(db)
-        recovered = recover(db, workspace)
-        for path in trash.sweep(db, workspace):
-            log.warning("removed %s, which no row names", path)
+        try:
+            return Opened(workspace, lock, str(settings.get(db, "theme")))
+        finally:
+            db.close()
     except BaseException:
         lock.release()
         raise
-    return Opened(workspace, lock, db, recovered)
+
+
+def settle(db: Database, workspace: Workspace) -> list[Job]:
+    """Before any job: replay what was under way, sweep, see that the library is there. Returns the recovered jobs."""
+    recovered = recover(db, workspace)
+    for path in trash.sweep(db, workspace):
+        log.warning("removed %s, which no row names", path)
+    seed(db)
+    return recovered
+
+
+def queue_practice_model(db: Database) -> None:
+    """A workspace without any base gets the practice model: a job that copies, checks and registers it."""
+    if models.ever_had(db, PRACTICE_ID) or jobs.listing(db, kind="add_base_model", states=(JobState.QUEUED,)):
+        return
+    jobs.create(db, "add_base_model", "Getting the practice model ready", {"path": PRACTICE_ID})

@@ -100,7 +100,8 @@ def window(qtbot: Any, services: Any) -> Iterator[Any]:
 
     made = MainWindow(services, RingHandler())
     made.show()
-    qtbot.waitExposed(made)
+    with qtbot.waitActive(made):
+        made.activateWindow()
     yield made
     made.hide()
     made.deleteLater()

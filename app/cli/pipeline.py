@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 import orjson
 from sqlite_utils import Database
 
-from app.opening import Opened, open_workspace
+from app.opening import open_workspace, settle
 from core import jobs
 from core.cancel import CancelToken
 from core.datasets import store as datasets
+from core.db.connection import connect
 from core.errors import AppError
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
@@ -78,18 +79,16 @@ def emit_error(error: AppError) -> None:
 class Pipeline:
     """One run over an open workspace."""
 
-    def __init__(self, opened: Opened, options: argparse.Namespace, config: TrainingConfig, token: CancelToken) -> None:
-        self.opened, self.options, self.config, self.token = opened, options, config, token
+    def __init__(
+        self, workspace: Workspace, db: Database, options: argparse.Namespace, config: TrainingConfig, token: CancelToken
+    ) -> None:
+        self.workspace, self.db = workspace, db
+        self.options, self.config, self.token = options, config, token
         self.total, self.rejected, self.cut = 0, 0, 0
         self.reasons: list[dict[str, Any]] = []
         self.adapters: list[dict[str, Any]] = []
         self.used = 0
         self._last_progress = 0.0
-
-    @property
-    def db(self) -> Database:
-        """The workspace's database."""
-        return self.opened.db
 
     def job(self, kind: str, title: str, params: Mapping[str, Any], *, created: Job | None = None) -> Job:
         """Run one job to its end. Raises its error, or AppError `stopped`."""
@@ -97,7 +96,7 @@ class Pipeline:
         claimed = jobs.claim_next(self.db, job.id)
         assert claimed is not None
         emit("job", job=kind, title=title, status="running", id=job.id)
-        done = run_to_end(self.db, self.opened.workspace, claimed, listen=self._listen, token=self.token)
+        done = run_to_end(self.db, self.workspace, claimed, listen=self._listen, token=self.token)
         emit("job", job=kind, title=title, status=str(done.status), id=job.id, result=dict(done.result))
         if done.status is JobState.CANCELLED:
             raise AppError("stopped", "The run was stopped.", hint="What was done so far is in the workspace.")
@@ -206,7 +205,7 @@ class Pipeline:
             self.reason(item["code"], item["reason"], "Raise max_seq_length to use it.", dataset.name, item["line"])
         adapter = training.get_adapter(self.db, result["artifact_id"])
         facts = {
-            "id": adapter.id, "name": adapter.name, "path": str(self.opened.workspace.absolute(adapter.path)),
+            "id": adapter.id, "name": adapter.name, "path": str(self.workspace.absolute(adapter.path)),
             "base": base.name, "loss_before": result["baseline_loss"], "loss_after": result["loss"],
             "verdict": result["verdict"], "steps": result["steps"],
         }  # fmt: skip
@@ -218,8 +217,8 @@ class Pipeline:
         """The same question to the base and to the adapter, greedy."""
         messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
         messages.append({"role": "user", "content": self.options.ask})
-        reference = AdapterRef(adapter.id, str(self.opened.workspace.absolute(adapter.path)), adapter.name)
-        with InferenceClient(self.opened.workspace.logs / "inference.log") as client:
+        reference = AdapterRef(adapter.id, str(self.workspace.absolute(adapter.path)), adapter.name)
+        with InferenceClient(self.workspace.logs / "inference.log") as client:
             client.load(base.path)
             out = {}
             for key, ref in (("base", None), ("adapter", reference)):
@@ -249,14 +248,17 @@ def main(args: Sequence[str]) -> int:
     except AppError as error:
         emit_error(error)
         return 2
+    db = connect(opened.workspace.db_path)
     token = CancelToken()
     signal.signal(signal.SIGTERM, lambda *_: token.cancel("user"))
     signal.signal(signal.SIGINT, lambda *_: token.cancel("user"))
-    pipeline = Pipeline(opened, options, config, token)
+    pipeline = Pipeline(opened.workspace, db, options, config, token)
     try:
+        settle(db, opened.workspace)
         pipeline.run()
     except AppError as error:
         emit_error(error)
     finally:
-        opened.close()
+        db.close()
+        opened.lock.release()
     return pipeline.report()

@@ -63,6 +63,11 @@ def get(db: Database, model_id: str) -> BaseModel:
     return _value(row)
 
 
+def ever_had(db: Database, model_id: str) -> bool:
+    """Whether the base is or was in this workspace: what the user deleted does not come back by itself."""
+    return db.execute("select 1 from base_models where id = ?", [model_id]).fetchone() is not None
+
+
 def find_path(db: Database, path: Path) -> BaseModel | None:
     """The base that lies at `path`, if any."""
     row = db.execute("select * from base_models where path = ? and deleted_at is null", [str(path)]).fetchone()

@@ -1,0 +1,360 @@
+"""The window's side of the inference worker: one process, answers as signals, started anew after a crash."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import shiboken6
+from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal, Slot
+
+from core import registry
+from core.errors import AppError
+from core.inference.engine import AdapterRef, GenerateRequest
+from core.workers import protocol
+from core.workers.session import worker_command, worker_environment
+from core.workspace.paths import source_root
+
+log = logging.getLogger(__name__)
+STOP_GRACE_MS = 5_000
+BACKOFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
+
+
+@dataclass
+class _Call:
+    kind: str
+    fields: Mapping[str, Any]
+    owner: QObject
+    done: Callable[[Mapping[str, Any]], None]
+    failed: Callable[[AppError], None]
+    text: Callable[[str], None] | None = None
+    stopped: Callable[[], None] | None = None
+    written: bool = field(default=False)
+    stopping: bool = field(default=False)
+
+
+def _nothing(_facts: Mapping[str, Any]) -> None:
+    """For commands whose answer nobody needs."""
+
+
+def engine_closed() -> AppError:
+    """What calls under way get when the engine is unloaded in order."""
+    return AppError(
+        "engine_closed", "The model was unloaded before it had answered.", hint="Ask again; it is loaded anew."
+    )
+
+
+class InferenceService(QObject):
+    """Lives in the GUI thread and never blocks it but in `shutdown`. No process before the first command.
+
+    `state_changed(str)`: off, starting, loading, ready, answering. Commands are answered in order, each by exactly
+    one of the callbacks given with it, never after their owner is gone. `unload_reason` says for whom the memory was
+    given back ("training"), empty once it is loaded again.
+    """
+
+    state_changed = Signal(str)
+
+    def __init__(self, log_path: Path, max_resident: int = 3, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.max_resident = max_resident
+        self._log_path = log_path
+        self._numbers = itertools.count(1)
+        self._calls: dict[str, _Call] = {}
+        self._rest = b""
+        self._process: QProcess | None = None
+        self._leaving: list[QProcess] = []
+        self._loaded: tuple[str, str] | None = None
+        self._crashes = 0
+        self._not_before = 0.0
+        self.state = "off"
+        self.unload_reason = ""
+        self.facts: Mapping[str, Any] = {}
+        self._killer = self._timer(self._kill)
+        self._killer.setInterval(STOP_GRACE_MS)
+        self._restart = self._timer(self._flush)
+
+    def _timer(self, slot: Callable[[], None]) -> QTimer:
+        out = QTimer(self)
+        out.setSingleShot(True)
+        out.timeout.connect(slot)
+        return out
+
+    # ---------------------------------------------------------------- what pages call
+
+    def load(
+        self,
+        owner: QObject,
+        base: Path,
+        done: Callable[[Mapping[str, Any]], None],
+        failed: Callable[[AppError], None],
+        engine: str = "mlx",
+    ) -> None:
+        """Make `base` the resident base; at once when it is."""
+        if self._loaded == (engine, str(base)):
+            done(self.facts)
+            return
+
+        def on_done(facts: Mapping[str, Any]) -> None:
+            self._loaded, self.facts = (engine, str(base)), facts
+            self._refresh()
+            done(facts)
+
+        def on_failed(error: AppError) -> None:
+            self._loaded = None
+            self._refresh()
+            failed(error)
+
+        self._send(_Call("load", {"base": str(base), "engine": engine}, owner, on_done, on_failed))
+
+    def generate(
+        self,
+        owner: QObject,
+        request: GenerateRequest,
+        *,
+        text: Callable[[str], None],
+        done: Callable[[Mapping[str, Any]], None],
+        stopped: Callable[[], None],
+        failed: Callable[[AppError], None],
+    ) -> str:
+        """Stream an answer; returns the id for `stop`. Call after `load`."""
+        return self._send(_Call("generate", {"request": request.to_json()}, owner, done, failed, text, stopped))
+
+    def prepare(
+        self,
+        owner: QObject,
+        adapter: AdapterRef,
+        failed: Callable[[AppError], None],
+        done: Callable[[Mapping[str, Any]], None] = _nothing,
+    ) -> None:
+        """A hint: make an adapter resident before it is asked for. Call after `load`."""
+        self._send(_Call("prepare", {"adapter": asdict(adapter)}, owner, done, failed))
+
+    def status(self, owner: QObject, done: Callable[[Mapping[str, Any]], None]) -> None:
+        """What is resident, with bytes; says nothing when no base is loaded, and never starts the process."""
+        if self._loaded is not None:
+            self._send(_Call("status", {}, owner, done, _ignore))
+
+    def stop(self, ident: str) -> None:
+        """Stop an answer under way; a worker that does not obey within 5 s is ended."""
+        call = self._calls.get(ident)
+        if call is None:
+            return
+        if self._process is None or not call.written:
+            self._forget(ident)
+            if call.stopped is not None:
+                call.stopped()
+            return
+        call.stopping = True
+        self._process.write(protocol.encode(ident, "stop", {}))
+        self._killer.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was asked that is not answered yet."""
+        return not self._calls
+
+    def unload(self, reason: str = "") -> None:
+        """End the worker in order and give its memory back, as before a training; never waits."""
+        if self._process is not None:
+            self.unload_reason = reason
+        process = self._detach()
+        if process is not None:
+            self._leaving.append(process)
+            process.finished.connect(self._on_left)
+            process.closeWriteChannel()
+            QTimer.singleShot(STOP_GRACE_MS, process, process.kill)
+
+    def forget_reason(self) -> None:
+        """What the memory was given back for is over."""
+        if self.unload_reason:
+            self.unload_reason = ""
+            self.state_changed.emit(self.state)
+
+    def shutdown(self, timeout_ms: int = 4000) -> None:
+        """At exit: end the worker and wait for it, at most `timeout_ms`."""
+        until = time.monotonic() + timeout_ms / 1000
+        process = self._detach()
+        if process is not None:
+            process.closeWriteChannel()
+        leaving, self._leaving = [*self._leaving, *([process] if process is not None else [])], []
+        for ending in leaving:
+            if not ending.waitForFinished(max(1, round((until - time.monotonic()) * 1000))):
+                ending.kill()
+                ending.waitForFinished(1000)
+
+    def _detach(self) -> QProcess | None:
+        process, self._process, self._loaded = self._process, None, None
+        calls, self._calls = list(self._calls.values()), {}
+        self._killer.stop()
+        self._restart.stop()
+        if process is not None:
+            process.readyReadStandardOutput.disconnect(self._read)
+            process.finished.disconnect(self._on_finished)
+            process.errorOccurred.disconnect(self._on_error)
+        self._refresh()
+        for call in calls:
+            if shiboken6.isValid(call.owner):
+                call.failed(engine_closed())
+        return process
+
+    @Slot()
+    def _on_left(self) -> None:
+        process = self.sender()
+        if isinstance(process, QProcess) and process in self._leaving:
+            self._leaving.remove(process)
+            process.deleteLater()
+
+    # ---------------------------------------------------------------- the process
+
+    def _send(self, call: _Call) -> str:
+        ident = f"w{next(self._numbers)}"
+        self._calls[ident] = call
+        wait = self._not_before - time.monotonic()
+        if self._process is not None or wait <= 0:
+            self._flush()
+        elif not self._restart.isActive():
+            # After crashes the next start is held back a little longer each time.
+            self._restart.start(round(wait * 1000) + 1)
+        self._refresh()
+        return ident
+
+    @Slot()
+    def _flush(self) -> None:
+        if self._process is None:
+            self._start()
+        for ident, call in list(self._calls.items()):
+            if self._process is not None and not call.written:
+                call.written = True
+                self._process.write(protocol.encode(ident, call.kind, call.fields))
+
+    def _start(self) -> None:
+        process = QProcess(self)
+        environment = QProcessEnvironment()
+        for name, value in worker_environment().items():
+            environment.insert(name, value)
+        process.setProcessEnvironment(environment)
+        process.setWorkingDirectory(str(source_root()))
+        process.setStandardErrorFile(str(self._log_path), QIODevice.OpenModeFlag.Append)
+        parameters = QProcess.UnixProcessParameters()
+        parameters.flags = QProcess.UnixProcessFlag.CreateNewSession
+        process.setUnixProcessParameters(parameters)
+        process.readyReadStandardOutput.connect(self._read)
+        process.finished.connect(self._on_finished)
+        process.errorOccurred.connect(self._on_error)
+        command = worker_command("inference")
+        self._process, self._rest, self.unload_reason = process, b"", ""
+        fields = {"registries": registry.snapshot(), "max_resident": self.max_resident}
+        configure = _Call("configure", fields, self, _nothing, lambda error: log.error("configure: %s", error))
+        # In front of what waits: the engine itself may be one that was registered.
+        self._calls = {f"w{next(self._numbers)}": configure, **self._calls}
+        process.start(command[0], command[1:])
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id, 0 when there is none."""
+        return int(self._process.processId()) if self._process else 0
+
+    @Slot()
+    def _read(self) -> None:
+        if self._process is None:
+            return
+        data = self._rest + bytes(self._process.readAllStandardOutput().data())
+        *lines, self._rest = data.split(b"\n")
+        for line in lines:
+            try:
+                self._take(protocol.decode(line))
+            except AppError as error:
+                log.error("inference worker: %s", error.detail)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        ident, kind = str(message.get("id", "")), message["type"]
+        call = self._calls.get(ident)
+        if call is None:
+            return
+        alive = shiboken6.isValid(call.owner)
+        if kind == "token":
+            if alive and call.text is not None:
+                call.text(message["text"])
+            return
+        if kind not in protocol.FINAL:
+            log.error("inference worker: the unknown event %r", kind)
+            return
+        if call.kind == "generate":
+            self._crashes = 0
+        self._forget(ident)
+        if not alive:
+            return
+        if kind == "done":
+            call.done(message["result"])
+        elif kind == "stopped" and call.stopped is not None:
+            call.stopped()
+        elif kind == "failed":
+            call.failed(AppError.from_json(message["error"]))
+
+    def _forget(self, ident: str) -> None:
+        self._calls.pop(ident, None)
+        if not any(call.stopping for call in self._calls.values()):
+            self._killer.stop()
+        self._refresh()
+
+    @Slot()
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    @Slot(QProcess.ProcessError)
+    def _on_error(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self._ended("it could not be started")
+
+    @Slot(int, QProcess.ExitStatus)
+    def _on_finished(self, code: int, status: QProcess.ExitStatus) -> None:
+        self._read()
+        self._ended(f"signal {code}" if status == QProcess.ExitStatus.CrashExit else f"exit code {code}")
+
+    def _ended(self, how: str) -> None:
+        process, self._process, self._loaded = self._process, None, None
+        self._killer.stop()
+        if process is not None:
+            process.deleteLater()
+        calls, self._calls = list(self._calls.values()), {}
+        if any(not call.stopping for call in calls):
+            self._not_before = time.monotonic() + BACKOFF_S[min(self._crashes, len(BACKOFF_S) - 1)]
+            self._crashes += 1
+        self._refresh()
+        error = AppError(
+            "worker_crashed",
+            f"The model's process ended unexpectedly ({how}).",
+            hint="What it had answered is kept. Ask again; the process is started anew.",
+            detail=f"See {self._log_path}",
+        )
+        for call in calls:
+            if not shiboken6.isValid(call.owner):
+                continue
+            if call.stopping and call.stopped is not None:
+                call.stopped()
+            else:
+                call.failed(error)
+
+    def _refresh(self) -> None:
+        kinds = {call.kind for call in self._calls.values()}
+        if self._process is None:
+            state = "starting" if kinds else "off"
+        elif "generate" in kinds:
+            state = "answering"
+        elif "load" in kinds:
+            state = "loading"
+        else:
+            state = "starting" if "configure" in kinds else "ready"
+        if state != self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+
+def _ignore(_error: AppError) -> None:
+    """For hints whose failure changes nothing."""

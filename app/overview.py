@@ -1,0 +1,43 @@
+"""What the Home page shows: how far the line from conversations to chat has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from core import jobs
+from core.jobs import Job
+from core.workspace import settings
+
+RECENT = 8
+_COUNTS = {
+    "conversations": "select count(*) from conversations where deleted_at is null",
+    "enriched": "select count(*) from conversations where deleted_at is null and enrichment_status = 'completed'",
+    "training_files": "select count(*) from training_files where deleted_at is null",
+    "datasets": "select count(*) from datasets where deleted_at is null",
+    "adapters": "select count(*) from model_artifacts where deleted_at is null",
+    "chats": "select count(*) from chats where deleted_at is null",
+}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Counts by step in the order of the line, the newest jobs, and what kind of workspace this is."""
+
+    counts: dict[str, int]
+    jobs: tuple[Job, ...]
+    is_sample: bool
+    started: bool
+
+    @property
+    def untouched(self) -> bool:
+        """Nothing was ever done here."""
+        return not self.started and not self.is_sample and not self.jobs and not any(self.counts.values())
+
+
+def read_overview(db: Database) -> Overview:
+    """All of it, by one reader."""
+    counts = {name: int(db.execute(sql).fetchone()[0]) for name, sql in _COUNTS.items()}
+    recent = tuple(jobs.listing(db, limit=RECENT))
+    return Overview(counts, recent, bool(settings.get(db, "is_sample")), bool(settings.get(db, "started", False)))

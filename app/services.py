@@ -1,0 +1,157 @@
+"""What pages get: one workspace's data, background work, and ways to speak to the user."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import shiboken6
+from PySide6.QtCore import QObject
+from sqlite_utils import Database
+
+from app.changes import ChangeHub
+from app.gpu_guard import GpuGuard
+from app.inference import InferenceService
+from app.jobs.queue import JobQueue
+from app.jobs.tasks import TaskRunner
+from app.navigator import Navigator
+from app.notify import Notifier
+from app.window_state import WindowState
+from core.db.connection import Connections, new_id
+from core.events import Changed
+from core.jobs import Job
+from core.workspace.paths import Workspace
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Written = Changed | tuple[Changed, T]
+Failed = Callable[[Exception], None]
+
+
+@dataclass(eq=False)
+class Services:
+    """Handed to every page. Lives in the GUI thread; only `engine` is ever set again.
+
+    `engine` is the client of the inference worker, whose process starts with the first question; `close_engine`
+    ends it in order.
+    """
+
+    workspace: Workspace
+    connections: Connections
+    tasks: TaskRunner
+    queue: JobQueue
+    hub: ChangeHub
+    notifier: Notifier
+    navigator: Navigator
+    state: WindowState
+    root: QObject
+    engine: Any = None
+    close_engine: Callable[[], None] | None = None
+    _waiting: dict[str, list[tuple[QObject, Callable[[Job], None]]]] = field(default_factory=dict)
+
+    def read(
+        self,
+        owner: QObject,
+        fn: Callable[[Database], T],
+        done: Callable[[T], None],
+        failed: Failed | None = None,
+    ) -> int:
+        """Query on a thread of the read lane; `done(result)` on the GUI thread unless `owner` is gone.
+
+        Returns a handle for `forget`. Without `failed`, an error is shown as the owner's banner.
+        """
+        return self.tasks.run(owner, lambda: fn(self.connections.db), done, failed)
+
+    def run(
+        self,
+        owner: QObject,
+        fn: Callable[[], T],
+        done: Callable[[T], None] | None = None,
+        failed: Failed | None = None,
+    ) -> int:
+        """Like `read` for work without the database: files, hashing, HTTP."""
+        return self.tasks.run(owner, fn, done, failed)
+
+    def forget(self, handle: int | None) -> None:
+        """Don't call back: a newer question was asked."""
+        if handle is not None:
+            self.tasks.forget(handle)
+
+    def write(
+        self,
+        owner: QObject,
+        fn: Callable[[Database], Written[T]],
+        done: Callable[[Any], None] | None = None,
+        failed: Failed | None = None,
+    ) -> None:
+        """Write on the serial lane; `fn` returns what changed, or (what changed, result).
+
+        Screens hear of it through the hub, also when `owner` is gone by then; `done(result | None)` comes after.
+        """
+
+        def on_done(written: Written[T]) -> None:
+            changed, result = written if isinstance(written, tuple) else (written, None)
+            self.hub.announce(changed)
+            if done is not None and shiboken6.isValid(owner):
+                done(result)
+
+        def on_failed(exc: Exception) -> None:
+            if failed is not None and shiboken6.isValid(owner):
+                failed(exc)
+            else:
+                self.notifier.report(exc, owner if shiboken6.isValid(owner) else None)
+
+        self.tasks.run(self.root, lambda: fn(self.connections.db), on_done, on_failed, serial=True)
+
+    def start_job(
+        self,
+        kind: str,
+        title: str,
+        params: Mapping[str, Any],
+        then: Callable[[Job], None] | None = None,
+        owner: QObject | None = None,
+    ) -> str:
+        """Queue a job and return its id; `then(job)` once it is at its end, whichever, unless `owner` is gone."""
+        job_id = new_id()
+        if then is not None:
+            self._waiting.setdefault(job_id, []).append((owner or self.root, then))
+        self.queue.submit(kind, title, params, job_id)
+        return job_id
+
+    def when_finished(self, job_id: str, owner: QObject, then: Callable[[Job], None]) -> None:
+        """Call `then(job)` once, when that job ends in this session."""
+        self._waiting.setdefault(job_id, []).append((owner, then))
+
+    def tell_waiting(self, job: Job) -> None:
+        """Call who waits for this job; connected to the queue."""
+        for owner, then in self._waiting.pop(job.id, []):
+            if shiboken6.isValid(owner):
+                then(job)
+
+    def close(self, timeout_ms: int = 5000) -> None:
+        """After the queue is idle: end the engine, let queued writes end, close the connections."""
+        if self.close_engine is not None:
+            self.close_engine()
+        self.tasks.shutdown(timeout_ms)
+        self.connections.close_current()
+        self.root.deleteLater()
+
+
+def build_services(workspace: Workspace, connections: Connections, state: WindowState) -> Services:
+    """Wire one workspace's services; they belong to a fresh root object."""
+    root = QObject()
+    tasks = TaskRunner(root, on_thread_exit=connections.close_current)
+    hub = ChangeHub(root)
+    queue = JobQueue(workspace, connections, tasks, hub, root)
+    notifier = Notifier(root)
+    engine = InferenceService(workspace.logs / "inference.log", parent=root)
+    GpuGuard(engine, queue, root)
+    services = Services(
+        workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, engine, engine.shutdown
+    )
+    tasks.error.connect(notifier.report)
+    queue.failed.connect(notifier.report)
+    queue.finished.connect(services.tell_waiting)
+    return services

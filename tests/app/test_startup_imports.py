@@ -1,0 +1,39 @@
+"""The window is painted soon and without the heavy libraries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from core.workspace.paths import source_root
+
+FORBIDDEN = ("mlx", "mlx_lm", "transformers", "tokenizers", "pyqtgraph", "jsonschema_rs", "torch")
+PROBE = f"""
+import sys
+from app.bootstrap import run
+code = run(["--workspace", sys.argv[1], "--self-exit-after-paint"])
+print(sorted(name for name in {FORBIDDEN!r} if name in sys.modules))
+sys.exit(code)
+"""
+
+
+def start(tmp_path: Path) -> list[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", PROBE, str(tmp_path / "w")],
+        cwd=source_root(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return run.stdout.splitlines()
+
+
+def test_the_window_opens_without_heavy_libraries(tmp_path: Path) -> None:
+    for _ in range(2):
+        report, imported = start(tmp_path)
+    assert imported == "[]"
+    told = json.loads(report)
+    assert told["heavy"] == []
+    # Generous, for machines that run other tests beside this one; the benchmark holds it to a second.
+    assert 0 < told["seconds"] < 5
+    assert not (tmp_path / "w" / "logs" / "crash.log").exists()

@@ -1,0 +1,214 @@
+"""The Conversations page, driven as a user drives it, over real jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.services import Services
+from core import jobs
+from core.conversations import store
+from core.workspace.files import write_json
+from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
+from tests.support.pages import click, dialog, filled, find, until
+from ui.main_window import MainWindow
+from ui.pages.conversations import ConversationsPage
+
+
+@pytest.fixture
+def here(services: Services) -> Place:
+    return filled(services)
+
+
+def opened(qtbot: QtBot, window: MainWindow) -> ConversationsPage:
+    window.open_page("conversations")
+    page = window.current_page
+    assert isinstance(page, ConversationsPage)
+    until(qtbot, lambda: page.shown_state != "busy")
+    return page
+
+
+def unknown(title: str = "Nobody knows her") -> dict[str, Any]:
+    return parsed(title=title, input_parameters={**PARAMETERS, "persona_key": "careful_widow"})
+
+
+def choose(page: ConversationsPage, *titles: str) -> None:
+    selection = page.table.selectionModel()
+    selection.clearSelection()
+    for place, row in enumerate(page.model.rows):
+        if row.title in titles:
+            flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+            selection.select(page.model.index(place, 0), flags)
+
+
+def test_an_empty_page_says_what_to_do(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    page = opened(qtbot, window)
+    assert page.shown_state == "empty"
+    assert not page.enrich_button.isEnabled()
+    click(qtbot, page, "empty_button")
+    assert window.findChild(object, "import_dialog") is not None
+    window.findChild(object, "import_dialog").close()
+
+
+def test_an_import_ends_with_its_books_and_what_was_rejected(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place, tmp_path: Path
+) -> None:
+    write_json(tmp_path / "good.json", parsed())
+    (tmp_path / "broken.json").write_text('{"turns": [')
+    window.services.navigator.import_files([tmp_path / "good.json", tmp_path / "broken.json"])
+    page = opened(qtbot, window)
+    until(qtbot, lambda: len(page.banners.banners) == 1, timeout=30_000)
+    assert page.banners.banners[0].text == "Import: 1 of 2 used, 1 rejected"
+    click(qtbot, page.banners.banners[0], "banner_action")
+    report = dialog(qapp, "import_report")
+    until(qtbot, lambda: report.model.rowCount() == 1)
+    assert find(report, QLabel, "item_place").text().startswith(str(tmp_path / "broken.json"))
+    assert find(report, QLabel, "item_message").text()
+    click(qtbot, report, "copy_items")
+    until(qtbot, lambda: "broken.json" in QGuiApplication.clipboard().text())
+    click(qtbot, report, "close")
+    assert page.banners.banners
+    click(qtbot, page, "last_import")
+    until(qtbot, lambda: any(w.objectName() == "import_report" and w.isVisible() for w in qapp.topLevelWidgets()))
+    dialog(qapp, "import_report").close()
+
+
+def test_search_and_filters_are_answered_in_sql(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    add_conversation(here, parsed(title="The mortgage"), tier="template")
+    add_conversation(here, parsed(("a", "b"), title="Night letter"), tier="edge_case", status="approved")
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    qtbot.keyClicks(page.search, "letter")
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Night letter"])
+    page.back()
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    action = page.findChild(object, "filter_tier_template")
+    action.trigger()
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["The mortgage"])
+    chip = next(b for b in page.filters.chips.findChildren(QPushButton) if b.text().startswith("Tier: Template"))
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    qtbot.keyClicks(page.search, "nothing like it")
+    until(qtbot, page.nothing.isVisible)
+    click(qtbot, page.nothing, "empty_link")
+    until(qtbot, lambda: page.model.rowCount() == 2)
+
+
+def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    ident = add_conversation(here)
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
+    click(qtbot, page, "enrich")
+    until(qtbot, lambda: page.model.rows[0].enrichment_status == "completed", timeout=30_000)
+    until(qtbot, lambda: page.inspector.detail is not None and bool(page.inspector.detail.criteria))
+    assert find(page, QLabel, "score_empathy_score").text() != "–"
+    assert page.inspector.turns.findChild(object, "turn_4") is not None
+    until(qtbot, lambda: page.primary is page.add_button)
+    click(qtbot, page, "why_score")
+    assert "answers" in find(page, QLabel, "why_clarity_score").text()
+    notes = find(page, QPlainTextEdit, "reviewer_notes")
+    qtbot.keyClicks(notes, "Warm and short")
+    click(qtbot, page, "approve")
+    until(qtbot, lambda: page.model.rows[0].status == "approved")
+    found = store.get(here.db, ident)
+    assert (found.reviewer_notes, found.human_reviewed) == ("Warm and short", True)
+    click(qtbot, page, "review_again")
+    until(qtbot, lambda: page.model.rows[0].status == "needs_review")
+
+
+def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    add_conversation(here, parsed(title="One"))
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 1)
+    page.table.setFocus()
+    qtbot.keyClick(page.table, Qt.Key.Key_A)
+    until(qtbot, lambda: page.model.rows[0].status == "approved")
+    qtbot.keyClick(page.table, Qt.Key.Key_R)
+    until(qtbot, lambda: page.model.rows[0].status == "rejected")
+    qtbot.keyClick(page.table, Qt.Key.Key_Delete)
+    until(qtbot, lambda: page.shown_state == "empty")
+    assert window.toast.text.text() == "1 conversation moved to the trash"
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: page.shown_state == "content" and page.model.rowCount() == 1)
+
+
+def test_notes_that_were_typed_are_kept_when_another_row_is_chosen(
+    qtbot: QtBot, window: MainWindow, here: Place
+) -> None:
+    first = add_conversation(here, parsed(title="One"))
+    second = add_conversation(here, parsed(("a", "b"), title="Two"))
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    page.table.select_id(first)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == first)
+    qtbot.keyClicks(find(page, QPlainTextEdit, "reviewer_notes"), "Look again")
+    page.table.select_id(second)
+    until(qtbot, lambda: store.get(here.db, first).reviewer_notes == "Look again")
+    until(qtbot, lambda: page.inspector.notes.toPlainText() == "")
+    assert store.get(here.db, first).status == "draft"
+
+
+def test_a_failure_names_its_mend_and_the_mend_works(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    ident = add_conversation(here, unknown(), persona_key="careful_widow")
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
+    click(qtbot, page, "enrich")
+    until(qtbot, lambda: page.model.rows[0].enrichment_status == "failed", timeout=30_000)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.error is not None)
+    until(qtbot, lambda: any("1 conversation failed" in b.text for b in page.banners.banners))
+    click(qtbot, page, "why_score")
+    assert find(page, QPushButton, "mend").text() == "Add persona"
+    click(qtbot, page, "mend")
+    scaffolding: Any = window.current_page
+    form = scaffolding.forms["persona"]
+    until(qtbot, lambda: form.entry.key == "careful_widow")
+    click(qtbot, form, "save_entry")
+    until(qtbot, lambda: bool(scaffolding.banners.banners))
+    click(qtbot, scaffolding.banners.banners[0], "banner_action")
+    assert window.current_page is page
+    until(qtbot, lambda: store.get(here.db, ident).enrichment_status == "completed", timeout=30_000)
+
+
+def test_selected_conversations_go_into_a_training_file(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place
+) -> None:
+    good = add_conversation(here, parsed(title="Good"))
+    refused = add_conversation(here, parsed(("I feel lost.", "We take one step."), title="Refused"))
+    add_conversation(here, parsed(("a", "b"), title="Raw"))
+    enrich(here, good, refused)
+    store.set_status(here.db, [refused], "rejected")
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 3)
+    choose(page, "Good", "Refused", "Raw")
+    until(qtbot, page.bulk.isVisible)
+    click(qtbot, page, "add_to_training_file")
+    asked = dialog(qapp, "add_dialog")
+    until(qtbot, asked.ok.isEnabled)
+    assert asked.told.text().startswith("1 of 3 selected will go in. 1 can't: not enriched.")
+    click(qtbot, asked, "build")
+    assert asked.isVisible()
+    qtbot.keyClicks(asked.name, "Spring")
+    click(qtbot, asked, "build")
+    until(qtbot, lambda: any("“Spring” version 1" in b.text for b in page.banners.banners), timeout=30_000)
+    job = jobs.listing(here.db, kind="build_training_file")[0]
+    assert job.params["conversation_ids"] == [good]
+    click(qtbot, page.banners.banners[0], "banner_action")
+    files: Any = window.current_page
+    until(qtbot, lambda: files.table.current() is not None and files.table.current().name == "Spring")
+
+
+def test_it_opens_one_conversation_or_a_filter(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    first = add_conversation(here, parsed(title="One"), persona_key="anxious_planner")
+    add_conversation(here, parsed(("a", "b"), title="Two"), persona_key="pragmatic_optimist")
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    window.services.navigator.open_page("conversations", first)
+    until(qtbot, lambda: page.table.current().id == first)
+    window.services.navigator.open_page("conversations", {"persona_key": "pragmatic_optimist"})
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Two"])

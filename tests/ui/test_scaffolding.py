@@ -1,0 +1,164 @@
+"""The Scaffolding page: lists, forms, templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit
+from pytestqt.qtbot import QtBot
+
+from app.services import Services
+from core.scaffolding import store
+from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
+from tests.core.factories import Place, add_conversation, parsed
+from tests.support.pages import click, filled, find, until
+from ui.main_window import MainWindow
+from ui.pages.scaffolding import ScaffoldingPage
+from ui.pages.scaffolding_kinds import ARC, PERSONA, TOPIC, form_values, to_entry, wrong_beats
+
+
+@pytest.fixture
+def here(services: Services) -> Place:
+    return filled(services)
+
+
+@pytest.fixture
+def page(qtbot: QtBot, window: MainWindow, here: Place) -> ScaffoldingPage:
+    window.open_page("scaffolding")
+    found = window.current_page
+    assert isinstance(found, ScaffoldingPage)
+    until(qtbot, lambda: found.library is not None)
+    return found
+
+
+def write(qtbot: QtBot, form: Any, name: str, text: str) -> None:
+    field = find(form, QLineEdit, f"field_{name}")
+    field.selectAll()
+    qtbot.keyClicks(field, text)
+
+
+@pytest.mark.parametrize("kind", [PERSONA, ARC, TOPIC])
+def test_a_form_that_was_not_touched_changes_nothing(here: Place, kind: Any) -> None:
+    entries = store.listing(here.db, kind.entry)
+    assert entries
+    for entry in entries:
+        assert to_entry(kind, entry, form_values(kind, entry)) == entry
+
+
+def test_beats_are_checked_line_by_line() -> None:
+    assert wrong_beats("calm | 0.5 | a | b | c\n\nhope") == ""
+    assert wrong_beats("calm\n| 0.5").startswith("Line 2")
+    assert "“much”" in wrong_beats("calm | much")
+
+
+def test_the_lists_show_the_library(qtbot: QtBot, page: ScaffoldingPage) -> None:
+    assert page.kinds.buttons["persona"].text() == "Personas 3"
+    assert find(page, QLabel, "entry_title").text() == "David Chen"
+    click(qtbot, page, "segment_arc")
+    assert page.tables["arc"].table.isVisible()
+    assert find(page.forms["arc"], QLabel, "entry_title").text()
+    assert page.add.text() == "Add emotional arc"
+    qtbot.keyClicks(page.search, "zzz")
+    assert page.tables["arc"].nothing.isVisible()
+    page.back()
+    assert page.tables["arc"].table.isVisible()
+
+
+def test_a_persona_is_added_after_its_faults_are_mended(qtbot: QtBot, page: ScaffoldingPage, here: Place) -> None:
+    click(qtbot, page, "add_entry")
+    form = page.forms["persona"]
+    write(qtbot, form, "key", "Bad Key")
+    assert not form.form.valid
+    click(qtbot, form, "save_entry")
+    assert store.by_key(here.db, Persona, "Bad Key") is None
+    write(qtbot, form, "key", "anxious_planner")
+    write(qtbot, form, "name", "Ruth")
+    write(qtbot, form, "age", "old")
+    click(qtbot, form, "save_entry")
+    assert form.is_new
+    write(qtbot, form, "key", "late_starter")
+    write(qtbot, form, "age", "58")
+    click(qtbot, form, "save_entry")
+    until(qtbot, lambda: page.tables["persona"].table.current().key == "late_starter")
+    stored = store.by_key(here.db, Persona, "late_starter")
+    assert stored is not None
+    assert (stored.name, stored.demographics) == ("Ruth", {"age": 58})
+    assert not form.is_new
+    assert not form.dirty
+
+
+def test_what_was_typed_is_kept_until_it_is_saved(qtbot: QtBot, page: ScaffoldingPage, here: Place) -> None:
+    table, form = page.tables["persona"].table, page.forms["persona"]
+    first, second = page.tables["persona"].model.rows[:2]
+    write(qtbot, form, "title", "The Planner of Plans")
+    table.select_id(second.id)
+    assert not form.dirty
+    table.select_id(first.id)
+    assert find(form, QLineEdit, "field_title").text() == "The Planner of Plans"
+    assert form.dirty_pill.isVisible()
+    click(qtbot, form, "save_entry")
+    until(qtbot, lambda: store.get(here.db, Persona, first.id).title == "The Planner of Plans")
+    until(qtbot, lambda: not form.dirty)
+
+
+def test_beats_and_skills_are_edited_as_lines(qtbot: QtBot, page: ScaffoldingPage, here: Place) -> None:
+    window_page = page
+    window_page.open_item({"kind": "arc", "key": "confusion_to_clarity"})
+    form = page.forms["arc"]
+    until(qtbot, lambda: form.entry.key == "confusion_to_clarity")
+    beats = find(form, QPlainTextEdit, "field_beats")
+    assert beats.toPlainText().startswith("confusion | 0.8 | Show that")
+    beats.setPlainText("confusion | 0.9 | Begin\nclarity")
+    click(qtbot, form, "save_entry")
+
+    def stored() -> Any:
+        arc = store.by_key(here.db, EmotionalArc, "confusion_to_clarity")
+        return arc.beats if arc else ()
+
+    until(qtbot, lambda: len(stored()) == 2)
+    assert stored() == ({"emotion": "confusion", "intensity": 0.9, "goal": "Begin"}, {"emotion": "clarity"})
+
+
+def test_a_missing_key_opens_the_form_with_it(qtbot: QtBot, window: MainWindow, page: ScaffoldingPage) -> None:
+    window.services.navigator.follow("page:scaffolding/topic/pet_insurance")
+    form = page.forms["topic"]
+    assert find(form, QLineEdit, "field_key").text() == "pet_insurance"
+    assert find(form, QLineEdit, "field_name").text() == "Pet Insurance"
+    assert form.is_new
+    click(qtbot, form, "revert_entry")
+    until(qtbot, lambda: not form.is_new)
+
+
+def test_delete_with_undo(qtbot: QtBot, window: MainWindow, page: ScaffoldingPage, here: Place) -> None:
+    click(qtbot, page, "segment_topic")
+    before = page.tables["topic"].model.rowCount()
+    page.tables["topic"].table.setFocus()
+    qtbot.keyClick(page.tables["topic"].table, Qt.Key.Key_Delete)
+    until(qtbot, lambda: page.tables["topic"].model.rowCount() == before - 1)
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: len(store.listing(here.db, TrainingTopic)) == before)
+
+
+def test_uses_lead_to_the_conversations(qtbot: QtBot, window: MainWindow, page: ScaffoldingPage, here: Place) -> None:
+    add_conversation(here, parsed(), persona_key="pragmatic_optimist")
+    page.reload()
+    form = page.forms["persona"]
+    until(qtbot, form.uses.isVisible)
+    assert form.uses.text() == "Used by 1 conversation"
+    click(qtbot, form, "uses")
+    conversations: Any = window.current_page
+    assert conversations.filters.value.persona_key == "pragmatic_optimist"
+
+
+def test_a_template_is_shown_and_filled(qtbot: QtBot, page: ScaffoldingPage) -> None:
+    click(qtbot, page, "segment_template")
+    assert not page.add.isVisible()
+    text = find(page, QPlainTextEdit, "template_text").toPlainText()
+    assert "{{persona_name}}" in text
+    click(qtbot, page, "segment_preview")
+    filled_in = find(page, QPlainTextEdit, "template_preview").toPlainText()
+    assert filled_in
+    assert "{{" not in filled_in
+    assert "David Chen" in filled_in

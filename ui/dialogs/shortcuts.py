@@ -1,0 +1,47 @@
+"""The cheat sheet of keyboard shortcuts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QGridLayout, QWidget
+
+from ui.actions import KEYS_IN_LISTS
+from ui.messages import Dialog
+from ui.theme import theme
+from ui.widgets.basic import Button, label, row
+
+Keys = Sequence[tuple[str, str]]
+
+
+class ShortcutsDialog(Dialog):
+    """Pages, commands, lists: three columns of keys."""
+
+    def __init__(self, parent: QWidget, pages: Keys, commands: Keys) -> None:
+        super().__init__(parent, "Keyboard shortcuts")
+        self.setObjectName("shortcuts_dialog")
+        sizes = theme().sizes
+        self.body.addWidget(label("Keyboard shortcuts", "title"))
+        groups = QWidget()
+        grid = QGridLayout(groups)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(sizes.margin + sizes.grid)
+        for place, (title, keys) in enumerate((("Pages", pages), ("Commands", commands), ("Lists", KEYS_IN_LISTS))):
+            grid.addWidget(self._group(title, keys), 0, place, Qt.AlignmentFlag.AlignTop)
+        self.body.addWidget(groups)
+        self.body.addWidget(row(None, Button("Close", "main", on_click=self.close, name="close")))
+
+    @staticmethod
+    def _group(title: str, keys: Keys) -> QWidget:
+        out = QWidget()
+        grid = QGridLayout(out)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(theme().sizes.grid * 2)
+        grid.addWidget(label(title, "section"), 0, 0, 1, 2)
+        for line, (key, text) in enumerate(keys, start=1):
+            name = label(key, "strong")
+            name.setAccessibleName(f"{key}: {text}")
+            grid.addWidget(name, line, 0)
+            grid.addWidget(label(text), line, 1)
+        return out

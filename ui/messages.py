@@ -1,0 +1,165 @@
+"""One door for messages: banners for what is expected, one dialog for bugs; never a nested event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
+
+from app.navigator import Navigator
+from app.notify import Notifier
+from core.errors import AppError
+from ui.theme import theme
+from ui.widgets.banner import BannerArea, error_details
+from ui.widgets.basic import Button, column, label, row
+from ui.widgets.page import Page
+
+PageOf = Callable[[str], Page | None]
+
+
+class Dialog(QDialog):
+    """A dialog that shows itself without blocking and dies when it is closed."""
+
+    def __init__(self, parent: QWidget | None, title: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowModality(Qt.WindowModality.WindowModal)
+        sizes = theme().sizes
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(sizes.margin, sizes.margin - 4, sizes.margin, sizes.margin - 4)
+        self.body.setSpacing(sizes.grid + 4)
+
+
+class DetailsDialog(Dialog):
+    """A bug, or the report of the last crash: what happened, and text to copy."""
+
+    def __init__(self, parent: QWidget | None, title: str, text: str, hint: str, details: str) -> None:
+        super().__init__(parent, title)
+        self.setObjectName("details_dialog")
+        sizes = theme().sizes
+        self.resize(2 * sizes.inspector, sizes.inspector)
+        self.body.addWidget(label(text, "section", wrap=True))
+        self.body.addWidget(label(hint, "muted", wrap=True))
+        self.details = QPlainTextEdit(details)
+        self.details.setReadOnly(True)
+        self.details.setFont(theme().mono())
+        self.details.setAccessibleName("Details")
+        self.body.addWidget(self.details, 1)
+        copy = Button("Copy details", "", "ph.copy", on_click=self.copy, name="copy_details")
+        close = Button("Close", "main", on_click=self.close, name="close")
+        self.body.addWidget(row(None, copy, close))
+        close.setDefault(True)
+
+    def copy(self) -> None:
+        """Put the details on the clipboard."""
+        QGuiApplication.clipboard().setText(self.details.toPlainText())
+
+
+class ConfirmDialog(Dialog):
+    """Asked only where data would be lost otherwise; the answer comes through `on_yes`."""
+
+    def __init__(
+        self, parent: QWidget | None, title: str, text: str, verb: str, on_yes: Callable[[], Any], hint: str = ""
+    ) -> None:
+        super().__init__(parent, title)
+        self.setObjectName("confirm_dialog")
+        self._on_yes = on_yes
+        self.body.addWidget(label(text, "section", wrap=True))
+        if hint:
+            self.body.addWidget(label(hint, "muted", wrap=True))
+        no = Button("Cancel", on_click=self.close, name="cancel")
+        self.body.addWidget(row(None, no, Button(verb, "main", on_click=self._yes, name="confirm")))
+        no.setDefault(True)
+        self.setMinimumWidth(theme().sizes.inspector)
+
+    def _yes(self) -> None:
+        self.close()
+        self._on_yes()
+
+
+def confirm(
+    parent: QWidget, title: str, text: str, verb: str, on_yes: Callable[[], Any], *, hint: str = ""
+) -> ConfirmDialog:
+    """Ask before something is lost for good; returns at once."""
+    dialog = ConfirmDialog(parent, title, text, verb, on_yes, hint)
+    dialog.open()
+    return dialog
+
+
+class Messages(QObject):
+    """Shows what the notifier says. Lives in the GUI thread, belongs to the window."""
+
+    def __init__(
+        self, notifier: Notifier, navigator: Navigator, window: QWidget, banners: BannerArea, page_of: PageOf
+    ) -> None:
+        super().__init__(window)
+        self._window, self._banners, self._page_of, self._navigator = window, banners, page_of, navigator
+        self._dialog: DetailsDialog | None = None
+        notifier.error.connect(self._on_error)
+        notifier.bug.connect(self._on_bug)
+
+    @Slot(object, object)
+    def _on_error(self, error: AppError, owner: QObject | str | None) -> None:
+        page = self._find_page(owner)
+        if page is not None:
+            page.show_error(error)
+            return
+        self._banners.show_error(error, self._action(error))
+
+    def _find_page(self, owner: QObject | str | None) -> Page | None:
+        if isinstance(owner, str):
+            page = self._page_of(owner)
+            return page if page is not None and page.isVisible() else None
+        while owner is not None and not isinstance(owner, Page):
+            owner = owner.parent()
+        return owner if isinstance(owner, Page) and owner.isVisible() else None
+
+    def _action(self, error: AppError) -> tuple[str, Callable[[], Any]] | None:
+        kind, _, name = error.action.partition(":")
+        if not name:
+            return None
+        verb = "Open " if kind == "page" else ""
+        words = name.partition("/")[0].replace("_", " ")
+        return (verb + words).capitalize(), lambda: self._navigator.follow(error.action)
+
+    @Slot(object)
+    def _on_bug(self, error: AppError) -> None:
+        if self._dialog is not None:
+            # Never two at once: the one that is open gathers the others.
+            self._dialog.details.appendPlainText("\n" + error_details(error))
+            return
+        self._dialog = DetailsDialog(self._window, "Internal error", error.message, error.hint, error_details(error))
+        self._dialog.destroyed.connect(self._on_dialog_gone)
+        self._dialog.open()
+
+    @Slot()
+    def _on_dialog_gone(self) -> None:
+        self._dialog = None
+
+
+class FatalWindow(QWidget):
+    """A small window for what keeps the main one from opening."""
+
+    def __init__(self, error: AppError) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.setWindowTitle("Bright Run")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        sizes = theme().sizes
+        self._details = error_details(error)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(sizes.margin, sizes.margin, sizes.margin, sizes.margin)
+        text = label(error.message, "section", wrap=True, selectable=True, name="fatal_text")
+        hint = label(error.hint, "muted", wrap=True, selectable=True)
+        box.addWidget(column(label("Bright Run can't open", "title"), text, hint, gap=sizes.grid))
+        box.addStretch(1)
+        copy = Button("Copy details", "", "ph.copy", on_click=self._copy)
+        box.addWidget(row(None, copy, Button("Quit", "main", on_click=self.close)))
+        self.resize(sizes.inspector + sizes.sidebar, sizes.field - sizes.icon_large)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self._details)

@@ -1,0 +1,91 @@
+"""A table's source in SQL: pages, order and count, read off the GUI thread; old answers never win."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal, Slot
+from sqlite_utils import Database
+
+from app.services import Services
+from ui.models.rows import RowModel
+
+PAGE_SIZE = 200
+
+
+@dataclass(frozen=True)
+class Query:
+    """What to read: order (a `Column.sort`), direction, and which slice."""
+
+    sort: str
+    descending: bool
+    limit: int
+    offset: int
+
+
+Fetch = Callable[[Database, Query], Sequence[Any]]
+Count = Callable[[Database], int]
+
+
+class PagedRows(QObject):
+    """Feeds a `RowModel`. Give it `fetch(db, Query) -> rows` and, for "12 of 1,204", `count(db) -> int`.
+
+    `loaded(total)` follows every answer; call `reload()` when filters or data changed.
+    """
+
+    loaded = Signal(int)
+
+    def __init__(
+        self,
+        services: Services,
+        model: RowModel,
+        fetch: Fetch,
+        parent: QObject,
+        *,
+        count: Count | None = None,
+        sort: str = "",
+        descending: bool = False,
+        page_size: int = PAGE_SIZE,
+    ) -> None:
+        super().__init__(parent)
+        self._services, self._model, self._fetch, self._count = services, model, fetch, count
+        self._sort, self._descending, self._page_size = sort, descending, page_size
+        self._handle: int | None = None
+        self.total = 0
+        model.more_wanted.connect(self._on_more_wanted)
+
+    @Slot()
+    def reload(self) -> None:
+        """Read again as many rows as are shown."""
+        shown = max(self._page_size, len(self._model.rows))
+        self._ask(Query(self._sort, self._descending, shown, 0), append=False)
+
+    @Slot(str, bool)
+    def set_order(self, sort: str, descending: bool) -> None:
+        """Another order; connect it to `TableView.sort_requested`."""
+        self._sort, self._descending = sort, descending
+        self.reload()
+
+    @Slot(int)
+    def _on_more_wanted(self, offset: int) -> None:
+        self._ask(Query(self._sort, self._descending, self._page_size, offset), append=True)
+
+    def _ask(self, query: Query, *, append: bool) -> None:
+        self._services.forget(self._handle)
+        fetch, count = self._fetch, self._count
+
+        def work(db: Database) -> tuple[Sequence[Any], int | None]:
+            # One row more than asked for tells whether there are others, without a count.
+            wider = Query(query.sort, query.descending, query.limit + 1, query.offset)
+            return fetch(db, wider), count(db) if count is not None else None
+
+        def done(answer: tuple[Sequence[Any], int | None]) -> None:
+            rows, total = answer
+            more = len(rows) > query.limit
+            (self._model.append_rows if append else self._model.set_rows)(rows[: query.limit], more=more)
+            self.total = total if total is not None else len(self._model.rows)
+            self.loaded.emit(self.total)
+
+        self._handle = self._services.read(self, work, done)

@@ -1,0 +1,262 @@
+"""Home: the way in, the line from conversations to chat, and the newest jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+
+from app.overview import Overview, read_overview
+from app.services import Services
+from core.events import Changed
+from core.jobs import Job
+from core.workspace import settings
+from ui import format as fmt
+from ui.icons import icon
+from ui.models.jobs import job_line, job_status
+from ui.registry import PAGES
+from ui.sample import open_sample
+from ui.theme import theme
+from ui.widgets.basic import Button, ElidedLabel, column, label, row, scrolled
+from ui.widgets.card import Card
+from ui.widgets.chip import StatusPill
+from ui.widgets.page import Page
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the line: where its count comes from, where it is done, and how the step to it is called."""
+
+    key: str
+    title: str
+    icon: str
+    page: str
+    verb: str
+    why: str
+
+
+LINE = (
+    Step("conversations", "Conversations", "ph.chats-circle", "conversations", "Import conversations",
+         "Bring in conversations as JSON files: drop them anywhere on this window."),
+    Step("enriched", "Enriched", "ph.magic-wand", "conversations", "Enrich the conversations",
+         "Enrichment checks each conversation and adds what training needs: context, emotion, strategy."),
+    Step("training_files", "Training file", "ph.stack", "training_files", "Build a training file",
+         "A training file gathers enriched conversations into one versioned document."),
+    Step("datasets", "Dataset", "ph.table", "datasets", "Make a dataset",
+         "A dataset is the training file split and counted in a base model's own tokens."),
+    Step("adapters", "Adapter", "ph.swap", "training", "Train an adapter",
+         "Training turns a dataset into a LoRA adapter: a small file that changes how the base answers."),
+    Step("chats", "Chat", "ph.chat-teardrop-text", "chat", "Talk to your adapter",
+         "Ask the base and the adapter the same question, side by side."),
+)  # fmt: skip
+
+
+class StepCard(Card):
+    """One step with its count; a click opens its page."""
+
+    def __init__(self, step: Step, services: Services) -> None:
+        super().__init__("", gap=2)
+        self.step, self._services = step, services
+        self.setObjectName(f"step_{step.key}")
+        self._picture = QLabel()
+        self.count = label("–", "big", name=f"count_{step.key}")
+        for item in (self._picture, self.count, ElidedLabel(step.title, "muted")):
+            self.add(item)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        if PAGES.get(step.page) is not None:
+            self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self._done = False
+        self._tint()
+        theme().changed.connect(self._tint)
+
+    def show_count(self, count: int) -> None:
+        """How many there are."""
+        self.count.setText(fmt.count(count))
+        self.setAccessibleName(f"{self.step.title}: {count}")
+        self._done = count > 0
+        self._tint()
+
+    @Slot()
+    def _tint(self) -> None:
+        side = theme().sizes.icon + theme().sizes.half
+        self._picture.setPixmap(icon(self.step.icon, "accent" if self._done else "faint").pixmap(QSize(side, side)))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        if PAGES.get(self.step.page) is not None:
+            self._services.navigator.open_page(self.step.page)
+
+
+class JobRow(QWidget):
+    """One job of the list; Resume where that can be done."""
+
+    def __init__(self, job: Job, services: Services) -> None:
+        super().__init__()
+        self.job, self._services = job, services
+        self.setObjectName(f"recent_{job.id}")
+        sizes = theme().sizes
+        self.title, self.line = ElidedLabel(job.title), ElidedLabel("", "caption")
+        self.pill = StatusPill(job_status(job))
+        self.resume = Button("Resume", "", "ph.play", on_click=self._resume, name=f"resume_{job.id}")
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, sizes.half, 0, sizes.half)
+        box.setSpacing(sizes.grid + 4)
+        slot = QWidget()
+        slot.setFixedWidth(sizes.label - sizes.icon_large)
+        inner = QHBoxLayout(slot)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.addWidget(self.pill)
+        inner.addStretch(1)
+        box.addWidget(slot)
+        words = column(self.title, self.line, gap=0)
+        box.addWidget(words, 1)
+        box.addWidget(self.resume)
+        self.show_job(job)
+
+    def show_job(self, job: Job) -> None:
+        """The state it is in now."""
+        self.job = job
+        self.title.setText(job.title)
+        self.line.setText(job_line(job))
+        self.pill.set_status(job_status(job))
+        self.resume.setVisible(job.can_resume)
+        self.resume.setEnabled(True)
+        self.resume.setAccessibleName(f"Resume {job.title}")
+        self.setAccessibleName(f"{job.title}: {job_status(job).word}")
+
+    def _resume(self) -> None:
+        self.resume.setEnabled(False)
+        self._services.queue.resume(self.job.id)
+
+
+class Welcome(QWidget):
+    """The first start."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+        sizes = theme().sizes
+        headline = label("From conversations to an assistant of your own, on this Mac", "title", wrap=True)
+        text = label(
+            "Bright Run turns conversations into a dataset, trains a LoRA adapter on it, and lets you talk to the "
+            "result. Everything stays on this machine. The sample workspace comes with conversations and a small "
+            "practice model, so that you can walk the whole line in a few minutes.", "muted", wrap=True,
+        )  # fmt: skip
+        self.sample = Button(
+            "Open the sample workspace", "main", "ph.compass", on_click=self._open_sample, name="open_sample"
+        )
+        self.own = Button("Start your own", "", "ph.folder-plus", on_click=self._start, name="start_own")
+        card = Card("", headline, text, row(self.sample, self.own, None), gap=sizes.grid * 2)
+        card.setMaximumWidth(2 * sizes.field + sizes.margin)
+        card.body.setContentsMargins(*[sizes.margin + sizes.grid] * 4)
+        outer = QVBoxLayout(self)
+        outer.addStretch(2)
+        outer.addWidget(row(None, card, None))
+        outer.addStretch(3)
+
+    def _open_sample(self) -> None:
+        self.sample.setEnabled(False)
+        open_sample(self._services)
+
+    def _start(self) -> None:
+        self._services.write(self, lambda db: settings.put(db, "started", True))
+
+
+class HomePage(Page):
+    """Watches everything that has a count on it."""
+
+    watches: ClassVar[Changed] = Changed.everything()
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self.set_header("Home", "From conversations to an assistant of your own.")
+        self._sample_pill = label("", "caption", name="workspace_kind")
+        self.add_header_widget(self._sample_pill)
+        self._overview: Overview | None = None
+        self._next_step = LINE[0]
+        self._rows: dict[str, JobRow] = {}
+        self.steps = {step.key: StepCard(step, services) for step in LINE}
+        self._views = QStackedWidget()
+        self.welcome = Welcome(services)
+        self._views.addWidget(self._build_line())
+        self._views.addWidget(self.welcome)
+        self.set_content(self._views)
+        self.show_busy()
+
+    def _build_line(self) -> QWidget:
+        sizes = theme().sizes
+        cards = QHBoxLayout()
+        cards.setSpacing(sizes.grid + 4)
+        for card in self.steps.values():
+            cards.addWidget(card, 1)
+        self.next_title = label("", "section", wrap=True, name="next_title")
+        self.next_why = label("", "muted", wrap=True)
+        self.next_button = Button("Next step", "main", "ph.arrow-right", on_click=self._take_next, name="next_step")
+        self.primary = self.next_button
+        words = column(label("Next", "caption"), self.next_title, self.next_why, gap=2)
+        self._next_card = Card("", row(words, self.next_button, gap=2 * sizes.grid, stretch=words))
+        self._jobs_box = QVBoxLayout()
+        self._jobs_box.setSpacing(0)
+        self._jobs_box.setContentsMargins(0, 0, 0, 0)
+        holder = QWidget()
+        holder.setLayout(self._jobs_box)
+        self._no_jobs = label("Nothing ran yet. What you start appears here and in the tray below.", "muted", wrap=True)
+        self.jobs_card = Card("Recent jobs", self._no_jobs, holder)
+        inner = QWidget()
+        box = QVBoxLayout(inner)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(sizes.grid * 2)
+        box.addLayout(cards)
+        box.addWidget(self._next_card)
+        box.addWidget(self.jobs_card)
+        box.addStretch(1)
+        return scrolled(inner)
+
+    def reload(self) -> None:
+        self.read(read_overview, self._show)
+
+    def _show(self, overview: Overview) -> None:
+        self._overview = overview
+        self._sample_pill.setText("Sample workspace" if overview.is_sample else "")
+        self._views.setCurrentIndex(1 if overview.untouched else 0)
+        for key, card in self.steps.items():
+            card.show_count(overview.counts[key])
+        self._show_next(overview.counts)
+        self._show_jobs(overview.jobs)
+        self.show_content()
+
+    def _show_next(self, counts: dict[str, int]) -> None:
+        step = next((s for s in LINE if not counts[s.key]), LINE[-1])
+        self._next_step = step
+        self.next_title.setText(step.verb)
+        self.next_why.setText(step.why)
+        importing = step.key == "conversations"
+        self.next_button.setText("Choose files" if importing else step.verb)
+        self.next_button.setAccessibleName(step.verb)
+        self.next_button.setEnabled(importing or PAGES.get(step.page) is not None)
+
+    def _show_jobs(self, jobs: Sequence[Job]) -> None:
+        wanted = {job.id for job in jobs}
+        for job_id in [i for i in self._rows if i not in wanted]:
+            gone = self._rows.pop(job_id)
+            self._jobs_box.removeWidget(gone)
+            gone.deleteLater()
+        for place, job in enumerate(jobs):
+            found = self._rows.get(job.id)
+            if found is None:
+                found = self._rows[job.id] = JobRow(job, self.services)
+            elif found.job != job:
+                found.show_job(job)
+            if self._jobs_box.indexOf(found) != place:
+                self._jobs_box.insertWidget(place, found)
+        self._no_jobs.setVisible(not jobs)
+
+    def _take_next(self) -> None:
+        if self._next_step.key == "conversations":
+            self.services.navigator.run_command("import")
+        else:
+            self.services.navigator.open_page(self._next_step.page)

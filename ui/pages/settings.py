@@ -1,0 +1,161 @@
+"""Settings: appearance, this workspace, how datasets are split, and what this program is."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import ClassVar
+
+import PySide6
+from PySide6.QtCore import Qt, QTimer, QUrl, Slot
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from sqlite_utils import Database
+
+from app.services import Services
+from core.events import Changed
+from core.workspace import settings
+from core.workspace.paths import models_cache
+from ui.theme import SCALES, theme
+from ui.widgets.basic import Button, label, row, scrolled
+from ui.widgets.card import Card
+from ui.widgets.forms import Form, SliderSpin, choice, field_value
+from ui.widgets.page import Page
+
+THEMES = [("As the system has it", "system"), ("Light", "light"), ("Dark", "dark")]
+SAVE_MS = 400
+
+
+def product_version() -> str:
+    """The installed version, or that this is a checkout."""
+    try:
+        return version("bright-run")
+    except PackageNotFoundError:
+        return "development checkout"
+
+
+class SettingsPage(Page):
+    """Every change takes effect at once; nothing to save."""
+
+    watches: ClassVar[Changed] = Changed.SETTINGS
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self.set_header("Settings", "Changes take effect at once.")
+        self._loading = True
+        self._save_soon = QTimer(self)
+        self._save_soon.setSingleShot(True)
+        self._save_soon.setInterval(SAVE_MS)
+        self._save_soon.timeout.connect(self._save_share)
+        self.about = self._about()
+        inner = QWidget()
+        inner.setMaximumWidth(2 * theme().sizes.inspector)
+        box = QVBoxLayout(inner)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme().sizes.grid * 2)
+        for card in (self._appearance(), self._folders(), self._datasets(), self.about):
+            box.addWidget(card)
+        box.addStretch(1)
+        self._area = scrolled(inner)
+        self._area.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.set_content(self._area)
+        theme().changed.connect(self._show_theme)
+
+    def _appearance(self) -> Card:
+        self.look = Form()
+        self.look.add("theme", "Theme", choice(THEMES, theme().mode), "Kept in this workspace.")
+        sizes = [(f"{round(scale * 100)} %", scale) for scale in SCALES]
+        self.look.add("scale", "Text size", choice(sizes, theme().scale), "Rows, buttons and icons grow with it.")
+        self.look.changed.connect(self._on_look)
+        return Card("Appearance", self.look)
+
+    def _folders(self) -> Card:
+        root = self.services.workspace.root
+        lines = [
+            self._folder("Data folder", str(root), "Database, conversations, datasets, adapters, logs, backups."),
+            self._folder("Base models", str(models_cache()), "Shared by all workspaces."),
+        ]
+        return Card("Where things lie", *lines)
+
+    @staticmethod
+    def _folder(title: str, path: str, text: str) -> QWidget:
+        out = Form()
+        shown = label(path, selectable=True, wrap=True)
+
+        def show() -> None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(path))
+
+        button = Button("Open", "", "ph.folder-open", on_click=show, accessible=f"Open the folder: {title}")
+        out.add(title, title, row(shown, button, stretch=shown), text)
+        return out
+
+    def _datasets(self) -> Card:
+        self.split = Form()
+        self.share = SliderSpin(5, 30, 12, suffix=" %")
+        self.split.add(
+            "validation_share", "Validation share", self.share,
+            "How much of a new dataset is held back to check training against. Whole conversations, drawn at random.",
+        )  # fmt: skip
+        self.split.changed.connect(self._on_share)
+        return Card("Datasets", self.split)
+
+    @staticmethod
+    def _about() -> Card:
+        qt = f"Python {platform.python_version()}, PySide6 {PySide6.__version__}"
+        return Card(
+            "About",
+            label(f"Bright Run {product_version()}", "strong", selectable=True),
+            label(f"{qt}, {platform.system()} {platform.machine()}", "caption", selectable=True),
+            label("Nothing leaves this machine but what you send to Claude.", "muted", wrap=True),
+        )
+
+    # Values
+
+    def reload(self) -> None:
+        self.read(lambda db: float(settings.get(db, "validation_share")), self._show)
+
+    def _show(self, share: float) -> None:
+        self._loading = True
+        if not self._save_soon.isActive():
+            self.share.set_value(round(share * 100))
+        self._loading = False
+        self._show_theme()
+
+    @Slot()
+    def _show_theme(self) -> None:
+        self._loading = True
+        for key, wanted in (("theme", theme().mode), ("scale", theme().scale)):
+            combo = self.look.field(key)
+            if isinstance(combo, QComboBox) and combo.findData(wanted) >= 0:
+                combo.setCurrentIndex(combo.findData(wanted))
+        self._loading = False
+
+    @Slot()
+    def _on_look(self) -> None:
+        if self._loading:
+            return
+        mode, scale = self.look.values()["theme"], float(self.look.values()["scale"])
+        if mode != theme().mode:
+            self.services.navigator.run_command(f"theme_{mode}")
+        if scale != theme().scale:
+            theme().set_scale(scale)
+            self.services.state.put_number("window/scale", scale)
+
+    @Slot()
+    def _on_share(self) -> None:
+        if not self._loading:
+            self._save_soon.start()
+
+    @Slot()
+    def _save_share(self) -> None:
+        share = float(field_value(self.share)) / 100
+
+        def put(db: Database) -> Changed:
+            return settings.put(db, "validation_share", share)
+
+        self.write(put)
+
+    def open_item(self, argument: object) -> None:
+        """ "about" shows that card."""
+        if argument == "about":
+            self._area.ensureWidgetVisible(self.about)

@@ -1,0 +1,63 @@
+"""The pages: a new one is a new module and one line here. Its module is imported when it is first opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.registry import resolve
+
+GROUPS = ("", "DATA", "TRAIN", "ASSIST", "TOOLS", "foot")
+
+
+@dataclass(frozen=True)
+class PageSpec:
+    """One entry of the sidebar.
+
+    `widget` is the dotted path of a `Page` subclass, called with (services, parent). `group` is one of `GROUPS`: "" is
+    the top, "foot" the bottom. `badge` is the dotted path of `count(db) -> int`: how many things ask for action.
+    """
+
+    name: str
+    title: str
+    group: str
+    icon: str
+    widget: str
+    badge: str = ""
+
+
+class PageRegistry:
+    """Ordered; pages of one group appear in order of registration."""
+
+    def __init__(self, *specs: PageSpec) -> None:
+        self._specs = {spec.name: spec for spec in specs}
+
+    def register(self, spec: PageSpec | str) -> PageSpec:
+        """Add a page, or replace the one of that name; also by the dotted path of a `PageSpec`."""
+        found: PageSpec = resolve(spec) if isinstance(spec, str) else spec
+        self._specs[found.name] = found
+        return found
+
+    def unregister(self, name: str) -> None:
+        """Remove a page; unknown names are ignored."""
+        self._specs.pop(name, None)
+
+    def specs(self) -> list[PageSpec]:
+        """In the order of the sidebar."""
+        return sorted(self._specs.values(), key=lambda spec: GROUPS.index(spec.group))
+
+    def get(self, name: str) -> PageSpec | None:
+        """The page of that name."""
+        return self._specs.get(name)
+
+
+PAGES = PageRegistry(
+    PageSpec("home", "Home", "", "ph.house", "ui.pages.home:HomePage"),
+    PageSpec("scaffolding", "Scaffolding", "DATA", "ph.books", "ui.pages.scaffolding:ScaffoldingPage"),
+    PageSpec("conversations", "Conversations", "DATA", "ph.chats-circle", "ui.pages.conversations:ConversationsPage"),
+    PageSpec("training_files", "Training files", "DATA", "ph.stack", "ui.pages.training_files:TrainingFilesPage"),
+    PageSpec("datasets", "Datasets", "TRAIN", "ph.table", "ui.pages.datasets:DatasetsPage"),
+    PageSpec("training", "Training", "TRAIN", "ph.chart-line", "ui.pages.training:TrainingPage"),
+    PageSpec("adapters", "Adapters", "TRAIN", "ph.swap", "ui.pages.adapters:AdaptersPage"),
+    PageSpec("chat", "Chat", "ASSIST", "ph.chat-teardrop-text", "ui.pages.chat:ChatPage"),
+    PageSpec("settings", "Settings", "foot", "ph.gear-six", "ui.pages.settings:SettingsPage"),
+)

@@ -1,0 +1,174 @@
+"""The small parts: labels by role, buttons with tinted icons, rows and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ui.icons import icon
+from ui.theme import theme
+
+Item = QWidget | None
+
+
+def label(text: str = "", role: str = "", *, wrap: bool = False, name: str = "", selectable: bool = False) -> QLabel:
+    """Plain text, never HTML. Roles: caption, muted, title, section, strong, big, error, group."""
+    out = QLabel(text)
+    out.setTextFormat(Qt.TextFormat.PlainText)
+    out.setProperty("role", role)
+    out.setWordWrap(wrap)
+    if role == "big":
+        out.setFont(theme().font(tabular=True))
+    if name:
+        out.setObjectName(name)
+    if selectable:
+        out.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+    return out
+
+
+class ElidedLabel(QLabel):
+    """One line that ends in an ellipsis when it has no room; the whole text is its tooltip."""
+
+    def __init__(self, text: str = "", role: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", role)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme().sizes.icon_large, super().minimumSizeHint().height())
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self.setToolTip(text)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter), text)
+
+
+class Button(QPushButton):
+    """A push button. Roles: "" (plain), main, ghost, link, chip, nav; the icon follows the theme."""
+
+    def __init__(
+        self,
+        text: str = "",
+        role: str = "",
+        icon_name: str = "",
+        *,
+        on_click: Callable[[], Any] | None = None,
+        name: str = "",
+        tip: str = "",
+        accessible: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(text, parent)
+        self._icon_name = icon_name
+        self.setProperty("role", role)
+        self.setObjectName(name)
+        self.setToolTip(tip)
+        self.setAccessibleName(accessible or text or tip)
+        # The style of macOS gives focus to text fields only; here every control is reached by Tab.
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor if role == "link" else Qt.CursorShape.ArrowCursor)
+        if on_click is not None:
+            self._on_click = on_click
+            self.clicked.connect(self._clicked)
+        self._tint()
+        theme().changed.connect(self._tint)
+
+    @Slot()
+    def _clicked(self) -> None:
+        self._on_click()
+
+    def set_icon(self, icon_name: str) -> None:
+        """Another icon."""
+        self._icon_name = icon_name
+        self._tint()
+
+    @Slot()
+    def _tint(self) -> None:
+        side = theme().sizes.icon
+        self.setIconSize(QSize(side + (theme().sizes.half if self.text() else 0), side))
+        if self._icon_name:
+            role = self.property("role")
+            colour = {"main": "on", "link": "accent"}.get(role, "muted")
+            self.setIcon(icon(self._icon_name, colour, {"nav": "accent", "chip": "on"}.get(role, "")))
+
+
+def _fill(box: QBoxLayout, items: tuple[Item, ...], gap: int, stretch: Item) -> None:
+    box.setSpacing(gap)
+    for item in items:
+        if item is None:
+            box.addStretch(1)
+        else:
+            box.addWidget(item, 1 if item is stretch else 0)
+
+
+def row(*items: Item, gap: int = 8, margins: tuple[int, int, int, int] = (0, 0, 0, 0), stretch: Item = None) -> QWidget:
+    """Widgets side by side; None is a spring, `stretch` takes the room that is left."""
+    out = QWidget()
+    box = QHBoxLayout(out)
+    box.setContentsMargins(*margins)
+    _fill(box, items, gap, stretch)
+    return out
+
+
+def column(
+    *items: Item, gap: int = 8, margins: tuple[int, int, int, int] = (0, 0, 0, 0), stretch: Item = None
+) -> QWidget:
+    """Widgets one below the other; None is a spring, `stretch` takes the room that is left."""
+    out = QWidget()
+    box = QVBoxLayout(out)
+    box.setContentsMargins(*margins)
+    _fill(box, items, gap, stretch)
+    return out
+
+
+def scrolled(widget: QWidget, *, sideways: bool = False) -> QScrollArea:
+    """The widget in a scroll area without a frame, which takes its height but never its focus.
+
+    `sideways` lets it scroll to the side too where it has no room.
+    """
+    widget.setObjectName(widget.objectName() or "scrolled")
+    out = QScrollArea()
+    out.setWidget(widget)
+    out.setWidgetResizable(True)
+    out.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    if not sideways:
+        out.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    out.setFrameShape(QFrame.Shape.NoFrame)
+    return out
+
+
+def rule() -> QFrame:
+    """A thin line."""
+    out = QFrame()
+    out.setProperty("role", "rule")
+    out.setFixedHeight(1)
+    return out
+
+
+def restyle(widget: QWidget) -> None:
+    """Let the style sheet look again at a widget whose property changed."""
+    widget.style().unpolish(widget)
+    widget.style().polish(widget)
+    widget.update()

@@ -1,0 +1,161 @@
+"""What a chat is told and how it answers: system prompt and sampling, folded to one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
+
+from core.inference.engine import Sampling
+from ui import format as fmt
+from ui.theme import theme
+from ui.widgets.basic import Button, ElidedLabel, label, row
+from ui.widgets.card import Card
+from ui.widgets.forms import Form, SliderSpin, number, text_area
+
+SAVE_MS = 500
+
+
+def sampling_text(sampling: Sampling) -> str:
+    """ "repeatable answers, at most 256 tokens"."""
+    how = "repeatable answers" if sampling.temperature == 0 else f"temperature {fmt.decimal(sampling.temperature, 2)}"
+    return f"{how}, at most {fmt.plural(sampling.max_tokens, 'token')}"
+
+
+class ChatSettings(QWidget):
+    """`prompt_changed(text)` and `sampling_changed(dict)` a moment after the last edit."""
+
+    prompt_changed = Signal(str)
+    sampling_changed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("chat_settings")
+        sizes = theme().sizes
+        self._filling = False
+        self._default = ""
+        self.prompt_fold = self._fold("System prompt", "fold_prompt")
+        self.sampling_fold = self._fold("Sampling", "fold_sampling")
+        self.prompt_line, self.sampling_line = ElidedLabel("", "caption"), label("", "caption")
+        self.prompt_line.setObjectName("prompt_summary")
+        self.sampling_line.setObjectName("sampling_summary")
+        self.prompt_card, self.sampling_card = self._prompt_card(), self._sampling_card()
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(sizes.half)
+        line = row(self.prompt_fold, self.prompt_line, self.sampling_fold, self.sampling_line, gap=sizes.half,
+                   stretch=self.prompt_line)  # fmt: skip
+        for item in (self.prompt_card, self.sampling_card, line):
+            box.addWidget(item)
+        self._prompt_soon = self._soon(self._send_prompt)
+        self._sampling_soon = self._soon(self._send_sampling)
+
+    def _soon(self, slot: Any) -> QTimer:
+        out = QTimer(self)
+        out.setSingleShot(True)
+        out.setInterval(SAVE_MS)
+        out.timeout.connect(slot)
+        return out
+
+    def _fold(self, title: str, name: str) -> Button:
+        out = Button(title, "ghost", "ph.caret-right", name=name)
+        out.setCheckable(True)
+        out.toggled.connect(self._on_fold)
+        return out
+
+    def _prompt_card(self) -> Card:
+        self.prompt: QPlainTextEdit = text_area("", 4)
+        self.prompt.setObjectName("system_prompt")
+        self.prompt.setAccessibleName("System prompt")
+        self.prompt.setPlaceholderText("Nothing is said to the model before the conversation.")
+        self.prompt.textChanged.connect(self._on_prompt)
+        self.use_default = Button(
+            "Use the adapter's own", "link", on_click=self._take_default, name="use_adapter_prompt"
+        )
+        self.use_default.setToolTip("The system prompt of the dataset this adapter was trained on")
+        out = Card("", self.prompt, row(self.use_default, None), gap=theme().sizes.half)
+        out.hide()
+        return out
+
+    def _sampling_card(self) -> Card:
+        self.form = Form()
+        self.temperature = SliderSpin(0, 1.5, 0, step=0.05, decimals=2)
+        self.form.add("temperature", "Temperature", self.temperature,
+                      "0 gives repeatable answers: the same question gets the same answer.")  # fmt: skip
+        self.tokens = number(1, 8192, Sampling().max_tokens, " tokens")
+        self.form.add("max_tokens", "Longest answer", self.tokens, "An answer that is cut here says so.")
+        self.form.changed.connect(self._on_form)
+        out = Card("", self.form)
+        out.hide()
+        return out
+
+    # What is shown
+
+    def show_values(self, prompt: str, sampling: Sampling, adapter_prompt: str) -> None:
+        """Those of a chat; a field that is being edited is left alone."""
+        self._filling = True
+        try:
+            self._default = adapter_prompt
+            if not self._prompt_soon.isActive() and self.prompt.toPlainText() != prompt:
+                self.prompt.setPlainText(prompt)
+            if not self._sampling_soon.isActive():
+                self.temperature.set_value(sampling.temperature)
+                self.tokens.setValue(sampling.max_tokens)
+        finally:
+            self._filling = False
+        self._summarise()
+
+    def flush(self) -> None:
+        """Send what was edited now: a question is about to be asked, or another chat opened."""
+        for timer, send in ((self._prompt_soon, self._send_prompt), (self._sampling_soon, self._send_sampling)):
+            if timer.isActive():
+                timer.stop()
+                send()
+
+    def values(self) -> Mapping[str, Any]:
+        """The sampling as it stands in the fields."""
+        return {"temperature": round(self.temperature.value(), 2), "max_tokens": self.tokens.value()}
+
+    def _summarise(self) -> None:
+        text = " ".join(self.prompt.toPlainText().split())
+        self.prompt_line.setText(text or "none")
+        self.sampling_line.setText(sampling_text(Sampling(**self.values())))
+        self.use_default.setVisible(bool(self._default) and self._default != self.prompt.toPlainText())
+
+    def _on_fold(self, _open: bool) -> None:
+        for fold, card in ((self.prompt_fold, self.prompt_card), (self.sampling_fold, self.sampling_card)):
+            card.setVisible(fold.isChecked())
+            fold.set_icon("ph.caret-down" if fold.isChecked() else "ph.caret-right")
+        opened = self.sender()
+        if opened is self.prompt_fold and self.prompt_fold.isChecked():
+            self.prompt.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def fold(self) -> bool:
+        """Close what is open; False if nothing was."""
+        was = self.prompt_fold.isChecked() or self.sampling_fold.isChecked()
+        self.prompt_fold.setChecked(False)
+        self.sampling_fold.setChecked(False)
+        return was
+
+    # What is edited
+
+    def _take_default(self) -> None:
+        self.prompt.setPlainText(self._default)
+
+    def _on_prompt(self) -> None:
+        if not self._filling:
+            self._prompt_soon.start()
+            self._summarise()
+
+    def _on_form(self) -> None:
+        if not self._filling:
+            self._sampling_soon.start()
+            self._summarise()
+
+    def _send_prompt(self) -> None:
+        self.prompt_changed.emit(self.prompt.toPlainText())
+
+    def _send_sampling(self) -> None:
+        self.sampling_changed.emit(self.values())

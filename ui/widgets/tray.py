@@ -1,0 +1,173 @@
+"""The tray at the foot: the running jobs with progress, time left and Stop."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+
+from app.jobs.queue import JobQueue
+from core.jobs import Job, JobState
+from ui import format as fmt
+from ui.theme import theme
+from ui.widgets.basic import Button, ElidedLabel, label
+
+STEPS = 1000
+
+
+class JobLine(QWidget):
+    """One running job; a click opens the page that owns it."""
+
+    clicked = Signal(str)
+    stop_clicked = Signal(str)
+    pause_clicked = Signal(str)
+
+    def __init__(self, job: Job, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        sizes = theme().sizes
+        self.job = job
+        self.setObjectName(f"job_{job.id}")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.name = ElidedLabel(job.title)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 0)
+        self.bar.setMinimumWidth(sizes.icon_large * 2)
+        self.bar.setMaximumWidth(sizes.search)
+        self.text = ElidedLabel("Starting", "muted")
+        self.stop = Button("Stop", "ghost", "ph.stop", on_click=self._on_stop, name="job_stop")
+        self.stop.setAccessibleName(f"Stop {job.title}")
+        self.pause = Button("Pause", "ghost", "ph.pause", on_click=self._on_pause, name="job_pause")
+        self.pause.setAccessibleName(f"Pause {job.title}")
+        self.pause.setVisible(job.resumable)
+        box = QHBoxLayout(self)
+        box.setContentsMargins(2 * sizes.grid, sizes.half, 2 * sizes.grid, sizes.half)
+        box.setSpacing(sizes.grid + 4)
+        box.addWidget(self.name)
+        box.addWidget(self.bar, 1)
+        box.addWidget(self.text, 1)
+        box.addWidget(self.pause)
+        box.addWidget(self.stop)
+        box.addStretch(1)
+        self._describe("Starting")
+
+    def _describe(self, text: str) -> None:
+        self.text.setText(text)
+        self.setAccessibleName(f"{self.job.title}: {text}")
+
+    def show_progress(self, done: int, total: int, message: str, left: float | None) -> None:
+        """How far it is."""
+        if total > 0:
+            if self.bar.maximum() == 0:
+                self.bar.setRange(0, STEPS)
+            self.bar.setValue(round(STEPS * min(1.0, done / total)))
+        parts = [message or (f"{fmt.count(done)} of {fmt.count(total)}" if total else ""), fmt.time_left(left)]
+        self._describe(" · ".join(part for part in parts if part) or "Running")
+
+    def _on_stop(self) -> None:
+        self.stop.setEnabled(False)
+        self.pause.setEnabled(False)
+        self._describe("Stopping")
+        self.stop_clicked.emit(self.job.id)
+
+    def _on_pause(self) -> None:
+        self.pause.setEnabled(False)
+        self._describe("Pausing")
+        self.pause_clicked.emit(self.job.id)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        if self.job.page:
+            self.clicked.emit(self.job.page)
+
+
+class Tray(QWidget):
+    """Running jobs, how many wait, and a remark at the right. Hidden parts leave no gap."""
+
+    page_requested = Signal(str)
+
+    def __init__(self, queue: JobQueue, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("tray")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setAccessibleName("Jobs")
+        self._queue = queue
+        self._lines: dict[str, JobLine] = {}
+        self._waiting: set[str] = set()
+        sizes = theme().sizes
+        self._quiet = label("No jobs running", "muted", name="tray_quiet")
+        self._more = label("", "muted", name="tray_waiting")
+        self._remark = label("", "caption", name="tray_remark")
+        self._list = QVBoxLayout()
+        self._list.setSpacing(0)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(2 * sizes.grid, 0, 2 * sizes.grid, 0)
+        foot.addWidget(self._more)
+        self._quiet.setContentsMargins(2 * sizes.grid, 0, 0, 0)
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(self._quiet)
+        box.addLayout(self._list, 1)
+        box.addLayout(foot)
+        box.addWidget(self._remark)
+        self._remark.setContentsMargins(0, 0, 2 * sizes.grid, 0)
+        queue.job_changed.connect(self._on_job)
+        queue.progress.connect(self._on_progress)
+        theme().changed.connect(self._update)
+        self._update()
+
+    def set_remark(self, text: str) -> None:
+        """The caption at the right end: memory in use."""
+        self._remark.setText(text)
+
+    @property
+    def lines(self) -> dict[str, JobLine]:
+        """The lines shown, by job."""
+        return dict(self._lines)
+
+    @Slot(object)
+    def _on_job(self, job: Job) -> None:
+        if job.status in (JobState.INITIALIZING, JobState.RUNNING):
+            self._waiting.discard(job.id)
+            if job.id not in self._lines:
+                self._add(job)
+        elif job.status == JobState.QUEUED:
+            self._waiting.add(job.id)
+        else:
+            self._waiting.discard(job.id)
+            line = self._lines.pop(job.id, None)
+            if line is not None:
+                self._list.removeWidget(line)
+                line.hide()
+                line.deleteLater()
+        self._update()
+
+    def _add(self, job: Job) -> None:
+        line = JobLine(job, self)
+        line.clicked.connect(self.page_requested)
+        line.stop_clicked.connect(self._queue.stop)
+        line.pause_clicked.connect(self._queue.pause)
+        self._lines[job.id] = line
+        self._list.addWidget(line)
+
+    @Slot(str, object, object, str, object)
+    def _on_progress(self, job_id: str, done: int, total: int, message: str, left: float | None) -> None:
+        line = self._lines.get(job_id)
+        if line is not None and line.stop.isEnabled():
+            line.show_progress(done, total, message, left)
+
+    def stop_newest(self) -> bool:
+        """Stop the job that started last; False if none runs."""
+        for line in reversed(self._lines.values()):
+            if line.stop.isEnabled():
+                line.stop.click()
+                return True
+        return False
+
+    @Slot()
+    def _update(self) -> None:
+        self._quiet.setVisible(not self._lines and not self._waiting)
+        self._more.setVisible(bool(self._waiting))
+        self._more.setText(f"{len(self._waiting)} waiting")
+        self.setMinimumHeight(theme().sizes.tray)

@@ -1,0 +1,177 @@
+"""What the Conversations page reads, and how its rows are worded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlite_utils import Database
+
+from core import jobs
+from core.conversations import report, store
+from core.conversations.parse import Turn
+from core.conversations.store import Conversation, Filter, ReviewStatus
+from core.enrichment import sources
+from core.enrichment import store as enrichment
+from core.enrichment.stage import StageReport
+from core.errors import AppError
+from core.jobs import Job, JobState
+from core.registries import STAGES
+from core.workspace.files import read_json
+from core.workspace.paths import Workspace
+from ui import format as fmt
+from ui.models.rows import Column, Status
+
+TIER_WORDS = {"template": "Template", "scenario": "Scenario", "edge_case": "Edge"}
+ENRICHMENT_WORDS = {
+    "not_started": Status("neutral", "Not enriched"), "enrichment_in_progress": Status("busy", "Enriching"),
+    "completed": Status("ok", "Enriched"), "failed": Status("bad", "Failed"),
+}  # fmt: skip
+REVIEW_WORDS = {
+    ReviewStatus.DRAFT: Status("neutral", "Draft"), ReviewStatus.NEEDS_REVIEW: Status("warn", "Needs review"),
+    ReviewStatus.APPROVED: Status("ok", "Approved"), ReviewStatus.REJECTED: Status("neutral", "Rejected"),
+}  # fmt: skip
+ACTIVE = (JobState.QUEUED, JobState.INITIALIZING, JobState.RUNNING)
+
+
+def state_of(row: Conversation) -> Status:
+    """Review and enrichment as one pill: what stands in the way comes first."""
+    if row.status is ReviewStatus.REJECTED or row.enrichment_status == "completed":
+        if row.status is ReviewStatus.NEEDS_REVIEW and row.warning_count:
+            return Status("warn", fmt.plural(row.warning_count, "finding"))
+        return REVIEW_WORDS[row.status]
+    return ENRICHMENT_WORDS.get(row.enrichment_status, Status("neutral", fmt.word(row.enrichment_status)))
+
+
+def state_words(row: Conversation) -> str:
+    """The same in full, for the tooltip."""
+    enriched = ENRICHMENT_WORDS.get(row.enrichment_status)
+    parts = [REVIEW_WORDS[row.status].word, enriched.word if enriched else fmt.word(row.enrichment_status)]
+    if row.warning_count:
+        parts.append(fmt.plural(row.warning_count, "finding") + " from enrichment")
+    return " · ".join(parts)
+
+
+def tier_word(tier: str | None) -> str:
+    """ "edge_case" -> "Edge"."""
+    return TIER_WORDS.get(tier, fmt.word(tier)) if tier else fmt.NOTHING
+
+
+def _score(value: float | None) -> str:
+    return fmt.decimal(value, 1)
+
+
+COLUMNS = (
+    Column("title", "Title", sort="title"),
+    Column("persona_name", "Persona", 116, sort="persona", formatter=lambda v: v or fmt.NOTHING),
+    Column("arc_name", "Arc", 148, sort="arc", formatter=lambda v: v or fmt.NOTHING),
+    Column("tier", "Tier", 78, sort="tier", formatter=tier_word),
+    Column("turn_count", "Turns", 56, "right", fmt.count, sort="turns"),
+    Column("quality_score", "Quality", 66, "right", _score, sort="quality"),
+    Column("state", "State", 128, value=state_of, formatter=lambda v: v, sort="status", tooltip=state_words),
+)
+# The first goes first when the table is narrow.
+FOLD_ORDER = ("tier", "turn_count", "arc_name", "persona_name", "quality_score")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the page knows besides the rows it shows."""
+
+    total: int
+    waiting: tuple[str, ...]
+    enriched: int
+    last_import: Job | None
+    importing: bool
+    enriching: bool
+
+
+def read_overview(db: Database) -> Overview:
+    """All of it, by one reader."""
+    imports = jobs.listing(db, kind="import", limit=1)
+    last = imports[0] if imports and not imports[0].status.active else None
+    if imports and last is None:
+        ended = tuple(state for state in JobState if not state.active)
+        last = next(iter(jobs.listing(db, kind="import", states=ended, limit=1)), None)
+    return Overview(
+        total=store.count(db),
+        waiting=tuple(enrichment.waiting(db)),
+        enriched=store.count(db, Filter(enrichment_status="completed")),
+        last_import=last,
+        importing=bool(jobs.listing(db, kind="import", states=ACTIVE, limit=1)),
+        enriching=bool(jobs.listing(db, kind="enrich", states=ACTIVE, limit=1)),
+    )
+
+
+def to_review(db: Database) -> int:
+    """How many wait for a review: the badge of the sidebar."""
+    return store.count(db, Filter(status=ReviewStatus.NEEDS_REVIEW))
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One conversation for the inspector; `remarks` has a line a client's turn, `problems` what could not be read."""
+
+    row: Conversation
+    turns: Sequence[Turn] = ()
+    reports: Sequence[StageReport] = ()
+    stages: Sequence[tuple[str, str]] = ()
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+    problems: Sequence[AppError] = ()
+
+    @property
+    def error(self) -> AppError | None:
+        """Why the last enrichment failed."""
+        if self.row.enrichment_status != "failed" or not self.row.enrichment_error:
+            return None
+        import orjson
+
+        return AppError.from_json(orjson.loads(self.row.enrichment_error))
+
+    @property
+    def criteria(self) -> Mapping[str, Any]:
+        """The four criteria with title, score and reason, if the sources are there."""
+        found: Mapping[str, Any] = (self.sources.get("quality") or {}).get("criteria") or {}
+        return found
+
+
+def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Detail:
+    """Row, turns, stage reports and sources; a file that can't be read is a problem, not the end."""
+    row = store.get(db, conversation_id)
+    problems: list[AppError] = []
+    turns: list[Turn] = []
+    found: Mapping[str, Any] = {}
+    remarks: list[str] = []
+    try:
+        turns = store.turns(workspace, row)
+    except AppError as error:
+        problems.append(error)
+    if row.enrichment_status == "completed" and row.enriched_file_path:
+        try:
+            found = sources.load(workspace, row.enriched_file_path)
+            remarks = _remarks(read_json(workspace.absolute(row.enriched_file_path)))
+        except AppError as error:
+            problems.append(error)
+    chain = [(name, str(stage.title)) for name, stage in STAGES.items()]
+    return Detail(row, turns, enrichment.reports(db, row.id), chain, found, remarks, problems)
+
+
+def _remarks(document: Mapping[str, Any]) -> list[str]:
+    out = []
+    for pair in document.get("training_pairs") or []:
+        emotions = (pair.get("emotional_context") or {}).get("detected_emotions") or []
+        beat = (pair.get("training_metadata") or {}).get("emotional_progression_target") or ""
+        feels = ", ".join(str(name) for name in emotions[:2])
+        out.append(" · ".join(part for part in (feels, f"beat: {beat}" if beat else "") if part))
+    return out
+
+
+def import_counts(db: Database, job: Job) -> dict[str, int]:
+    """The books of an import: from its result, else from what it had reported before it ended."""
+    if "in" in job.result:
+        return {name: int(job.result.get(name, 0)) for name in ("in", "used", "rejected", "cut")}
+    found = report.counts(db, job.id)
+    counts = {name: found.get(name, 0) for name in ("used", "rejected", "cut")}
+    return {"in": sum(counts.values()), **counts}

@@ -172,7 +172,9 @@ def problems(db: Database, dataset: Dataset, *, limit: int = 500) -> list[Import
     names = ImportItem.__dataclass_fields__
     rows = db.execute(sql, [dataset.id, limit]).fetchall()
     own = [_own_problem(dataset, n, error) for n, error in enumerate(dataset.validation_errors, start=1)]
-    return [*own, *(ImportItem(**{name: row[name] for name in names}) for row in rows)][:limit]
+    known = {(item.line, item.field, item.code) for item in own}
+    reported = [ImportItem(**{name: row[name] for name in names}) for row in rows]
+    return [*own, *(item for item in reported if (item.line, item.field, item.code) not in known)][:limit]
 
 
 def _own_problem(dataset: Dataset, number: int, error: Mapping[str, Any]) -> ImportItem:

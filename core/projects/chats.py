@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,15 +45,24 @@ class Message:
     stats: Mapping[str, Any]
 
 
-def create(db: Database, base_model_id: str, artifact_id: str | None = None, system_prompt: str = "") -> Chat:
+def create(
+    db: Database,
+    base_model_id: str,
+    artifact_id: str | None = None,
+    system_prompt: str = "",
+    sampling: Mapping[str, Any] | None = None,
+) -> Chat:
     """A new, empty chat."""
     ident, moment = new_id(), now()
     with transaction(db):
         db.execute(
-            "insert into chats(id, title, base_model_id, artifact_id, system_prompt, created_at, updated_at)"
-            " values(?, 'New chat', ?, ?, ?, ?, ?)",
-            [ident, base_model_id, artifact_id, system_prompt, moment, moment],
-        )
+            "insert into chats(id, title, base_model_id, artifact_id, system_prompt, sampling, created_at, updated_at)"
+            " values(?, 'New chat', ?, ?, ?, ?, ?, ?)",
+            [
+                ident, base_model_id, artifact_id, system_prompt, orjson.dumps(dict(sampling or {})).decode(),
+                moment, moment,
+            ],
+        )  # fmt: skip
     return get(db, ident)
 
 
@@ -69,12 +79,22 @@ def get(db: Database, chat_id: str) -> Chat:
     return _chat(row)
 
 
-def listing(db: Database, limit: int = 200) -> list[Chat]:
-    """Most recently used first."""
-    rows = db.execute(
-        "select * from chats where deleted_at is null order by updated_at desc limit ?", [limit]
-    ).fetchall()
+def listing(db: Database, limit: int = 200, search: str = "") -> list[Chat]:
+    """Most recently used first; `search` looks into titles and messages."""
+    where, args = "deleted_at is null", []
+    if search.strip():
+        where += (
+            " and (title like ?1 escape '!' or exists("
+            "select 1 from chat_messages m where m.chat_id = chats.id and m.content like ?1 escape '!'))"
+        )
+        args.append("%" + re.sub(r"([!%_])", r"!\1", search.strip()) + "%")
+    rows = db.execute(f"select * from chats where {where} order by updated_at desc limit {int(limit)}", args).fetchall()
     return [_chat(row) for row in rows]
+
+
+def exists(db: Database, chat_id: str) -> bool:
+    """Whether the chat is there and not in the trash."""
+    return db.execute("select 1 from chats where id = ? and deleted_at is null", [chat_id]).fetchone() is not None
 
 
 def update(db: Database, chat_id: str, **values: Any) -> Changed:
@@ -96,10 +116,11 @@ def update(db: Database, chat_id: str, **values: Any) -> Changed:
 def messages(db: Database, chat_id: str) -> list[Message]:
     """In order."""
     rows = db.execute("select * from chat_messages where chat_id = ? order by position", [chat_id]).fetchall()
-    return [
-        Message(**{k: row[k] for k in Message.__dataclass_fields__} | {"stats": orjson.loads(row["stats"])})
-        for row in rows
-    ]
+    return [_message(row) for row in rows]
+
+
+def _message(row: Mapping[str, Any]) -> Message:
+    return Message(**{k: row[k] for k in Message.__dataclass_fields__} | {"stats": orjson.loads(row["stats"])})
 
 
 def add_message(
@@ -132,7 +153,49 @@ def add_message(
                 "update chats set title = ? where id = ?", [title if len(title) <= 60 else f"{title[:59]}…", chat_id]
             )
         db.execute("update chats set updated_at = ? where id = ?", [moment, chat_id])
-    return next(m for m in messages(db, chat_id) if m.id == ident)
+        made = db.execute("select * from chat_messages where id = ?", [ident]).fetchone()
+    return _message(made)
+
+
+def ask(
+    db: Database, chat_id: str, question: str, artifact_id: str | None, stats: Mapping[str, Any] | None = None
+) -> tuple[Message, Message]:
+    """Store a question and the place of its answer in one step, before anything is sent.
+
+    The place starts as `interrupted`: whatever ends the program, the row says what is true then.
+    """
+    with transaction(db):
+        asked = add_message(db, chat_id, "user", question)
+        answer = add_message(db, chat_id, "assistant", "", status=INTERRUPTED, artifact_id=artifact_id, stats=stats)
+    return asked, answer
+
+
+def ask_again(
+    db: Database, message_id: str, artifact_id: str | None, stats: Mapping[str, Any] | None = None
+) -> Message:
+    """Empty an answer to write it anew, maybe by another adapter. Raises AppError `no_such_message`."""
+    with transaction(db):
+        db.execute(
+            "update chat_messages set content = '', status = ?, artifact_id = ?, stats = ? where id = ?",
+            [INTERRUPTED, artifact_id, orjson.dumps(dict(stats or {})).decode(), message_id],
+        )
+        row = db.execute("select * from chat_messages where id = ?", [message_id]).fetchone()
+    if row is None:
+        raise AppError("no_such_message", "That answer is not there any more.", hint="Open the chat again.")
+    return _message(row)
+
+
+def put_back(db: Database, message: Message) -> Changed:
+    """Write an answer as it was before `ask_again`."""
+    with transaction(db):
+        db.execute(
+            "update chat_messages set content = ?, status = ?, artifact_id = ?, stats = ? where id = ?",
+            [
+                message.content, message.status, message.artifact_id,
+                orjson.dumps(dict(message.stats)).decode(), message.id,
+            ],
+        )  # fmt: skip
+    return Changed.CHATS
 
 
 def set_answer(db: Database, message_id: str, content: str, status: str, stats: Mapping[str, Any]) -> Changed:

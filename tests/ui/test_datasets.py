@@ -40,7 +40,9 @@ def opened(qtbot: QtBot, window: MainWindow) -> DatasetsPage:
 
 def click(qtbot: QtBot, parent: Any, name: str) -> None:
     button = parent.findChild(QPushButton, name)
-    assert button is not None and button.isVisible() and button.isEnabled(), name
+    assert button is not None, name
+    assert button.isVisible(), name
+    assert button.isEnabled(), name
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
@@ -67,7 +69,10 @@ def test_the_list_shows_the_numbers_of_each(qtbot: QtBot, filled: list[str], win
     page = opened(qtbot, window)
     assert page.model.rowCount() == 2
     row = cells(page, page.model.position(filled[0]))
-    assert row[0] == "planner" and row[1] == "Chat messages" and row[2] == "6" and row[-1] == "Ready"
+    assert row[0] == "planner"
+    assert row[1] == "Chat messages"
+    assert row[2] == "6"
+    assert row[-1] == "Ready"
     assert "2 datasets" in page.caption.text()
 
 
@@ -93,7 +98,8 @@ def test_conversations_are_read_with_what_trains_marked(qtbot: QtBot, filled: li
     qtbot.keyClick(page.table, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: bool(page.reader.findChildren(TurnCard)), timeout=LIMIT)
     cards = [card for card in page.reader.findChildren(TurnCard) if card.isVisible()]
-    assert any(card.trains for card in cards) and not all(card.trains for card in cards)
+    assert any(card.trains for card in cards)
+    assert not all(card.trains for card in cards)
     assert text(page, "conversation_place") == "1 of 6"
     click(qtbot, page.reader, "next_conversation")
     assert text(page, "conversation_place") == "2 of 6"
@@ -155,7 +161,8 @@ def test_an_import_shows_its_progress_and_then_the_dataset(
     services.start_job("import", "Importing live", {"files": [str(path)]})
     qtbot.waitUntil(lambda: page.model.rowCount() == 1, timeout=LIMIT)
     qtbot.waitUntil(lambda: not page.strip.jobs, timeout=LIMIT)
-    assert any(shown) and page.shown_state == "content"
+    assert any(shown)
+    assert page.shown_state == "content"
 
 
 def test_a_failed_dataset_is_told_and_can_not_be_trained_on(

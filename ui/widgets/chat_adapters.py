@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QKeyEvent
+from PySide6.QtCore import QPoint, QRect, QSize, Signal
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QButtonGroup, QLayout, QLayoutItem, QSizePolicy, QWidget
 
 from ui.theme import theme
@@ -34,12 +34,13 @@ class Choice:
 
 
 class FlowLayout(QLayout):
-    """Items from the right edge inwards, in reading order, on as many lines as they need."""
+    """Items in reading order on as many lines as they need, each line at the right edge, or at the left."""
 
     def __init__(self, parent: QWidget, gap: int) -> None:
         super().__init__(parent)
         self._items: list[QLayoutItem] = []
         self._gap = gap
+        self.right = True
         self.setContentsMargins(0, 0, 0, 0)
 
     def addItem(self, item: QLayoutItem) -> None:
@@ -90,7 +91,7 @@ class FlowLayout(QLayout):
         for line in lines:
             high = max((item.sizeHint().height() for item in line), default=0)
             whole = sum(item.sizeHint().width() for item in line) + self._gap * max(0, len(line) - 1)
-            left = max(area.left(), area.right() + 1 - whole)
+            left = max(area.left(), area.right() + 1 - whole) if self.right else area.left()
             for item in line:
                 if move:
                     item.setGeometry(QRect(QPoint(left, top), item.sizeHint()))
@@ -100,7 +101,7 @@ class FlowLayout(QLayout):
 
 
 class AdapterChips(QWidget):
-    """Radio-like: `chosen(key)` when another chip is taken by mouse or keyboard."""
+    """Radio-like, also for the arrow keys: `chosen(key)` when another chip is taken."""
 
     chosen = Signal(str)
 
@@ -117,6 +118,11 @@ class AdapterChips(QWidget):
         self._chips: dict[str, Button] = {}
         self._choices: list[Choice] = []
         self._locked = ""
+
+    def align(self, *, right: bool) -> None:
+        """At the right edge, or at the left."""
+        self._flow.right = right
+        self._flow.invalidate()
 
     def show_choices(self, choices: Sequence[Choice]) -> None:
         """These chips with these states; buttons that stay are kept, and with them the focus."""
@@ -183,17 +189,3 @@ class AdapterChips(QWidget):
         chip = self.sender()
         if chip is not None:
             self.chosen.emit(str(chip.property("key")))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        # Arrow keys go from chip to chip, as in a group of radio buttons.
-        step = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}.get(
-            Qt.Key(event.key()), 0
-        )
-        keys = self.keys
-        focused = next((i for i, key in enumerate(keys) if self._chips[key].hasFocus()), None)
-        if not step or focused is None:
-            super().keyPressEvent(event)
-            return
-        chip = self._chips[keys[(focused + step) % len(keys)]]
-        chip.setFocus()
-        chip.click()

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from core.inference.engine import Sampling
 from ui import format as fmt
 from ui.theme import theme
-from ui.widgets.basic import Button, ElidedLabel, label, row
+from ui.widgets.basic import Button, ElidedLabel, row
 from ui.widgets.card import Card
 from ui.widgets.forms import Form, SliderSpin, number, text_area
 
@@ -38,7 +39,7 @@ class ChatSettings(QWidget):
         self._default = ""
         self.prompt_fold = self._fold("System prompt", "fold_prompt")
         self.sampling_fold = self._fold("Sampling", "fold_sampling")
-        self.prompt_line, self.sampling_line = ElidedLabel("", "caption"), label("", "caption")
+        self.prompt_line, self.sampling_line = ElidedLabel("", "caption"), ElidedLabel("", "caption")
         self.prompt_line.setObjectName("prompt_summary")
         self.sampling_line.setObjectName("sampling_summary")
         self.prompt_card, self.sampling_card = self._prompt_card(), self._sampling_card()
@@ -51,6 +52,19 @@ class ChatSettings(QWidget):
             box.addWidget(item)
         self._prompt_soon = self._soon(self._send_prompt)
         self._sampling_soon = self._soon(self._send_sampling)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        # The folds come first; what they hold is told beside them as far as there is room.
+        sizes = theme().sizes
+        free = self.width() - sum(f.sizeHint().width() + sizes.grid for f in (self.prompt_fold, self.sampling_fold))
+        told = self.sampling_line.fontMetrics().horizontalAdvance(self.sampling_line.text()) + sizes.half
+        for line in (self.prompt_line, self.sampling_line):
+            line.setVisible(free > sizes.sidebar // 2)
+        self.sampling_line.setFixedWidth(max(0, min(told, free * 2 // 3)))
 
     def _soon(self, slot: Any) -> QTimer:
         out = QTimer(self)
@@ -122,6 +136,7 @@ class ChatSettings(QWidget):
         text = " ".join(self.prompt.toPlainText().split())
         self.prompt_line.setText(text or "none")
         self.sampling_line.setText(sampling_text(Sampling(**self.values())))
+        self._fit()
         self.use_default.setVisible(bool(self._default) and self._default != self.prompt.toPlainText())
 
     def _on_fold(self, _open: bool) -> None:

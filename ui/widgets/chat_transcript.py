@@ -15,6 +15,7 @@ from ui.widgets.chat_message import Turn, TurnView
 
 FIRST = 24
 BITE_S = 0.008
+SETTLE_MS = 150
 
 
 class Transcript(QScrollArea):
@@ -36,6 +37,7 @@ class Transcript(QScrollArea):
         self._intro: QWidget | None = None
         self._stick = True
         self._from_end: int | None = None
+        self._moving = False
         inner = QWidget()
         inner.setObjectName("scrolled")
         self._box = QVBoxLayout(inner)
@@ -46,6 +48,11 @@ class Transcript(QScrollArea):
         self._filler = QTimer(self)
         self._filler.setSingleShot(True)
         self._filler.timeout.connect(self._fill)
+        # The range changes more than once for one bite: code blocks find their height a little later.
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLE_MS)
+        self._settled.timeout.connect(self._on_settled)
         self.to_end = Button(
             "Newest", "", "ph.arrow-down", on_click=self.follow, name="to_newest", accessible="Go to the newest answer",
             parent=self,
@@ -131,8 +138,9 @@ class Transcript(QScrollArea):
     def _fill(self) -> None:
         begun = time.monotonic()
         bar = self.verticalScrollBar()
-        if self._first > 0 and not self._stick:
+        if self._first > 0 and not self._stick and self._from_end is None:
             self._from_end = bar.maximum() - bar.value()
+        self._settled.start()
         while self._first > 0 and len(self._turns) - self._first < self._wanted:
             self._first -= 1
             view = self._make(self._turns[self._first])
@@ -142,6 +150,10 @@ class Transcript(QScrollArea):
                 break
         if self._first > 0 and len(self._turns) - self._first < self._wanted:
             self._filler.start(0)
+
+    @Slot()
+    def _on_settled(self) -> None:
+        self._from_end = None
 
     def _want_more(self) -> None:
         if self._first > 0 and not self._filler.isActive():
@@ -163,17 +175,23 @@ class Transcript(QScrollArea):
     @Slot(int, int)
     def _on_range(self, _low: int, high: int) -> None:
         if self._stick:
-            self.verticalScrollBar().setValue(high)
+            self._go(high)
         elif self._from_end is not None:
             # Older turns came in above: what is read stays where it is.
-            place, self._from_end = max(0, high - self._from_end), None
-            self.verticalScrollBar().setValue(place)
+            self._go(max(0, high - self._from_end))
         self._after_scroll()
+
+    def _go(self, value: int) -> None:
+        self._moving = True
+        self.verticalScrollBar().setValue(value)
+        self._moving = False
 
     @Slot(int)
     def _on_value(self, value: int) -> None:
         bar = self.verticalScrollBar()
         self._stick = value >= bar.maximum() - theme().sizes.row
+        if self._stick or not self._moving:
+            self._from_end = None
         self._after_scroll()
 
     def _after_scroll(self) -> None:

@@ -41,8 +41,8 @@ class EmptyState(QWidget):
             box.addWidget(label(title, "section"), 0, Qt.AlignmentFlag.AlignHCenter)
         text = label(sentence, "muted", wrap=True)
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        text.setMinimumWidth(theme().sizes.field)
-        text.setMaximumWidth(theme().sizes.field + theme().sizes.sidebar)
+        # One width, or the layout asks for the height of a wider line than it then gives.
+        text.setFixedWidth(theme().sizes.field + theme().sizes.sidebar)
         box.addWidget(text, 0, Qt.AlignmentFlag.AlignHCenter)
         if button is not None:
             main = Button(button[0], "main", button_icon, on_click=button[1], name="empty_button")

@@ -1,0 +1,151 @@
+"""The Adapters page: base models and adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.services import Services
+from core.jobs import JobState
+from core.models import store as models
+from core.models.practice import shipped_folder
+from core.workspace import settings
+from core.workspace.paths import Workspace
+from tests.support import studio
+from ui.main_window import MainWindow
+from ui.pages.adapters import AdaptersPage
+
+LIMIT = 90_000
+
+
+@pytest.fixture
+def trained(services: Services, workspace: Workspace, tmp_path: Path) -> str:
+    db = services.connections.db
+    studio.add_practice_model(db)
+    dataset = studio.add_dataset(db, workspace, studio.dataset_file(tmp_path, "planner", limit=6, broken=False))
+    job = studio.train(db, workspace, dataset, max_steps=2)
+    assert job.status == JobState.COMPLETED, job.error
+    return str(job.result["artifact_id"])
+
+
+def opened(qtbot: QtBot, window: MainWindow) -> AdaptersPage:
+    window.open_page("adapters")
+    page = window.current_page
+    assert isinstance(page, AdaptersPage)
+    qtbot.waitUntil(lambda: page.shown_state != "busy", timeout=LIMIT)
+    return page
+
+
+def click(qtbot: QtBot, parent: Any, name: str) -> None:
+    button = next((found for found in parent.findChildren(QPushButton, name) if found.isVisible()), None)
+    assert button is not None, name
+    assert button.isEnabled(), name
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def text(page: AdaptersPage, name: str) -> str:
+    found = page.findChild(QLabel, name)
+    assert found is not None, name
+    return found.text()
+
+
+def click_row(qtbot: QtBot, table: Any, row: int) -> None:
+    place = table.visualRect(table.rows.index(row, 0)).center()
+    qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def test_an_empty_workspace_offers_the_practice_model(qtbot: QtBot, window: MainWindow) -> None:
+    page = opened(qtbot, window)
+    assert page.shown_state == "empty"
+    click(qtbot, page, "empty_button")
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1 and not page.strip.jobs, timeout=LIMIT)
+    assert page.shown_state == "content"
+    assert text(page, "base_title") == "Practice model"
+    assert "almost nothing" in text(page, "base_notes")
+    assert not page.add_practice.isVisible()
+    assert page.no_adapters.isVisible()
+
+
+def test_an_adapter_shows_its_passport(qtbot: QtBot, trained: str, window: MainWindow, services: Services) -> None:
+    page = opened(qtbot, window)
+    assert text(page, "adapter_title") == "Practice run"
+    assert text(page, "adapter_sum") == "6 in = 6 used + 0 rejected + 0 cut"
+    detail = page.inspector.adapter
+    assert detail.settings.facts["Steps at most"] == "2"
+    assert "mlx" in detail.versions.facts
+    assert len(detail.hashes.facts["Adapter"]) == 12
+    asked: list[Any] = []
+    services.navigator.page_requested.connect(lambda name, argument: asked.append((name, argument)))
+    click(qtbot, page, "talk_to_it")
+    assert asked == [("chat", {"adapter": trained})]
+
+
+def test_open_its_run_goes_to_the_training_page(
+    qtbot: QtBot, trained: str, window: MainWindow, services: Services
+) -> None:
+    page = opened(qtbot, window)
+    asked: list[Any] = []
+    services.navigator.page_requested.connect(lambda name, argument: asked.append((name, argument)))
+    click(qtbot, page.inspector, "open_run")
+    assert asked[0][0] == "training"
+    assert "run" in asked[0][1]
+
+
+def test_a_folder_is_added_and_made_the_default(
+    qtbot: QtBot, trained: str, window: MainWindow, services: Services
+) -> None:
+    page = opened(qtbot, window)
+    click(qtbot, page, "add_base_model")
+    dialog = page.findChild(QFileDialog, "base_dialog")
+    assert dialog is not None
+    assert dialog.isVisible()
+    dialog.reject()
+    page.add_folder(str(shipped_folder()))
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 2, timeout=LIMIT)
+    click_row(qtbot, page.bases, 1)
+    assert text(page, "base_title") == "model"
+    assert not page.adapters.selected()
+    click(qtbot, page.inspector, "set_default")
+    qtbot.waitUntil(lambda: page.bases.rows.rows[1].is_default, timeout=LIMIT)
+    assert settings.get(services.connections.db, "default_base") == page.bases.rows.rows[1].id
+    assert not page.inspector.base.default.isEnabled()
+
+
+def test_a_folder_that_is_no_model_is_told(
+    qtbot: QtBot, trained: str, window: MainWindow, tmp_path: Path
+) -> None:  # fmt: skip
+    page = opened(qtbot, window)
+    (tmp_path / "nothing").mkdir()
+    page.add_folder(str(tmp_path / "nothing"))
+    qtbot.waitUntil(lambda: bool(page.banners.banners), timeout=LIMIT)
+    assert "config.json" in page.banners.banners[0].text
+
+
+def test_adapters_and_bases_are_deleted_with_undo(
+    qtbot: QtBot, trained: str, window: MainWindow, services: Services
+) -> None:
+    page = opened(qtbot, window)
+    click(qtbot, page.inspector, "delete_adapter")
+    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 0, timeout=LIMIT)
+    assert page.no_adapters.isVisible()
+    click(qtbot, window.toast, "toast_undo")
+    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 1, timeout=LIMIT)
+    click_row(qtbot, page.bases, 0)
+    click(qtbot, page.inspector, "delete_base")
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 0, timeout=LIMIT)
+    assert models.listing(services.connections.db) == []
+    click(qtbot, window.toast, "toast_undo")
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1, timeout=LIMIT)
+
+
+def test_open_item_selects(qtbot: QtBot, trained: str, window: MainWindow, services: Services) -> None:
+    page = opened(qtbot, window)
+    services.navigator.open_page("adapters", {"base": "practice"})
+    qtbot.waitUntil(lambda: page.inspector.base.isVisible(), timeout=LIMIT)
+    services.navigator.open_page("adapters", trained)
+    qtbot.waitUntil(lambda: page.inspector.adapter.isVisible(), timeout=LIMIT)

@@ -19,6 +19,7 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_SCALE_FACTOR", "1")
 
+import orjson
 from PySide6.QtWidgets import QApplication
 
 from app.bootstrap import Application, Options
@@ -38,6 +39,13 @@ from ui.registry import PAGES
 from ui.theme import theme
 
 SIZES = {"1440x900": (1440, 900), "1100x700": (1100, 700)}
+TITLES = {
+    "import": "Import 24 files",
+    "enrich": "Enrich 24 conversations",
+    "build_training_file": "Planner",
+    "build_dataset": "Planner",
+    "add_base_model": "Not a model",
+}
 QUESTIONS = ("I am afraid of my debt. What should I do?", "What is one small step I can take this month?")
 
 
@@ -55,7 +63,7 @@ class Studio:
 
     def job(self, kind: str, params: dict[str, Any]) -> Job:
         found: list[Job] = []
-        wait(lambda done: self.services.start_job(kind, kind, params, then=lambda j: (found.append(j), done())))
+        wait(lambda done: self.services.start_job(kind, TITLES[kind], params, then=lambda j: (found.append(j), done())))
         return found[0]
 
     def train(self, name: str, dataset_id: str, *, to_the_end: bool = True, **overrides: Any) -> str:
@@ -153,7 +161,7 @@ def shoot_busy(root: Path, out: Path, folder: Path) -> None:
     for number in range(4000):
         talk = sample_talk(number % 24)
         talk["turns"][0]["content"] += f" Client {number}."
-        (talks / f"{number}.json").write_bytes(__import__("orjson").dumps(talk))
+        (talks / f"{number}.json").write_bytes(orjson.dumps(talk))
     pause(12)
     studio.shoot("busy", "training", run_id)
     studio.services.start_job("import", "Import 4,000 files", {"files": [str(talks)]})
@@ -200,12 +208,12 @@ def ask(studio: Studio) -> None:
     from PySide6.QtTest import QTest
     from PySide6.QtWidgets import QPlainTextEdit
 
-    page = studio.window.current_page()
-    entry = page.findChild(QPlainTextEdit, "chat_entry") if page else None
-    if entry is not None:
-        entry.setPlainText("And now?")
-        QTest.keyClick(entry, Qt.Key.Key_Return)
-        pause(4)
+    page = studio.window.current_page
+    assert page is not None
+    entry = page.findChild(QPlainTextEdit, "question_field")
+    QTest.keyClicks(entry, "And now?")
+    QTest.keyClick(entry, Qt.Key.Key_Return)
+    pause(4)
 
 
 def main() -> int:
@@ -238,7 +246,9 @@ def main() -> int:
         docs.mkdir(parents=True, exist_ok=True)
         for path in (options.out / "filled").glob("*-1440x900.png"):
             shutil.copy(path, docs / path.name.replace("-1440x900", ""))
-    sys.stdout.write(f"{len(list(options.out.rglob('*.png')))} pictures in {options.out}, {time.monotonic() - begun:.0f} s\n")
+    sys.stdout.write(
+        f"{len(list(options.out.rglob('*.png')))} pictures in {options.out}, {time.monotonic() - begun:.0f} s\n"
+    )
     return 0
 
 

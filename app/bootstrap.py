@@ -124,7 +124,9 @@ class Application(QObject):
         window.closed.connect(self._on_window_closed)
         window.painted.connect(self._on_painted)
         window.show()
-        services.tasks.run(services.root, lambda: settle_services(services), self._on_settled, self._on_unsettled, serial=True)
+        services.tasks.run(
+            services.root, lambda: settle_services(services), self._on_settled, self._on_unsettled, serial=True
+        )
         if after is not None:
             after(services)
         log.info("opened %s", opened.workspace.root)

@@ -249,7 +249,7 @@ class InferenceService(QObject):
         command = worker_command("inference")
         self._process, self._rest, self.unload_reason = process, b"", ""
         fields = {"registries": registry.snapshot(), "max_resident": self.max_resident}
-        configure = _Call("configure", fields, self, _nothing, lambda error: log.error("configure: %s", error))
+        configure = _Call("configure", fields, self, _nothing, _log)
         # In front of what waits: the engine itself may be one that was registered.
         self._calls = {f"w{next(self._numbers)}": configure, **self._calls}
         process.start(command[0], command[1:])
@@ -354,6 +354,11 @@ class InferenceService(QObject):
         if state != self.state:
             self.state = state
             self.state_changed.emit(state)
+
+
+def _log(error: AppError) -> None:
+    """For what concerns nobody but the log: those who asked are told of the same on their own."""
+    log.info("configure: %s", error)
 
 
 def _ignore(_error: AppError) -> None:

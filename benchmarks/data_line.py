@@ -44,7 +44,6 @@ def bare(paths: list[Path], folder: Path, *, durable: bool) -> float:
     return time.perf_counter() - begun
 
 
-
 def run(folder: Path) -> dict[str, Any]:
     paths = write_files(folder / "files", CONVERSATIONS)
     size = sum(p.stat().st_size for p in paths)

@@ -18,16 +18,19 @@ def run(folder: Path) -> dict[str, Any]:
     times, heavy, bare = [], set(), []
     for number in range(RUNS + 1):
         begun = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "from PySide6.QtWidgets import QApplication; QApplication([])"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", "from PySide6.QtWidgets import QApplication; QApplication([])"], check=True
+        )
         bare.append(time.perf_counter() - begun)
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         report = json.loads(done.stdout.strip().splitlines()[-1])
         heavy |= set(report["heavy"])
         if number:  # the first start makes the workspace
             times.append(report["seconds"])
+    middle, plain = statistics.median(times), statistics.median(bare)
     return {
-        "first paint, s: median of 10 (min to max)": f"{statistics.median(times):.2f} ({min(times):.2f} to {max(times):.2f})",
-        "a bare QApplication process, start to exit, s": f"{statistics.median(bare):.2f}",
-        "ratio to the bare process": f"{statistics.median(times) / statistics.median(bare):.1f}",
+        "first paint, s: median of 10 (min to max)": f"{middle:.2f} ({min(times):.2f} to {max(times):.2f})",
+        "a bare QApplication process, start to exit, s": f"{plain:.2f}",
+        "ratio to the bare process": f"{middle / plain:.1f}",
         "heavy libraries imported": ", ".join(sorted(heavy)) or "none",
     }

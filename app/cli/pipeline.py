@@ -80,7 +80,12 @@ class Pipeline:
     """One run over an open workspace."""
 
     def __init__(
-        self, workspace: Workspace, db: Database, options: argparse.Namespace, config: TrainingConfig, token: CancelToken
+        self,
+        workspace: Workspace,
+        db: Database,
+        options: argparse.Namespace,
+        config: TrainingConfig,
+        token: CancelToken,
     ) -> None:
         self.workspace, self.db = workspace, db
         self.options, self.config, self.token = options, config, token
@@ -227,10 +232,8 @@ class Pipeline:
 
     def report(self) -> int:
         """Print the final report; returns the exit code."""
-        if not self.adapters:
-            code = 1
-        else:
-            code = 3 if self.rejected or self.cut else 0
+        left_out = self.rejected or self.cut
+        code = (3 if left_out else 0) if self.adapters else 1
         emit(
             "report", **{"in": self.total}, used=self.used, rejected=self.rejected, cut=self.cut,
             adds_up=self.total == self.used + self.rejected + self.cut, adapters=self.adapters,

@@ -90,7 +90,8 @@ create table datasets(
   total_validation_conversations integer not null default 0, total_training_pairs integer not null default 0,
   total_validation_pairs integer not null default 0, total_tokens integer,
   average_tokens real, max_tokens integer, counts text not null default '{}', stats text not null default '{}',
-  sample text not null default '[]', validation_errors text not null default '[]', system_prompt text not null default '',
+  sample text not null default '[]', validation_errors text not null default '[]',
+  system_prompt text not null default '',
   created_at text not null, updated_at text not null, deleted_at text);
 create table jobs(
   id text primary key, kind text not null, title text not null, status text not null, needs_gpu integer not null,
@@ -118,7 +119,8 @@ create table metrics_points(
 create table model_artifacts(
   id text primary key, type text not null, name text not null, training_job_id text references training_jobs(id),
   base_model_id text not null references base_models(id), dataset_id text references datasets(id), path text not null,
-  size_bytes integer not null, sha256 text not null, passport text not null default '{}', verdict text not null default '',
+  size_bytes integer not null, sha256 text not null, passport text not null default '{}',
+  verdict text not null default '',
   created_at text not null, deleted_at text);
 create table chats(
   id text primary key, title text not null, base_model_id text not null references base_models(id),

@@ -67,7 +67,9 @@ def read_dialogues(folder: Path) -> list[list[dict[str, str]]]:
                 )
             current.append({"role": role, "content": line[3:].strip()})
     if not dialogues:
-        raise AppError("bad_practice_text", f"There is no text in {folder}.", hint="Put .txt files with dialogues there.")
+        raise AppError(
+            "bad_practice_text", f"There is no text in {folder}.", hint="Put .txt files with dialogues there."
+        )
     return dialogues
 
 

@@ -38,7 +38,9 @@ RANGES: dict[str, Range] = {
     "epochs": Range(1, 20, 1, 10, 1, "How often every conversation is seen."),
     "rank": Range(4, 128, 4, 64, 4, "Size of the adapter: how much it can learn."),
     "alpha": Range(1, 512, 8, 128, 1, "Strength of the adapter; its scale is alpha divided by rank."),
-    "dropout": Range(0.0, 0.5, 0.0, 0.3, 0.01, "Share of adapter inputs left out while training, against rote learning."),
+    "dropout": Range(
+        0.0, 0.5, 0.0, 0.3, 0.01, "Share of adapter inputs left out while training, against rote learning."
+    ),
     "max_seq_length": Range(32, 131072, 128, 8192, 32, "Longer conversations are left out and named, never cut."),
     "max_steps": Range(0, 1_000_000, 0, 1000, 1, "Stop after this many steps; 0 means all epochs."),
     "gradient_accumulation": Range(1, 64, 1, 16, 1, "Batches gathered into one step."),
@@ -158,9 +160,9 @@ def _convert(key: str, kind: str, raw: Any) -> Any:
             return int(float(raw))
         return float(raw) if kind == "float" else str(raw)
     except (ValueError, TypeError, OverflowError) as exc:
+        wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind, "a text")
         raise AppError(
-            "setting_out_of_range", f"“{raw}” is not a value for {key}.",
-            hint={"int": "Give a whole number.", "float": "Give a number.", "bool": "Give true or false."}.get(kind, ""),
+            "setting_out_of_range", f"“{raw}” is not a value for {key}.", hint=f"Give {wanted}.",
             where=Where(field=key),
         ) from exc  # fmt: skip
 

@@ -237,5 +237,3 @@ def seconds_per_token(db: Database, base_model_id: str) -> float | None:
         [base_model_id],
     ).fetchone()
     return row["rate"] if row and row["rate"] else None
-
-

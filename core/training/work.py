@@ -102,7 +102,9 @@ def _reporter(context: JobContext, config: TrainingConfig, rows: Rows) -> Any:
         if kind == "metric":
             loss = fields.get("train_loss")
             words = f"Loss {loss:.3f}" if loss is not None else "Measuring the base model"
-            context.progress(fields["step"], total, f"Epoch {math.ceil(fields['epoch']) or 1} of {config.epochs}", words)
+            context.progress(
+                fields["step"], total, f"Epoch {math.ceil(fields['epoch']) or 1} of {config.epochs}", words
+            )
 
     return emit
 

@@ -35,7 +35,9 @@ def run_to_end(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=worker_environment(), cwd=source_root(),
     )  # fmt: skip
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     lines: queue.Queue[bytes | None] = queue.Queue()
     tail: deque[str] = deque(maxlen=LOG_TAIL)
     log_path = run_folder(workspace, job.id) / "worker.log"

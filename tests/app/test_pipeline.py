@@ -83,10 +83,15 @@ def test_a_chat_file_and_a_base_of_ones_own_enter_further_down(tmp_path: Path) -
     talks = tmp_path / "talks.jsonl"
     with talks.open("w") as handle:
         for n in range(20):
-            turns = [{"role": "user", "content": f"Say {n}"}, {"role": "assistant", "content": f"It is {n}, as you said."}]
+            turns = [
+                {"role": "user", "content": f"Say {n}"},
+                {"role": "assistant", "content": f"It is {n}, as you said."},
+            ]
             handle.write(json.dumps({"messages": turns}) + "\n")
     pairs = tmp_path / "pairs.jsonl"
-    pairs.write_text("".join(json.dumps({"prompt": f"Count {n}", "completion": f"{n}, {n + 1}"}) + "\n" for n in range(9)))
+    pairs.write_text(
+        "".join(json.dumps({"prompt": f"Count {n}", "completion": f"{n}, {n + 1}"}) + "\n" for n in range(9))
+    )
     code, lines = pipeline(tmp_path / "w", *QUICK, "--base", base, "--ask", "Say 3", talks, pairs)
     final = report(lines)
     assert (code, final["in"], final["used"]) == (0, 29, 29)
@@ -103,7 +108,8 @@ def test_nothing_usable_is_exit_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [[], ["--set", "epochs", "x"], ["--set", "epochs=99", "x"], ["--set", "speed=1", "x"], ["--preset", "slow", "x"]]
+    "args",
+    [[], ["--set", "epochs", "x"], ["--set", "epochs=99", "x"], ["--set", "speed=1", "x"], ["--preset", "slow", "x"]],
 )
 def test_usage_is_exit_2_and_says_what_is_known(tmp_path: Path, args: list[str]) -> None:
     code, lines = pipeline(tmp_path / "w", *args)
@@ -132,7 +138,7 @@ def test_the_same_files_again_are_duplicates_and_lose_nothing(tmp_path: Path) ->
 
 def test_stopped_by_a_signal_it_leaves_in_order(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        command(tmp_path / "w", "--set", "epochs=20", "--set", "batch_size=1", resources() / "sample" / "conversations"),
+        command(tmp_path / "w", "--set", "epochs=20", "--set", "batch_size=1", *sample_files()),
         cwd=source_root(), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None

@@ -34,9 +34,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[di
     folder = tmp_path_factory.mktemp("undisturbed")
     metrics: list[dict[str, Any]] = []
     rows = rendered(7)
-    make_trainer(
-        folder, CONFIG, rows[:5], rows[5:], lambda kind, **f: metrics.append(f) if kind == "metric" else None
-    )[0].run()
+    make_trainer(folder, CONFIG, rows[:5], rows[5:], lambda kind, **f: metrics.append(f) if kind == "metric" else None)[
+        0
+    ].run()
     return folder, metrics
 
 

@@ -47,8 +47,10 @@ def write_hf_model(folder: Path, seed: int = 1, **changes: Any) -> Path:
     for layer in range(config["num_hidden_layers"]):
         at = f"model.layers.{layer}"
         tensors |= {
-            f"{at}.self_attn.q_proj.weight": weight(hidden, hidden), f"{at}.self_attn.k_proj.weight": weight(kv, hidden),
-            f"{at}.self_attn.v_proj.weight": weight(kv, hidden), f"{at}.self_attn.o_proj.weight": weight(hidden, hidden),
+            f"{at}.self_attn.q_proj.weight": weight(hidden, hidden),
+            f"{at}.self_attn.k_proj.weight": weight(kv, hidden),
+            f"{at}.self_attn.v_proj.weight": weight(kv, hidden),
+            f"{at}.self_attn.o_proj.weight": weight(hidden, hidden),
             f"{at}.mlp.gate_proj.weight": weight(inter, hidden), f"{at}.mlp.up_proj.weight": weight(inter, hidden),
             f"{at}.mlp.down_proj.weight": weight(hidden, inter), f"{at}.input_layernorm.weight": mx.ones(hidden),
             f"{at}.post_attention_layernorm.weight": mx.ones(hidden),

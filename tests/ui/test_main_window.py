@@ -358,9 +358,7 @@ def test_another_workspace_opens_in_the_same_process(qtbot: QtBot, application: 
     assert not (tmp_path / "first" / "logs" / "crash.log").exists()
 
 
-def test_the_sample_workspace_opens_and_imports_its_conversations_once(
-    qtbot: QtBot, application: Application
-) -> None:
+def test_the_sample_workspace_opens_and_imports_its_conversations_once(qtbot: QtBot, application: Application) -> None:
     assert application.start()
     first = application.session
     assert first is not None

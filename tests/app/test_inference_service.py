@@ -1,0 +1,297 @@
+"""The real worker process behind the service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PySide6.QtCore import QObject
+
+from app.gpu_guard import GpuGuard
+from app.inference import InferenceService
+from core.errors import AppError
+from core.inference.engine import AdapterRef, GenerateRequest, Sampling
+from core.models.practice import shipped_folder
+from core.registries import ENGINES
+
+TINY = Path("/somewhere/tiny")
+
+
+class Answer:
+    """What came back for one question."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.result: Any = None
+        self.error: AppError | None = None
+        self.stopped = False
+        self.first_at = self.ended_at = 0.0
+
+    def on_text(self, text: str) -> None:
+        self.first_at = self.first_at or time.monotonic()
+        self.text += text
+
+    def on_done(self, result: Any) -> None:
+        self.result, self.ended_at = result, time.monotonic()
+
+    def on_failed(self, error: AppError) -> None:
+        self.error, self.ended_at = error, time.monotonic()
+
+    def on_stopped(self) -> None:
+        self.stopped, self.ended_at = True, time.monotonic()
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.ended_at)
+
+
+@pytest.fixture
+def service(qtbot: Any, tmp_path: Path) -> Iterator[InferenceService]:
+    ENGINES.register("tiny", "tests.plugins.tiny_engine:TinyEngine")
+    made = InferenceService(tmp_path / "inference.log")
+    yield made
+    made.shutdown()
+    made.deleteLater()
+
+
+def load(qtbot: Any, service: InferenceService, base: Path = TINY, engine: str = "tiny") -> Answer:
+    out = Answer()
+    service.load(service, base, out.on_done, out.on_failed, engine)
+    qtbot.waitUntil(lambda: out.ended, timeout=30_000)
+    return out
+
+
+def ask(
+    service: InferenceService, question: str, adapter: AdapterRef | None = None, tokens: int = 40,
+    owner: QObject | None = None,
+) -> tuple[Answer, str]:  # fmt: skip
+    out = Answer()
+    request = GenerateRequest([{"role": "user", "content": question}], adapter, Sampling(max_tokens=tokens))
+    ident = service.generate(
+        owner or service, request, text=out.on_text, done=out.on_done, stopped=out.on_stopped, failed=out.on_failed
+    )
+    return out, ident
+
+
+def test_nothing_runs_before_the_first_command(service: InferenceService) -> None:
+    assert service.pid == 0
+    assert service.state == "off"
+    service.stop("w1")
+    service.unload()
+    service.status(service, lambda _facts: pytest.fail("nothing is loaded"))
+    assert service.pid == 0
+
+
+def test_an_engine_registered_by_its_path_answers_in_the_real_worker(qtbot: Any, service: InferenceService) -> None:
+    states: list[str] = []
+    service.state_changed.connect(states.append)
+    facts = load(qtbot, service)
+    assert facts.result["context"] == 1024
+    answer, _ = ask(service, "Hello", AdapterRef("a1", "/adapters/a1", "Calm"))
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.text == "I am Calm, told 'nothing', turn 1: Hello "
+    assert answer.result["finish_reason"] == "stop"
+    assert answer.result["stats"]["adapter"] == "a1"
+    assert states == ["loading", "ready", "answering", "ready"]
+    known: list[Any] = []
+    service.status(service, known.append)
+    qtbot.waitUntil(lambda: bool(known))
+    assert known[0]["resident"] == {"a1": 10}
+
+
+def test_the_practice_model_answers_and_answers_the_same_again(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service, shipped_folder(), "mlx")
+    first, _ = ask(service, "How do I keep bread fresh?", tokens=24)
+    second, _ = ask(service, "How do I keep bread fresh?", tokens=24)
+    qtbot.waitUntil(lambda: second.ended, timeout=20_000)
+    assert first.text.strip()
+    assert first.text == second.text
+    stats = first.result["stats"]
+    assert stats["tokens"] <= 24
+    assert stats["tokens_per_second"] > 0
+    assert 0 < stats["first_token_s"] < 20
+
+
+@pytest.mark.parametrize("base", ["tiny", "mlx"])
+def test_stop_within_100_ms_keeps_what_was_said(qtbot: Any, service: InferenceService, base: str) -> None:
+    load(qtbot, service, shipped_folder() if base == "mlx" else TINY, base)
+    answer, ident = ask(service, "slow: tell me everything", tokens=900)
+    qtbot.waitUntil(lambda: len(answer.text) > 40, timeout=10_000)
+    begun = time.monotonic()
+    service.stop(ident)
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.stopped
+    assert answer.ended_at - begun < 0.1
+    assert answer.text
+    assert service.state == "ready"
+    again, _ = ask(service, "And now?", tokens=4)
+    qtbot.waitUntil(lambda: again.ended)
+    assert again.result
+
+
+def test_stopping_a_question_that_waits_leaves_the_one_before_alone(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service)
+    first, _ = ask(service, "slow", tokens=60)
+    second, ident = ask(service, "slow", tokens=900)
+    service.stop(ident)
+    qtbot.waitUntil(lambda: second.ended)
+    assert first.result
+    assert second.stopped
+    assert len(second.text.split()) <= 1
+
+
+def test_a_kill_in_mid_answer_fails_it_and_the_next_question_works(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service)
+    answer, _ = ask(service, "slow", tokens=900)
+    qtbot.waitUntil(lambda: len(answer.text) > 40)
+    pid = service.pid
+    os.kill(pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.error is not None
+    assert answer.error.code == "worker_crashed"
+    assert "signal 9" in answer.error.message
+    assert answer.error.hint
+    assert len(answer.text) > 40
+    assert service.state == "off"
+    load(qtbot, service)
+    again, _ = ask(service, "Hello")
+    qtbot.waitUntil(lambda: again.ended)
+    assert again.result
+    assert service.pid not in (0, pid)
+
+
+def test_crash_after_crash_the_restart_is_held_back_longer(qtbot: Any, service: InferenceService) -> None:
+    waits = []
+    for _ in range(4):
+        begun = time.monotonic()
+        failed = load(qtbot, service, Path("/somewhere/deadly"))
+        assert failed.error is not None
+        assert failed.error.code == "worker_crashed"
+        waits.append(time.monotonic() - begun)
+    # The first crash costs nothing, each further one in a row twice as much.
+    assert max(waits[:2]) < 1.0
+    assert waits[2] > 1.0
+    assert waits[3] > 2.0
+    waiting, ident = ask(service, "Hello")
+    assert service.state == "starting"
+    assert service.pid == 0
+    service.stop(ident)
+    assert waiting.stopped
+    assert service.state == "off"
+
+
+def test_the_order_of_commands_survives_a_held_back_start(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service, Path("/somewhere/deadly"))
+    load(qtbot, service, Path("/somewhere/deadly"))
+    loaded = Answer()
+    service.load(service, TINY, loaded.on_done, loaded.on_failed, "tiny")
+    answer, _ = ask(service, "Hello")
+    assert service.pid == 0
+    qtbot.waitUntil(lambda: answer.ended, timeout=10_000)
+    assert loaded.result
+    assert answer.result
+
+
+def test_an_error_of_the_engine_leaves_it_running(qtbot: Any, service: InferenceService) -> None:
+    failed = load(qtbot, service, Path("/somewhere/missing"))
+    assert failed.error is not None
+    assert failed.error.code == "base_does_not_load"
+    load(qtbot, service)
+    errors: list[AppError] = []
+    service.prepare(service, AdapterRef("x", "/bad", "Broken"), errors.append)
+    qtbot.waitUntil(lambda: bool(errors))
+    assert errors[0].code == "bad_adapter"
+    answer, _ = ask(service, "Hello")
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.result
+
+
+def test_unloading_gives_the_memory_back_and_says_so(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service)
+    process = psutil.Process(service.pid)
+    answer, _ = ask(service, "slow", tokens=900)
+    qtbot.waitUntil(lambda: bool(answer.text))
+    service.unload("training")
+    assert answer.error is not None
+    assert answer.error.code == "engine_closed"
+    assert service.state == "off"
+    assert service.unload_reason == "training"
+    qtbot.waitUntil(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, timeout=8_000)
+    load(qtbot, service)
+    assert service.unload_reason == ""
+
+
+def test_nothing_is_called_back_once_the_owner_is_gone(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service)
+    owner = QObject()
+    answer, ident = ask(service, "slow", tokens=400, owner=owner)
+    qtbot.waitUntil(lambda: bool(answer.text))
+    service.stop(ident)
+    owner.deleteLater()
+    qtbot.waitUntil(lambda: service.state == "ready")
+    assert not answer.ended
+    assert not service._killer.isActive()
+
+
+def test_a_worker_that_does_not_obey_is_ended_and_that_is_no_crash(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service)
+    service._killer.setInterval(200)
+    answer, ident = ask(service, "slow", tokens=900)
+    qtbot.waitUntil(lambda: bool(answer.text))
+    os.kill(service.pid, signal.SIGSTOP)
+    service.stop(ident)
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.stopped
+    assert service.state == "off"
+    assert load(qtbot, service).result
+
+
+def test_shutdown_leaves_no_process_behind(qtbot: Any, service: InferenceService) -> None:
+    load(qtbot, service)
+    first = service.pid
+    service.unload()
+    load(qtbot, service)
+    second = service.pid
+    service.shutdown()
+    assert service.state == "off"
+    for pid in (first, second):
+        assert not psutil.pid_exists(pid)
+
+
+def test_chat_makes_room_for_a_job_that_needs_the_gpu(qtbot: Any, services: Any, tiny_jobs: None) -> None:
+    ENGINES.register("tiny", "tests.plugins.tiny_engine:TinyEngine")
+    engine: InferenceService = services.engine
+    load(qtbot, engine)
+    job_id = services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
+    qtbot.waitUntil(lambda: engine.state == "off", timeout=10_000)
+    assert engine.unload_reason == "“Something large”"
+    load(qtbot, engine)
+    answer, _ = ask(engine, "Hello")
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.result
+    guard = next(child for child in services.root.children() if isinstance(child, GpuGuard))
+    assert guard._soon.isActive()
+    services.queue.stop(job_id)
+    qtbot.waitUntil(lambda: not services.queue.busy, timeout=10_000)
+    assert engine.state == "ready"
+
+
+def test_an_answer_under_way_is_not_cut_by_a_job(qtbot: Any, services: Any, tiny_jobs: None) -> None:
+    ENGINES.register("tiny", "tests.plugins.tiny_engine:TinyEngine")
+    engine: InferenceService = services.engine
+    load(qtbot, engine)
+    guard = next(child for child in services.root.children() if isinstance(child, GpuGuard))
+    guard._soon.setInterval(50)
+    answer, _ = ask(engine, "slow", tokens=200)
+    job_id = services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
+    qtbot.waitUntil(lambda: answer.ended, timeout=10_000)
+    assert answer.result
+    qtbot.waitUntil(lambda: engine.state == "off", timeout=5_000)
+    services.queue.stop(job_id)
+    qtbot.waitUntil(lambda: engine.unload_reason == "", timeout=10_000)

@@ -49,19 +49,19 @@ class NavButton(Button):
         super().paintEvent(event)
         if not self._badge:
             return
-        painter = QPainter(self)
-        sizes = theme().sizes
-        if not self.text():
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(theme().colour("accent"))
-            painter.drawEllipse(QRectF(self.width() - 1.5 * sizes.grid, sizes.half, sizes.bar, sizes.bar))
-            return
-        painter.setFont(theme().font(sizes.caption, tabular=True))
-        painter.setPen(theme().colour("muted"))
-        area = self.rect().adjusted(0, 0, -sizes.grid - 2, 0)
-        align = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(area, int(align), str(self._badge) if self._badge < 1000 else "999+")
+        with QPainter(self) as painter:
+            sizes = theme().sizes
+            if not self.text():
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(theme().colour("accent"))
+                painter.drawEllipse(QRectF(self.width() - 1.5 * sizes.grid, sizes.half, sizes.bar, sizes.bar))
+                return
+            painter.setFont(theme().font(sizes.caption, tabular=True))
+            painter.setPen(theme().colour("muted"))
+            area = self.rect().adjusted(0, 0, -sizes.grid - 2, 0)
+            align = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(area, int(align), str(self._badge) if self._badge < 1000 else "999+")
 
 
 class Sidebar(QWidget):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QFontMetrics, QKeySequence, QPainter, QShortcut
+from PySide6.QtGui import QFontMetrics, QKeySequence, QPainter, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -27,6 +27,7 @@ from ui.widgets.basic import Button, label, row
 ID_ROLE = int(Qt.ItemDataRole.UserRole)
 LINE_ROLE = ID_ROLE + 1
 SEARCH_MS = 200
+NEW = "New chat"
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,13 @@ class ChatList(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.addAction(icon("ph.magnifying-glass"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.textChanged.connect(self._search_soon.start)
-        self.new = Button("New chat", "", "ph.plus", on_click=self.new_requested.emit, name="new_chat")
+        self.new = Button(NEW, "", "ph.plus", on_click=self.new_requested.emit, name="new_chat", tip=NEW)
         self.rename = Button("", "ghost", "ph.pencil-simple", on_click=self.start_rename, tip="Rename this chat",
                              name="rename_chat")  # fmt: skip
         self.delete = Button("", "ghost", "ph.trash", on_click=self.delete_current, tip="Delete this chat",
                              name="delete_chat")  # fmt: skip
+        for small in (self.rename, self.delete):
+            small.setFixedWidth(theme().sizes.control)
         self.none = label("No chat yet.", "muted", wrap=True, name="no_chats")
         self.list = self._make_list()
         box = QVBoxLayout(self)
@@ -129,6 +132,11 @@ class ChatList(QWidget):
         delete.setContext(Qt.ShortcutContext.WidgetShortcut)
         delete.activated.connect(self.delete_current)
         return out
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        words = self.fontMetrics().horizontalAdvance(NEW) + 2 * theme().sizes.margin
+        self.new.setText(NEW if self.width() > words + 2 * theme().sizes.control else "")
 
     # What is shown
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, Qt, Slot
-from PySide6.QtGui import QFont, QFontMetricsF, QGuiApplication
+from PySide6.QtGui import QFontMetricsF, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from ui import format as fmt
@@ -107,13 +107,6 @@ def running_text() -> QLabel:
     return out
 
 
-def code_font() -> QFont:
-    """The fixed font with its family said outright: a system font's is passed over in favour of the parent's."""
-    font = theme().mono()
-    font.setFamily(font.family())
-    return font
-
-
 class CodeBlock(QFrame):
     """Code with its language and Copy; long lines scroll sideways."""
 
@@ -152,13 +145,18 @@ class CodeBlock(QFrame):
 
     @Slot()
     def _restyle(self) -> None:
-        font = code_font()
+        font = theme().mono()
         if self.code.font() != font:
             self.code.setFont(font)
         lines = QFontMetricsF(font).lineSpacing() * (self.code.text().count("\n") + 1)
         bar = self._area.horizontalScrollBar()
         extra = bar.sizeHint().height() if bar.maximum() > 0 else 0
         self._area.setFixedHeight(round(lines) + theme().sizes.half + extra)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # A font set before the style sheet first looked at the label is lost when the block gets its place.
+        self._restyle()
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._source)

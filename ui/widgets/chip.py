@@ -72,8 +72,8 @@ class StatusPill(QWidget):
         return QSize(round(pill_width(self.status.word)), theme().sizes.pill)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        paint_pill(painter, QRectF(self.rect()), self.status)
+        with QPainter(self) as painter:
+            paint_pill(painter, QRectF(self.rect()), self.status)
 
 
 class ChipRow(QWidget):

@@ -27,13 +27,13 @@ class CountBar(QWidget):
         return QSize(theme().sizes.icon_large, theme().sizes.bar)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        radius = self.height() / 2
-        for width, token in ((self.width(), "line"), (max(self.height(), self.width() * self._share), self._token)):
-            painter.setBrush(theme().colour(token))
-            painter.drawRoundedRect(QRectF(0, 0, width, self.height()), radius, radius)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            radius = self.height() / 2
+            for width, token in ((self.width(), "line"), (max(self.height(), self.width() * self._share), self._token)):
+                painter.setBrush(theme().colour(token))
+                painter.drawRoundedRect(QRectF(0, 0, width, self.height()), radius, radius)
 
 
 class CountBars(QWidget):

@@ -50,31 +50,31 @@ class Bars(QWidget):
         return self.width() / max(1, len(self._bars))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        sizes = theme().sizes
-        foot, head = self.height() - sizes.caption - sizes.half - 2, sizes.caption + sizes.half
-        painter.setPen(theme().colour("line"))
-        painter.drawLine(0, foot, self.width(), foot)
-        most = max((bar.count for bar in self._bars), default=0)
-        if not most:
-            return
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setFont(theme().font(sizes.caption, tabular=True))
-        wide = self._width()
-        centre, left = int(Qt.AlignmentFlag.AlignCenter), int(Qt.AlignmentFlag.AlignLeft)
-        right = int(Qt.AlignmentFlag.AlignRight)
-        for i, bar in enumerate(self._bars):
-            tall = (foot - head) * bar.count / most
-            area = QRectF(i * wide + 1, foot - tall, wide - 2, tall)
-            painter.fillRect(area, theme().colour("c1"))
-            if bar.count:
-                painter.setPen(theme().colour("muted"))
-                painter.drawText(QRectF(i * wide, area.top() - head, wide, head), centre, fmt.count(bar.count))
-        painter.setPen(theme().colour("muted"))
-        axis = QRectF(0, foot + 2, self.width(), sizes.caption + sizes.half)
-        painter.drawText(axis, left, fmt.count(self._bars[0].low))
-        painter.drawText(axis, centre, self._unit)
-        painter.drawText(axis, right, fmt.count(self._bars[-1].high))
+        with QPainter(self) as painter:
+            sizes = theme().sizes
+            foot, head = self.height() - sizes.caption - sizes.half - 2, sizes.caption + sizes.half
+            painter.setPen(theme().colour("line"))
+            painter.drawLine(0, foot, self.width(), foot)
+            most = max((bar.count for bar in self._bars), default=0)
+            if not most:
+                return
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setFont(theme().font(sizes.caption, tabular=True))
+            wide = self._width()
+            centre, left = int(Qt.AlignmentFlag.AlignCenter), int(Qt.AlignmentFlag.AlignLeft)
+            right = int(Qt.AlignmentFlag.AlignRight)
+            for i, bar in enumerate(self._bars):
+                tall = (foot - head) * bar.count / most
+                area = QRectF(i * wide + 1, foot - tall, wide - 2, tall)
+                painter.fillRect(area, theme().colour("c1"))
+                if bar.count:
+                    painter.setPen(theme().colour("muted"))
+                    painter.drawText(QRectF(i * wide, area.top() - head, wide, head), centre, fmt.count(bar.count))
+            painter.setPen(theme().colour("muted"))
+            axis = QRectF(0, foot + 2, self.width(), sizes.caption + sizes.half)
+            painter.drawText(axis, left, fmt.count(self._bars[0].low))
+            painter.drawText(axis, centre, self._unit)
+            painter.drawText(axis, right, fmt.count(self._bars[-1].high))
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip and self._bars:

@@ -56,18 +56,18 @@ class LegendButton(Button):
         theme().changed.connect(self.update)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        sizes = theme().sizes
-        middle, shown = self.rect().center().y(), self.isChecked()
-        colour = theme().colour(self.line.colour if shown else "faint")
-        painter.fillRect(0, middle - 1, sizes.grid + 2, 3, colour)
-        painter.setFont(theme().font(sizes.caption))
-        painter.setPen(theme().colour("muted" if shown else "faint"))
-        area = self.rect().adjusted(sizes.grid + sizes.half + 3, 0, 0, 0)
-        painter.drawText(area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), self.text())
-        if self.hasFocus():
-            painter.setPen(theme().colour("accent"))
-            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+        with QPainter(self) as painter:
+            sizes = theme().sizes
+            middle, shown = self.rect().center().y(), self.isChecked()
+            colour = theme().colour(self.line.colour if shown else "faint")
+            painter.fillRect(0, middle - 1, sizes.grid + 2, 3, colour)
+            painter.setFont(theme().font(sizes.caption))
+            painter.setPen(theme().colour("muted" if shown else "faint"))
+            area = self.rect().adjusted(sizes.grid + sizes.half + 3, 0, 0, 0)
+            painter.drawText(area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), self.text())
+            if self.hasFocus():
+                painter.setPen(theme().colour("accent"))
+                painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
     def sizeHint(self) -> QSize:
         hint = super().sizeHint()

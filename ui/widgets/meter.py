@@ -33,17 +33,17 @@ class Meter(QWidget):
         return QSize(theme().sizes.field // 2, theme().sizes.grid + 2)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        frame = QPainterPath()
-        area = QRectF(self.rect())
-        frame.addRoundedRect(area, area.height() / 2, area.height() / 2)
-        painter.setClipPath(frame)
-        painter.fillRect(area, theme().colour("line"))
-        x = 0.0
-        for i, (_, share) in enumerate(self._parts):
-            width = share * area.width()
-            colour = QColor(theme().colour(COLOURS[min(i, len(COLOURS) - 1)]))
-            painter.fillRect(QRectF(x, 0, max(0.0, width - 1), area.height()), colour)
-            x += width
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            frame = QPainterPath()
+            area = QRectF(self.rect())
+            frame.addRoundedRect(area, area.height() / 2, area.height() / 2)
+            painter.setClipPath(frame)
+            painter.fillRect(area, theme().colour("line"))
+            x = 0.0
+            for i, (_, share) in enumerate(self._parts):
+                width = share * area.width()
+                colour = QColor(theme().colour(COLOURS[min(i, len(COLOURS) - 1)]))
+                painter.fillRect(QRectF(x, 0, max(0.0, width - 1), area.height()), colour)
+                x += width

@@ -27,15 +27,15 @@ class Skeleton(QWidget):
     """Grey bars where rows will be."""
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme().colour("line"))
-        step, bar = theme().sizes.row, theme().sizes.base
-        for number in range(min(12, self.height() // step)):
-            share = (0.62, 0.48, 0.7, 0.55)[number % 4]
-            painter.setOpacity(1 - number / 14)
-            painter.drawRoundedRect(QRectF(0, number * step + bar, self.width() * share, bar), bar / 2, bar / 2)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(theme().colour("line"))
+            step, bar = theme().sizes.row, theme().sizes.base
+            for number in range(min(12, self.height() // step)):
+                share = (0.62, 0.48, 0.7, 0.55)[number % 4]
+                painter.setOpacity(1 - number / 14)
+                painter.drawRoundedRect(QRectF(0, number * step + bar, self.width() * share, bar), bar / 2, bar / 2)
 
 
 class Page(QWidget):

@@ -1,0 +1,162 @@
+"""What the chat page reads: bases, adapters, chats; and the words made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from core.datasets import store as datasets
+from core.errors import AppError
+from core.inference.engine import AdapterRef, Sampling
+from core.models import store as models
+from core.models.store import BaseModel
+from core.projects import chats
+from core.projects.chats import Chat, Message
+from core.training import store as training
+from core.training.store import Adapter
+from core.workspace import settings
+from core.workspace.paths import Workspace
+from ui import format as fmt
+
+EXAMPLES = 3
+EXAMPLE_CHARACTERS = 160
+NEUTRAL = (
+    "What can you help me with?",
+    "I keep putting off a decision. Where do I start?",
+    "What is the difference between saving and investing?",
+)
+UNLOADED = "model unloaded while {} runs; it is loaded again when you ask"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Everything but the messages."""
+
+    bases: Sequence[BaseModel]
+    default_base: BaseModel | None
+    adapters: Sequence[Adapter]
+    chats: Sequence[Chat]
+    max_resident: int
+
+    def base(self, ident: str) -> BaseModel | None:
+        """A base of the list."""
+        return next((base for base in self.bases if base.id == ident), None)
+
+    def adapter(self, ident: str | None) -> Adapter | None:
+        """An adapter of the list."""
+        return next((adapter for adapter in self.adapters if adapter.id == ident), None) if ident else None
+
+    def adapters_of(self, base_id: str) -> list[Adapter]:
+        """Newest first."""
+        return [adapter for adapter in self.adapters if adapter.base_model_id == base_id]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A chat with its messages, None if it is gone; its base and the adapters that answered, also deleted ones."""
+
+    chat: Chat | None
+    messages: Sequence[Message]
+    names: Mapping[str, str]
+
+
+def read_overview(db: Database, search: str) -> Overview:
+    """By one reader."""
+    return Overview(
+        models.listing(db), models.default(db), training.list_adapters(db), chats.listing(db, search=search),
+        int(settings.get(db, "max_resident_adapters")),
+    )  # fmt: skip
+
+
+def read_chat(db: Database, chat_id: str) -> Opened:
+    """A chat, `chat_id` empty for the one used last."""
+    if not chat_id:
+        newest = chats.listing(db, limit=1)
+        chat_id = newest[0].id if newest else ""
+    if not chat_id or not chats.exists(db, chat_id):
+        return Opened(None, (), {})
+    chat = chats.get(db, chat_id)
+    messages = chats.messages(db, chat_id)
+    return Opened(chat, messages, {ident: _name(db, ident) for ident in {m.artifact_id for m in messages} if ident})
+
+
+def _name(db: Database, adapter_id: str) -> str:
+    try:
+        return training.get_adapter(db, adapter_id).name
+    except AppError:
+        return "An adapter that was deleted"
+
+
+def read_examples(db: Database, adapter: Adapter | None) -> list[str]:
+    """Three first questions of the adapter's dataset, filled up with neutral ones."""
+    found: list[str] = []
+    if adapter is not None and adapter.dataset_id:
+        try:
+            sample = datasets.get(db, adapter.dataset_id).sample
+        except AppError:
+            sample = []
+        for row in sample:
+            first = next((m["content"] for m in row.get("messages", []) if m.get("role") == "user"), "")
+            text = " ".join(str(first or "").split())
+            if text and text not in found:
+                found.append(_shortened(text))
+    return [*found, *NEUTRAL][:EXAMPLES]
+
+
+def _shortened(text: str) -> str:
+    """Whole sentences up to a length, so that the question still reads as one."""
+    if len(text) <= EXAMPLE_CHARACTERS:
+        return text
+    end = max(text.rfind(mark, 0, EXAMPLE_CHARACTERS) for mark in ".?!")
+    return text[: end + 1] if end > 30 else text[: text.rfind(" ", 0, EXAMPLE_CHARACTERS)]
+
+
+def reference(workspace: Workspace, adapter: Adapter | None) -> AdapterRef | None:
+    """An adapter as the engine knows it."""
+    return AdapterRef(adapter.id, str(workspace.absolute(adapter.path)), adapter.name) if adapter else None
+
+
+def sampling_of(values: Mapping[str, Any]) -> Sampling:
+    """Stored values as a value; keys from elsewhere are passed over."""
+    return Sampling(**{k: v for k, v in values.items() if k in Sampling.__dataclass_fields__})
+
+
+def base_name(base: BaseModel | None) -> str:
+    """The base's name; that of a practice model has the word in it."""
+    if base is None:
+        return "Base"
+    return f"{base.name} (practice)" if base.is_practice and "practice" not in base.name.lower() else base.name
+
+
+def small_time(seconds: float) -> str:
+    """A switch takes hundredths of a millisecond: "0.01 ms", "12 ms"."""
+    ms = seconds * 1000
+    return f"{fmt.decimal(ms, 2)} ms" if ms < 9.95 else fmt.duration(seconds)
+
+
+def context_text(stats: Mapping[str, Any]) -> str:
+    """ "context 140 of 1,024 tokens"."""
+    used = int(stats.get("prompt_tokens", 0)) + int(stats.get("tokens", 0))
+    if not used:
+        return ""
+    whole = int(stats.get("context") or 0)
+    return f"context {fmt.count(used)} of {fmt.count(whole)} tokens" if whole else f"context {fmt.count(used)} tokens"
+
+
+def switch_text(stats: Mapping[str, Any]) -> str:
+    """ "switched in 0.01 ms, conversation kept"."""
+    if stats.get("switch_s") is None:
+        return ""
+    loaded = "" if stats.get("was_resident", True) else "loaded and "
+    return f"{loaded}switched in {small_time(float(stats['switch_s']))}, conversation kept"
+
+
+def base_gone() -> AppError:
+    """A chat whose base was deleted can be read but not asked."""
+    return AppError(
+        "no_such_base", "The base model of this chat is not in this workspace any more.",
+        hint="Restore it from the trash, or start a new chat with another base.", action="page:adapters",
+    )  # fmt: skip

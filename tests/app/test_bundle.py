@@ -1,0 +1,64 @@
+"""The bundle of build_mac.spec, built for this platform: starts as window and as worker, without the source tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.workspace.paths import source_root
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Built into a folder with a space and an umlaut in its name."""
+    folder = tmp_path_factory.mktemp("Bündel of")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR",
+            "--distpath", str(folder / "dist"), "--workpath", str(folder / "work"), "build_mac.spec",
+        ],
+        cwd=source_root(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    yield folder / "dist" / "brightrun" / "brightrun"
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Nothing of this checkout, no Python on the path."""
+    return {
+        "PATH": "/usr/bin:/bin", "HOME": str(folder), "QT_QPA_PLATFORM": "offscreen",
+        "BRIGHTRUN_DATA": str(folder / "data"),
+    }  # fmt: skip
+
+
+def test_it_starts_as_a_window(bundle: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [bundle, "--workspace", tmp_path / "w", "--self-exit-after-paint"],
+        env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout.strip().splitlines()[-1])
+    assert report["heavy"] == []
+
+
+def test_its_workers_go_the_whole_way(bundle: Path, tmp_path: Path) -> None:
+    samples = bundle.parent / "_internal" / "resources" / "sample" / "conversations"
+    done = subprocess.run(
+        [bundle, "pipeline", "--workspace", tmp_path / "w", "--set", "max_steps=2", "--ask", "Who are you?", samples],
+        env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+    final = json.loads(done.stdout.strip().splitlines()[-1])
+    assert (final["in"], final["used"]) == (24, 24)
+    assert final["adapters"][0]["answers"]["base"]
+    # An installed app keeps its base models in the user's data folder, not in the bundle.
+    assert (tmp_path / "data" / "models" / "practice" / "config.json").exists()
+    assert not os.path.lexists(bundle.parent / "_internal" / "models_cache")

@@ -1,6 +1,8 @@
 # What the README's commands call. Everything happens in .venv; nothing is installed elsewhere.
-PYTHON ?= $(shell for v in 3.13 3.12 3.11; do command -v python$$v 2>/dev/null && break; done; command -v python3 2>/dev/null)
-PYTHON := $(firstword $(PYTHON))
+# The first Python that really starts and is of a supported version; a name on the PATH alone proves nothing.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+  "$$p" -c '$(SUPPORTED)' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-dev
@@ -31,7 +33,7 @@ app: $(STAMP)
 
 # One stamp for both: a second start installs nothing.
 $(STAMP): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(SUPPORTED)' || { \
 	  echo "Bright Run needs Python 3.11, 3.12 or 3.13, and none was found."; \
 	  echo "Install one (macOS: brew install python@3.13; Debian: apt install python3 python3-venv)"; \
 	  echo "or name it: make run PYTHON=/path/to/python3.13"; exit 1; }

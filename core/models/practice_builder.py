@@ -157,15 +157,7 @@ def _train(
     mx.random.seed(config.seed)
     model = Model(ModelArgs.from_dict(settings))
     mx.eval(model.parameters())
-    warm = max(1, config.steps // 20)
-    schedule = optim.join_schedules(
-        [
-            optim.linear_schedule(0.0, config.learning_rate, warm),
-            optim.cosine_decay(config.learning_rate, config.steps - warm, config.learning_rate / 20),
-        ],
-        [warm],
-    )
-    optimizer = optim.AdamW(learning_rate=schedule, weight_decay=0.05)
+    optimizer = _optimizer(config)
 
     def loss_of(model: Any, rows: Any) -> Any:
         logits = model(rows[:, :-1])
@@ -189,6 +181,15 @@ def _train(
         smooth = float(loss) if math.isnan(smooth) else 0.98 * smooth + 0.02 * float(loss)
         progress(number, config.steps, f"Loss {smooth:.2f}")
     return model, smooth
+
+
+def _optimizer(config: PracticeConfig) -> Any:
+    import mlx.optimizers as optim
+
+    warm = max(1, config.steps // 20)
+    rise = optim.linear_schedule(0.0, config.learning_rate, warm)
+    fall = optim.cosine_decay(config.learning_rate, config.steps - warm, config.learning_rate / 20)
+    return optim.AdamW(learning_rate=optim.join_schedules([rise, fall], [warm]), weight_decay=0.05)
 
 
 def _rows(dialogues: list[list[dict[str, str]]], tokenizer: Any, config: PracticeConfig) -> Iterator[Any]:

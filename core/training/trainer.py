@@ -43,11 +43,8 @@ class Result:
     tokens: int
     elapsed_s: float
     baseline_loss: float | None
-    final_loss: float | None
     best_loss: float | None
     best_step: int
-    first_train_loss: float
-    last_train_loss: float
 
 
 class Trainer:
@@ -188,48 +185,45 @@ class Trainer:
 
     def run(self) -> Result:
         """Train to the end. Raises Cancelled (after a checkpoint) and AppError `non_finite_loss`."""
-        import mlx.core as mx
-
-        begun = time.monotonic() - self.progress.elapsed_s
         state = self.progress
+        begun = time.monotonic() - state.elapsed_s
         if state.step == 0:
             state.baseline_loss = self.validate()
             self.emit("metric", step=0, epoch=0.0, validation_loss=state.baseline_loss, elapsed_s=0.0)
-        first = last = math.nan
-        final = state.baseline_loss
         plan = step_plan(
             self.train_rows, self.config.batch_size, self.config.gradient_accumulation,
             self.config.seed, self.config.epochs,
         )  # fmt: skip
         for number, epoch, batches in plan:
-            if number <= state.step:
-                continue
             if number > self.total_steps:
                 break
-            self._stop_if_asked()
-            tick = time.monotonic()
-            loss, norm, tokens = self._step(number, batches)
-            self._refuse_non_finite(number, loss, norm)
-            first = loss if math.isnan(first) else first
-            state.step, state.tokens, last = number, state.tokens + tokens, loss
-            due = number % self.validate_every == 0 or number == self.total_steps
-            validation = self._validated(number) if due else None
-            final = validation if due else final
-            now = time.monotonic()
-            state.elapsed_s = now - begun
-            self.emit(
-                "metric", step=number, epoch=round(epoch, 4), train_loss=loss, validation_loss=validation,
-                learning_rate=self.learning_rate(number), grad_norm=norm, tokens=state.tokens,
-                tokens_per_second=tokens / max(1e-9, now - tick), peak_memory=mx.get_peak_memory(),
-                elapsed_s=round(state.elapsed_s, 3),
-            )  # fmt: skip
-            is_best = validation is not None and state.best_step == number
-            if is_best or number % self.checkpoint_every == 0 or number == self.total_steps:
-                self.checkpoint()
+            if number > state.step:
+                self._stop_if_asked()
+                self._train_step(number, epoch, batches, begun)
         return Result(
-            state.step, state.tokens, state.elapsed_s, state.baseline_loss, final,
-            state.best_loss, state.best_step, first, last,
+            state.step, state.tokens, state.elapsed_s, state.baseline_loss, state.best_loss, state.best_step
+        )
+
+    def _train_step(self, number: int, epoch: float, batches: Sequence[Sequence[int]], begun: float) -> None:
+        import mlx.core as mx
+
+        state = self.progress
+        tick = time.monotonic()
+        loss, norm, tokens = self._step(number, batches)
+        self._refuse_non_finite(number, loss, norm)
+        state.step, state.tokens = number, state.tokens + tokens
+        rate = tokens / max(1e-9, time.monotonic() - tick)
+        last = number == self.total_steps
+        validation = self._validated(number) if last or number % self.validate_every == 0 else None
+        state.elapsed_s = time.monotonic() - begun
+        self.emit(
+            "metric", step=number, epoch=round(epoch, 4), train_loss=loss, validation_loss=validation,
+            learning_rate=self.learning_rate(number), grad_norm=norm, tokens=state.tokens, tokens_per_second=rate,
+            peak_memory=mx.get_peak_memory(), elapsed_s=round(state.elapsed_s, 3),
         )  # fmt: skip
+        is_best = validation is not None and state.best_step == number
+        if is_best or last or number % self.checkpoint_every == 0:
+            self.checkpoint()
 
     def _validated(self, number: int) -> float | None:
         loss = self.validate()

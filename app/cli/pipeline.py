@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
+import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
 from sqlite_utils import Database
 
+from app.cli.output import Output, as_error
 from app.opening import open_workspace, settle
 from core import jobs
 from core.cancel import CancelToken
+from core.conversations.text import printable, refuse_name
 from core.datasets import store as datasets
+from core.datasets.store import Dataset
 from core.db.connection import connect
 from core.errors import AppError
 from core.inference.client import InferenceClient
@@ -33,6 +37,7 @@ from core.workers.runner import run_to_end
 from core.workspace.paths import Workspace
 
 PROGRESS_EVERY_S = 1.0
+CONVERSATIONS = "conversations"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,7 +55,11 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--name", default="", help="name of the training file, the dataset and the adapter")
     parser.add_argument("--ask", default="", help="a question for the base and for the adapter")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES")
-    return parser.parse_args(list(args))
+    options = parser.parse_args(list(args))
+    for value in (options.workspace, options.base, options.name, options.ask, *options.set):
+        if value is not None and printable(value) != str(value):
+            raise AppError("usage", f"“{printable(value)}” is not UTF-8.", hint="Name it in UTF-8.")
+    return options
 
 
 def overrides_of(pairs: Sequence[str]) -> dict[str, str]:
@@ -64,20 +73,12 @@ def overrides_of(pairs: Sequence[str]) -> dict[str, str]:
     return out
 
 
-def emit(kind: str, **fields: Any) -> None:
-    """One line on stdout."""
-    sys.stdout.write(orjson.dumps({"type": kind, **fields}).decode() + "\n")
-    sys.stdout.flush()
-
-
-def emit_error(error: AppError) -> None:
-    """An error as a line, and in words on stderr."""
-    emit("error", **error.to_json())
-    sys.stderr.write(f"{error}\n{error.hint}\n".rstrip("\n") + "\n")
-
-
 class Pipeline:
-    """One run over an open workspace."""
+    """One run over an open workspace.
+
+    `open` holds the units of each source (a file that became a dataset, or all conversations together) that are in
+    and neither used nor left out yet; at the end it is empty.
+    """
 
     def __init__(
         self,
@@ -86,13 +87,15 @@ class Pipeline:
         options: argparse.Namespace,
         config: TrainingConfig,
         token: CancelToken,
+        out: Output,
     ) -> None:
         self.workspace, self.db = workspace, db
-        self.options, self.config, self.token = options, config, token
-        self.total, self.rejected, self.cut = 0, 0, 0
+        self.options, self.config, self.token, self.out = options, config, token, out
+        self.total, self.used, self.rejected, self.cut = 0, 0, 0, 0
+        self.open: dict[str, int] = {}
         self.reasons: list[dict[str, Any]] = []
         self.adapters: list[dict[str, Any]] = []
-        self.used = 0
+        self._kind = ""
         self._last_progress = 0.0
 
     def job(self, kind: str, title: str, params: Mapping[str, Any], *, created: Job | None = None) -> Job:
@@ -100,29 +103,40 @@ class Pipeline:
         job = created or jobs.create(self.db, kind, title, params)
         claimed = jobs.claim_next(self.db, job.id)
         assert claimed is not None
-        emit("job", job=kind, title=title, status="running", id=job.id)
+        self._kind = kind
+        self.out.line("job", job=kind, title=title, status="running", id=job.id)
         done = run_to_end(self.db, self.workspace, claimed, listen=self._listen, token=self.token)
-        emit("job", job=kind, title=title, status=str(done.status), id=job.id, result=dict(done.result))
-        if done.status is JobState.CANCELLED:
-            raise AppError("stopped", "The run was stopped.", hint="What was done so far is in the workspace.")
+        self.out.line("job", job=kind, title=title, status=str(done.status), id=job.id, result=dict(done.result))
+        if not self.workspace.db_path.exists():
+            # SQLite goes on writing into a file that has been deleted.
+            raise AppError(
+                "workspace_gone",
+                f"The workspace {self.workspace.root} was moved or deleted while it was in use.",
+                hint="Put it back, or start again in another folder.",
+            )
         if done.error is not None:
             raise done.error
+        if done.status is not JobState.COMPLETED:
+            raise AppError("stopped", "The run was stopped.", hint="What was done so far is in the workspace.")
         return done
 
     def _listen(self, message: Mapping[str, Any]) -> None:
         kind = message["type"]
         if kind == "progress" and time.monotonic() - self._last_progress >= PROGRESS_EVERY_S:
             self._last_progress = time.monotonic()
-            emit("progress", **{k: message[k] for k in ("done", "total", "stage", "message")})
+            self.out.line("progress", **{k: message[k] for k in ("done", "total", "stage", "message")})
         elif kind == "metric":
-            emit("metric", **{k: v for k, v in message.items() if k not in ("v", "id", "type", "seq")})
+            self.out.line("metric", **{k: v for k, v in message.items() if k not in ("v", "id", "type", "seq")})
         elif kind == "item" and message["outcome"] != "used":
-            self.reason(message["code"], message["message"], message["hint"], message["file"],
-                        message["line"], message["field"])  # fmt: skip
+            item = {k: message[k] for k in ("code", "message", "hint", "file", "line", "field")}
+            if message["outcome"] == "cut" and self._kind != "import":
+                # A turn without an answer inside of a conversation that is used.
+                self.out.line("note", **item)
+            else:
+                self.reason(**item)
         elif kind == "enrich_failed":
-            error = message["error"]
-            self.reason(error["code"], error["message"], error["hint"], self._source(message["conversation_id"]),
-                        error["where"]["line"], error["where"]["field"])  # fmt: skip
+            error = AppError.from_json(message["error"])
+            self.fail(error, self._source(message["conversation_id"]))
 
     def _source(self, conversation_id: str) -> str:
         row = self.db.execute(
@@ -134,22 +148,55 @@ class Pipeline:
         """Record and print why something was not used."""
         item = {"code": code, "file": file, "line": line, "field": field, "message": message, "hint": hint}
         self.reasons.append(item)
-        emit("rejected", **item)
+        self.out.line("rejected", **item)
+
+    def fail(self, error: AppError, file: str) -> None:
+        """`reason` of an error."""
+        self.reason(error.code, error.message, error.hint, file, error.where.line, error.where.field)
+
+    def give_up(self, error: AppError, *sources: str) -> None:
+        """These sources, or all that are still open, come to nothing because of `error`."""
+        for source in sources or tuple(self.open):
+            if units := self.open.pop(source, 0):
+                self.rejected += units
+                self.fail(error, source)
 
     def run(self) -> None:
-        """Import, enrich, gather, train."""
+        """Import, enrich, gather, train: each source on its own, so that a bad one never stops a good one."""
+        files = self.files()
         base = self.base()
-        done = self.job("import", "Import", {"files": [str(p.absolute()) for p in self.options.files]})
-        result = done.result
+        result = self.job("import", "Import", {"files": files}).result
         self.total += int(result["in"])
         self.rejected += int(result["rejected"])
         self.cut += int(result["cut"])
-        dataset_ids = list(result["datasets"])
-        if result["conversations"]:
-            dataset_id = self.from_conversations(list(result["conversations"]), base)
-            dataset_ids += [dataset_id] if dataset_id else []
-        for dataset_id in dataset_ids:
-            self.train(dataset_id, base)
+        conversations = list(result["conversations"])
+        imported = [datasets.get(self.db, ident) for ident in result["datasets"]]
+        self.open = {CONVERSATIONS: len(conversations)} | {d.source_path: d.counts["used"] for d in imported}
+        if conversations:
+            self._attempt(CONVERSATIONS, partial(self.from_conversations, conversations, base))
+        for dataset in imported:
+            self._attempt(dataset.source_path, partial(self.train, dataset.source_path, dataset, base))
+
+    def _attempt(self, source: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except AppError as error:
+            if error.code in ("stopped", "disk_full", "workspace_gone"):
+                raise
+            self.out.error(error)
+            self.give_up(error, source)
+
+    def files(self) -> list[str]:
+        """Absolute paths of the files asked for; those whose names can't be written down are rejected."""
+        out = []
+        for path in self.options.files:
+            try:
+                refuse_name(path.absolute())
+                out.append(str(path.absolute()))
+            except AppError as error:
+                self.total, self.rejected = self.total + 1, self.rejected + 1
+                self.fail(error, printable(path))
+        return out
 
     def base(self) -> BaseModel:
         """The base model asked for, added to the workspace when it is new."""
@@ -163,78 +210,95 @@ class Pipeline:
             done = self.job("add_base_model", folder.name, {"path": str(folder.absolute()), "name": folder.name})
         return models.get(self.db, done.result["base_model_id"])
 
-    def from_conversations(self, conversation_ids: list[str], base: BaseModel) -> str | None:
-        """Enrich, gather in a training file, make a dataset; None when nothing was left."""
+    def from_conversations(self, conversation_ids: list[str], base: BaseModel) -> None:
+        """Enrich, gather in a training file, make a dataset, train."""
         enriched = self.job("enrich", "Enrich", {"conversation_ids": conversation_ids}).result
-        self.rejected += int(enriched["rejected"])
-        marks = ",".join("?" * len(conversation_ids))
+        self._leave_out(CONVERSATIONS, int(enriched["rejected"]))
+        # As one value, since a statement takes a limited number of them.
         rows = self.db.execute(
-            f"select conversation_id from conversations where conversation_id in ({marks})"
-            " and enrichment_status = 'completed' order by created_at, rowid", conversation_ids,
-        ).fetchall()  # fmt: skip
+            "select conversation_id from conversations where conversation_id in (select value from json_each(?))"
+            " and enrichment_status = 'completed' order by created_at, rowid",
+            [orjson.dumps(conversation_ids).decode()],
+        ).fetchall()
         if not rows:
-            return None
-        name = self.options.name or f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}"
+            return
+        name = self._free_name(self.options.name.strip() or f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}")
         file = self.job(
             "build_training_file", name,
             {"name": name, "description": "", "conversation_ids": [r["conversation_id"] for r in rows]},
         )  # fmt: skip
-        dataset = self.job(
+        made = self.job(
             "build_dataset", name,
             {"training_file_id": file.result["training_file_id"], "name": name, "base_model_id": base.id},
         ).result  # fmt: skip
-        self.rejected += int(dataset["rejected"])
-        return str(dataset["dataset_id"])
+        dataset = datasets.get(self.db, made["dataset_id"])
+        self._leave_out(CONVERSATIONS, len(rows) - dataset.total_conversations)
+        self.train(CONVERSATIONS, dataset, base)
 
-    def train(self, dataset_id: str, base: BaseModel) -> None:
+    def _leave_out(self, source: str, units: int) -> None:
+        self.rejected += units
+        self.open[source] -= units
+
+    def _free_name(self, wanted: str) -> str:
+        rows = self.db.execute("select name from training_files where deleted_at is null").fetchall()
+        taken, name, number = {row["name"] for row in rows}, wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted} {number}"
+        return name
+
+    def train(self, source: str, dataset: Dataset, base: BaseModel) -> None:
         """Train an adapter on a dataset and ask it the question."""
-        dataset = datasets.get(self.db, dataset_id)
-        name = self.options.name or dataset.name
-        try:
-            job = training.create_run(
-                self.db, name=name, dataset_id=dataset_id, base_model_id=base.id,
-                preset=self.options.preset, config=self.config,
-            )  # fmt: skip
-            result = self.job("training", name, {}, created=job).result
-        except AppError as error:
-            self.rejected += dataset.total_conversations
-            self.reason(error.code, error.message, error.hint, dataset.name)
-            if error.code == "stopped":
-                raise
-            return
-        self.used += int(result["used"])
-        self.rejected += int(result["rejected"])
-        self.cut += int(result["cut"])
-        run = training.get_run(self.db, job.id)
-        for item in run.left_out:
-            self.reason(item["code"], item["reason"], "Raise max_seq_length to use it.", dataset.name, item["line"])
+        name = self.options.name.strip() or dataset.name
+        job = training.create_run(
+            self.db, name=name, dataset_id=dataset.id, base_model_id=base.id,
+            preset=self.options.preset, config=self.config,
+        )  # fmt: skip
+        result = self.job("training", name, {}, created=job).result
+        # A source of records that were put together counts them; the trainer counts conversations.
+        folded = source != CONVERSATIONS and dataset.counts["used"] != dataset.total_conversations
+        left_out = result["left_out_pairs"] if folded else result
+        self._leave_out(source, int(left_out["rejected"]))
+        self.cut += int(left_out["cut"])
+        self.used += self.open.pop(source) - int(left_out["cut"])
+        self._left_out(training.get_run(self.db, job.id), dataset.name)
         adapter = training.get_adapter(self.db, result["artifact_id"])
         facts = {
             "id": adapter.id, "name": adapter.name, "path": str(self.workspace.absolute(adapter.path)),
             "base": base.name, "loss_before": result["baseline_loss"], "loss_after": result["loss"],
             "verdict": result["verdict"], "steps": result["steps"],
         }  # fmt: skip
+        self.adapters.append(facts)
         if self.options.ask:
             facts["answers"] = self.answers(base, adapter, dataset.system_prompt)
-        self.adapters.append(facts)
+
+    def _left_out(self, run: training.TrainingRun, name: str) -> None:
+        for item in run.left_out:
+            self.reason(item["code"], item["reason"], item["hint"], name, item["line"])
+        more = int(run.counts["rejected"]) + int(run.counts["cut"]) - len(run.left_out)
+        if more:
+            self.reason("more_left_out", f"{more:,} more were left out for reasons like those above.", "", name)
 
     def answers(self, base: BaseModel, adapter: training.Adapter, system_prompt: str) -> dict[str, str]:
-        """The same question to the base and to the adapter, greedy."""
+        """The same question to the base and to the adapter, greedy; empty, with the error told, when that fails."""
         messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
         messages.append({"role": "user", "content": self.options.ask})
         reference = AdapterRef(adapter.id, str(self.workspace.absolute(adapter.path)), adapter.name)
-        with InferenceClient(self.workspace.logs / "inference.log") as client:
-            client.load(base.path)
-            out = {}
-            for key, ref in (("base", None), ("adapter", reference)):
-                out[key] = client.generate(GenerateRequest(messages, ref, Sampling(max_tokens=160)))[0].strip()
+        out: dict[str, str] = {}
+        try:
+            with InferenceClient(self.workspace.logs / "inference.log") as client:
+                client.load(base.path)
+                for key, ref in (("base", None), ("adapter", reference)):
+                    out[key] = client.generate(GenerateRequest(messages, ref, Sampling(max_tokens=160)))[0].strip()
+        except (AppError, OSError) as exc:
+            self.out.error(as_error(exc, self.workspace.root))
         return out
 
     def report(self) -> int:
         """Print the final report; returns the exit code."""
         left_out = self.rejected or self.cut
         code = (3 if left_out else 0) if self.adapters else 1
-        emit(
+        self.out.line(
             "report", **{"in": self.total}, used=self.used, rejected=self.rejected, cut=self.cut,
             adds_up=self.total == self.used + self.rejected + self.cut, adapters=self.adapters,
             reasons=self.reasons, exit_code=code,
@@ -244,24 +308,31 @@ class Pipeline:
 
 def main(args: Sequence[str]) -> int:
     """Entry of `python -m app pipeline`."""
+    token = CancelToken()
+    out = Output(token)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: token.cancel("user"))
+    root = Path()
     try:
         options = parse(args)
         config = configure(options.preset, overrides_of(options.set))
-        opened = open_workspace(Workspace(options.workspace.absolute()))
-    except AppError as error:
-        emit_error(error)
+        root = options.workspace.absolute()
+        opened = open_workspace(Workspace(root))
+    except (AppError, OSError, sqlite3.Error) as exc:
+        out.error(as_error(exc, root))
         return 2
-    db = connect(opened.workspace.db_path)
-    token = CancelToken()
-    signal.signal(signal.SIGTERM, lambda *_: token.cancel("user"))
-    signal.signal(signal.SIGINT, lambda *_: token.cancel("user"))
-    pipeline = Pipeline(opened.workspace, db, options, config, token)
     try:
-        settle(db, opened.workspace)
-        pipeline.run()
-    except AppError as error:
-        emit_error(error)
+        db = connect(opened.workspace.db_path)
+        pipeline = Pipeline(opened.workspace, db, options, config, token, out)
+        try:
+            settle(db, opened.workspace)
+            pipeline.run()
+        except Exception as exc:
+            error = as_error(exc, root)
+            out.error(error)
+            pipeline.give_up(error)
+        finally:
+            db.close()
     finally:
-        db.close()
         opened.lock.release()
     return pipeline.report()

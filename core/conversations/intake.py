@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.conversations.report import STORED_PER_FILE, Tally
+from core.conversations.text import printable
 from core.errors import AppError
 from core.workers.host import JobContext
 from core.workers.protocol import read_events
@@ -53,7 +54,7 @@ class Intake:
 
     def start_file(self, path: Path, size: int = 0) -> bool:
         """Turn to the next file. False when an earlier attempt had finished it: its counts are taken over."""
-        self._file, self._size, self._stored, self._more = str(path), size, 0, 0
+        self._file, self._size, self._stored, self._more = printable(path), size, 0, 0
         self._at_start = Tally(self.tally.used, self.tally.rejected, self.tally.cut)
         self._new = {"conversations": [], "datasets": []}
         done = self._before.files.get(self._file)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from core.conversations.records import json_type
+from core.conversations.records import json_type, shown
 from core.errors import AppError, Where
 from core.scaffolding.store import TIERS
 
@@ -18,6 +18,8 @@ KEYS = ("persona_key", "emotional_arc_key", "training_topic_key")
 _FOREIGN = (
     "persona_id", "persona_name", "emotional_arc_id", "emotional_arc_name", "training_topic_id", "training_topic_name",
 )  # fmt: skip
+# Each v4 pair repeats all turns before it, and each answer is rendered with them: the work grows with the square.
+MAX_TURNS = 1_000
 _TITLE_LENGTH = 80
 
 
@@ -69,7 +71,7 @@ def parse(raw: Mapping[str, Any]) -> Parsed:
     parameters = _input_parameters(raw, notes)
     tier = raw.get("tier") or parameters.get("tier")
     if tier is not None and tier not in TIERS:
-        notes.append(f"The tier {tier!r} is not known and was left out (known: {', '.join(TIERS)}).")
+        notes.append(f"The tier {shown(tier)} is not known and was left out (known: {', '.join(TIERS)}).")
         tier = None
     ident = raw.get("conversation_id") or raw.get("id")
     return Parsed(
@@ -97,6 +99,8 @@ def _turns(raw: Mapping[str, Any], notes: list[str]) -> list[Turn]:
         )  # fmt: skip
     if not listed:
         raise _wrong("The conversation has no turns.", "turns", "Add a question and its answer.", "empty_turns")
+    if len(listed) > MAX_TURNS:
+        raise _wrong(too_many_turns(len(listed)), "turns", SPLIT, "too_many_turns")
     turns = [_turn(value, index) for index, value in enumerate(listed)]
     _alternate(turns)
     missing = [index + 1 for index, turn in enumerate(turns) if turn.content is None]
@@ -109,6 +113,14 @@ def _turns(raw: Mapping[str, Any], notes: list[str]) -> list[Turn]:
     return turns
 
 
+SPLIT = "Split it into several conversations."
+
+
+def too_many_turns(count: int) -> str:
+    """What is wrong with a conversation of more than MAX_TURNS turns."""
+    return f"The conversation has {count:,} turns; it can have at most {MAX_TURNS:,}."
+
+
 def _turn(value: Any, index: int) -> Turn:
     place, number = f"turns[{index}]", index + 1
     if not isinstance(value, Mapping):
@@ -118,7 +130,7 @@ def _turn(value: Any, index: int) -> Turn:
         )  # fmt: skip
     role, content = value.get("role"), value.get("content")
     if role not in ROLES:
-        found = "no role" if "role" not in value else f"the role {role!r}"
+        found = "no role" if "role" not in value else f"the role {shown(role)}"
         raise _wrong(
             f"Turn {number} has {found}.", f"{place}.role",
             "Use “user” for the client and “assistant” for the consultant.", "unknown_role",

@@ -19,8 +19,10 @@ from core.conversations.text import Encoding, utf8_blocks
 from core.errors import AppError, Where
 
 RECORD_LIMIT = 32 * 1024 * 1024
+DEPTH_LIMIT = 200
 LIST_KEYS = ("training_pairs",)
 _LOOK_LINES = 20
+_SHOWN = 80
 _LOOK_BYTES = 64 * 1024 * 1024
 
 
@@ -221,13 +223,40 @@ def _parsed(line: int, offset: int, raw: bytes | None, size: int, path: Path, co
             where=Where(str(path), line),
         )
         return Broken(line, offset, error)
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT and _deeper(value, DEPTH_LIMIT):
+        error = AppError(
+            "too_deep",
+            f"Lists and objects in it are nested more than {DEPTH_LIMIT} deep.",
+            hint="Flatten the part that is nested so deep, or leave it out.",
+            where=Where(str(path), line),
+        )
+        return Broken(line, offset, error)
     return Record(line, offset, raw, value)
+
+
+def _deeper(value: Any, limit: int) -> bool:
+    """Whether a value is nested deeper than `limit`; what is read has to be written again, which has a limit too."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child for item in level for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, (dict, list))
+        ]  # fmt: skip
+        if not level:
+            return False
+    return True
 
 
 def json_type(value: Any) -> str:
     """What a value is called in JSON."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
     return "null" if value is None else names.get(type(value), "a number")
+
+
+def shown(value: Any) -> str:
+    """A value quoted in a message, shortened."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def _syntax(exc: orjson.JSONDecodeError, raw: bytes, path: Path, line: int, column: int) -> AppError:

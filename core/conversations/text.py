@@ -77,6 +77,22 @@ def file_size(path: Path) -> int:
     return found.st_size
 
 
+def printable(path: Path) -> str:
+    """The path as text that can be written: bytes of its name that are not UTF-8 are replaced."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def refuse_name(path: Path) -> None:
+    """Raise AppError `bad_file_name` where a path can't be written into a report."""
+    if printable(path) != str(path):
+        raise AppError(
+            "bad_file_name",
+            "Its name, or that of a folder above it, has bytes that are not UTF-8.",
+            hint="Rename it, then import it again.",
+            where=Where(printable(path)),
+        )
+
+
 def read_blocks(path: Path, token: CancelToken | None = None) -> Iterator[bytes]:
     """The raw bytes in blocks of 1 MiB."""
     try:

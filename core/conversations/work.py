@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ from core.conversations.ingest import Known
 from core.conversations.ingest import ingest as ingest_conversations
 from core.conversations.intake import Intake
 from core.conversations.sniff import recognise
-from core.conversations.text import file_size, unreadable
-from core.errors import AppError, Where
+from core.conversations.text import file_size, refuse_name, unreadable
+from core.errors import AppError, Cancelled, Where, bug_report
 from core.registry import resolve
 from core.workers.host import JobContext
 
+log = logging.getLogger(__name__)
 SUFFIXES = (".json", ".jsonl")
 # Datasets come later in the chain than conversations, so their reader is named, not imported.
 _DATASET_INGEST = "core.datasets.work:ingest"
@@ -38,11 +41,18 @@ def run(context: JobContext) -> dict[str, Any]:
             try:
                 if error := walk.errors.get(path):
                     raise error
+                refuse_name(path)
                 _one(intake, db, path, known)
             except AppError as error:
                 if error.code == "disk_full":
                     raise
                 intake.reject(error)
+            except (Cancelled, OSError, sqlite3.Error):
+                raise
+            except Exception as exc:
+                # One odd file must not end the import of all the others.
+                log.exception("import of %s", path)
+                intake.reject(bug_report(exc))
             intake.end_file()
     finally:
         db.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.cancel import CancelToken
-from core.conversations.records import Broken, Read, Record
+from core.conversations.records import Broken, Read, Record, shown
 from core.conversations.sniff import Importer
 from core.datasets.importers import FoldingImporter
 from core.datasets.spool import Spool
@@ -101,7 +101,7 @@ def _collect(read: Record, importer: FoldingImporter, spool: Spool) -> AppError 
         return None
     return AppError(
         "duplicate_turn",
-        f"Turn {place.turn} of the conversation {place.conversation} is already on line {earlier}.",
+        f"Turn {place.turn} of the conversation {shown(place.conversation)} is already on line {earlier}.",
         hint="Remove one of the two; a turn is trained on once.",
         where=Where(line=read.line, field="turn_number"),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.conversations.records import json_type
+from core.conversations.parse import MAX_TURNS, SPLIT, too_many_turns
+from core.conversations.records import json_type, shown
 from core.errors import AppError, Where
 
 ROLES = ("system", "user", "assistant")
@@ -17,6 +18,8 @@ def check(value: Any) -> list[Message]:
     if not isinstance(value, list):
         found = "missing or null" if value is None else json_type(value)
         raise _wrong("wrong_shape", f"“messages” is {found}; it has to be a list.", "messages", _EXAMPLE)
+    if len(value) > MAX_TURNS:
+        raise _wrong("too_many_turns", too_many_turns(len(value)), "messages", SPLIT)
     messages = [_message(item, index) for index, item in enumerate(value)]
     turns = messages[1:] if messages and messages[0]["role"] == "system" else messages
     if not turns:
@@ -46,7 +49,7 @@ def _message(value: Any, index: int) -> Message:
         raise _wrong("wrong_shape", f"Message {number} is {json_type(value)}, not an object.", place, _EXAMPLE)
     role = value.get("role")
     if role not in ROLES:
-        found = "no role" if "role" not in value else f"the role {role!r}"
+        found = "no role" if "role" not in value else f"the role {shown(role)}"
         raise _wrong(
             "unknown_role", f"Message {number} has {found}.", f"{place}.role",
             "Known roles: " + ", ".join(ROLES) + ". Tool messages can't be trained on yet.",
@@ -59,7 +62,7 @@ def _message(value: Any, index: int) -> Message:
     weight = value.get("weight", 1)
     if isinstance(weight, bool) or weight not in (0, 1):
         raise _wrong(
-            "bad_weight", f"Message {number} has the weight {weight!r}.", f"{place}.weight",
+            "bad_weight", f"Message {number} has the weight {shown(weight)}.", f"{place}.weight",
             "Use 1 to train on the answer, 0 to keep it as context.",
         )  # fmt: skip
     return {"role": role, "content": content, "weight": int(weight) if content.strip() else 0}

@@ -93,6 +93,11 @@ def _build(
     found = candidates(reads, importer, builder.spool, intake.token, intake.tick)
     columns = build_folder(builder, found, folder)
     intake.used(builder.tally.used, builder.tally.cut)
+    if cut := builder.tally.cut:
+        intake.item(
+            "cut", code="no_answer", message=f"{cut:,} without an answer: kept as context, and not trained on.",
+            hint="Fill in the answer in the source, and import it again, to train on it.",
+        )  # fmt: skip
     if columns is None:
         return ""
     columns["stats"] |= base

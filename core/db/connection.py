@@ -140,7 +140,8 @@ def transaction(db: Database) -> Iterator[Database]:
     db.execute("begin immediate")
     try:
         yield db
+        db.conn.commit()
     except BaseException:
+        # Also when the commit itself fails: a transaction left open would swallow every later one.
         db.conn.rollback()
         raise
-    db.conn.commit()

@@ -12,12 +12,14 @@ from core.enrichment.quality import CRITERIA, Reading, Score
 from core.enrichment.scaffold import Cast, Said
 from core.enrichment.sources import FILE, NULL, RULE, SCAFFOLDING, SETTING, said
 from core.enrichment.text import clean, slug
+from core.errors import AppError, Where
 
 # Said so often in kindness or agreement that they name no feeling of the client's.
 _POLITE = frozenset(
     ("gratitude", "clarity", "curiosity", "trust", "confidence", "acceptance", "calm", "overconfidence")
 )
 _EVERY = "training_pairs[]."
+MAX_REPEATED = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,11 @@ class Built:
 
 
 def exchanges(turns: list[Mapping[str, Any]]) -> list[Exchange]:
-    """The turns as exchanges; a missing answer is None, and "" in the history of later ones."""
+    """The turns as exchanges; a missing answer is None, and "" in the history of later ones.
+
+    Raises AppError `too_long` where the histories, which each pair repeats, would fill the memory.
+    """
+    said_so_far = repeated = 0
     out = []
     history: list[dict[str, str]] = []
     for index, turn in enumerate(turns):
@@ -69,6 +75,15 @@ def exchanges(turns: list[Mapping[str, Any]]) -> list[Exchange]:
                 )
             )
         history.append({"role": turn["role"], "content": turn["content"] or ""})
+        repeated += said_so_far
+        said_so_far += len(turn["content"] or "")
+    if repeated > MAX_REPEATED:
+        raise AppError(
+            "too_long",
+            f"The conversation is too long: {len(turns):,} turns with {said_so_far:,} characters.",
+            hint="Split it into several conversations.",
+            where=Where(field="turns"),
+        )
     return out
 
 

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from core.db.connection import now, transaction
 from core.errors import AppError
 from core.events import Changed
+from core.models.fingerprint import weight_files
 from core.workspace import settings
 
 
@@ -97,11 +98,25 @@ def upsert(db: Database, row: Mapping[str, Any]) -> Changed:
 
 def require_folder(model: BaseModel) -> Path:
     """The folder with the weights. Raises AppError `base_missing` when it is gone."""
-    if not (model.path / "config.json").exists() or not any(model.path.glob("model*.safetensors")):
+    require_files(model.name, model.path)
+    return model.path
+
+
+def require_files(name: str, folder: Path) -> None:
+    """Raise AppError `base_missing` when the files of a base are gone, or where the links in its folder lead."""
+    weights = weight_files(folder)
+    if not weights or not all(path.exists() for path in [folder / "config.json", *weights]):
         raise AppError(
             "base_missing",
-            f"The files of the base model {model.name} are gone: {model.path}.",
+            f"The files of the base model {name} are gone: {_origin(folder)}.",
             hint="Put the folder back where it was, or add it again on the Adapters page.",
             action="page:adapters",
         )
-    return model.path
+
+
+def _origin(folder: Path) -> str:
+    """Where the weights of a base lie or lay."""
+    try:
+        return str(orjson.loads((folder / "source.json").read_bytes())["source"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return str(folder)

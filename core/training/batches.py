@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,19 @@ class Rows:
         used = len(self.train) + len(self.validation)
         return {"in": self.total, "used": used, "rejected": self.total - used - cut, "cut": cut}
 
+    @property
+    def left_out_pairs(self) -> dict[str, int]:
+        """Answers that would train, in what was left out."""
+        cut = sum(item["pairs"] for item in self.left_out if item["code"] == "too_long")
+        return {"rejected": sum(item["pairs"] for item in self.left_out) - cut, "cut": cut}
+
+    def leave_out(self, line: int, row: Mapping[str, Any], code: str, reason: str, hint: str) -> None:
+        """Note that a row is not used, and why."""
+        pairs = sum(1 for message in row["messages"] if message.get("weight"))
+        self.left_out.append(
+            {"line": line, "id": row["id"], "code": code, "reason": reason, "hint": hint, "pairs": pairs}
+        )
+
 
 def read_rows(
     path: Path, tokenizer: ChatTokenizer, max_length: int, token: CancelToken, progress: Callable[[int], None]
@@ -49,11 +62,11 @@ def read_rows(
             except AppError as error:
                 if error.code == "template_unsupported":
                     raise
-                rows.left_out.append({"line": number, "id": row["id"], "code": error.code, "reason": str(error)})
+                rows.leave_out(number, row, error.code, str(error), error.hint)
                 continue
             reason = _unusable(rendered, max_length)
             if reason:
-                rows.left_out.append({"line": number, "id": row["id"], "code": reason[0], "reason": reason[1]})
+                rows.leave_out(number, row, *reason)
                 continue
             (rows.train if row["split"] == "train" else rows.validation).append(rendered)
             progress(number)
@@ -68,11 +81,13 @@ def read_rows(
     return rows
 
 
-def _unusable(rendered: Rendered, max_length: int) -> tuple[str, str] | None:
+def _unusable(rendered: Rendered, max_length: int) -> tuple[str, str, str] | None:
     if len(rendered.ids) > max_length:
-        return "too_long", f"{len(rendered.ids)} tokens, more than the {max_length} of max_seq_length"
+        why = f"{len(rendered.ids)} tokens, more than the {max_length} of max_seq_length"
+        return "too_long", why, "Raise max_seq_length to use it."
     if not rendered.supervised:
-        return "nothing_supervised", "no turn of it trains (every answer is empty or has weight 0)"
+        why = "no turn of it trains (every answer is empty or has weight 0)"
+        return "nothing_supervised", why, "Fill in an answer, or give one the weight 1."
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import shutil
 from collections.abc import Mapping
@@ -10,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
-from core.models.folder import read_header
-from core.workspace.files import new_folder, read_json, sweep_temporary, write_json
+from core.workspace.files import new_folder, read_json, sha256_file, sweep_temporary, write_json
 
 log = logging.getLogger(__name__)
 ADAPTER, OPTIMIZER, STATE = "adapters.safetensors", "optimizer.safetensors", "state.json"
@@ -46,20 +46,25 @@ class Checkpoints:
         folder.mkdir(parents=True, exist_ok=True)
         sweep_temporary(folder)
 
+    def _best_is_damaged(self, checkpoint: Checkpoint) -> bool:
+        # One that is not there was pruned for a better one, which comes again.
+        best = int(checkpoint.state["best_step"])
+        return (self.folder / f"{best:07d}").exists() and self.at(best) is None
+
     def _all(self) -> list[Path]:
         return sorted(p for p in self.folder.iterdir() if p.name.isdigit())
 
     def save(self, adapter: Mapping[str, Any], optimizer: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-        """Write a checkpoint for `state["step"]`; an existing one of that step is the same and stays."""
-        import mlx.core as mx
-
+        """Write a checkpoint for `state["step"]`; a whole one of that step is the same and stays."""
         final = self.folder / f"{state['step']:07d}"
-        if final.exists():
+        if self.at(int(state["step"])) is not None:
             return
+        shutil.rmtree(final, ignore_errors=True)
         with new_folder(final) as tmp:
-            mx.save_safetensors(str(tmp / ADAPTER), dict(adapter))
-            mx.save_safetensors(str(tmp / OPTIMIZER), dict(optimizer))
-            write_json(tmp / STATE, dict(state))
+            for name, tensors in ((ADAPTER, adapter), (OPTIMIZER, optimizer)):
+                _save_tensors(tmp / name, tensors)
+            files = {name: sha256_file(tmp / name) for name in (ADAPTER, OPTIMIZER)}
+            write_json(tmp / STATE, {**state, "files": files})
         self._prune(int(state.get("best_step") or 0))
 
     def _prune(self, best_step: int) -> None:
@@ -73,23 +78,35 @@ class Checkpoints:
         return _load(self.folder / f"{step:07d}")
 
     def newest(self) -> Checkpoint | None:
-        """The newest whole checkpoint; a damaged one is passed over for the one before."""
+        """The newest whole checkpoint; a damaged one is passed over for the one before, so that it is made again."""
         for path in reversed(self._all()):
             found = _load(path)
-            if found is not None:
+            if found is not None and not self._best_is_damaged(found):
                 return found
             log.warning("checkpoint %s is damaged and passed over", path.name)
         return None
 
 
+def _save_tensors(path: Path, tensors: Mapping[str, Any]) -> None:
+    import mlx.core as mx
+
+    try:
+        mx.save_safetensors(str(path), dict(tensors))
+    except RuntimeError as exc:
+        # mlx does not say why it could not write.
+        needed = sum(int(tensor.nbytes) for tensor in tensors.values())
+        full = shutil.disk_usage(path.parent).free < needed
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(exc)) from exc
+
+
 def _load(folder: Path) -> Checkpoint | None:
+    """The checkpoint if every file of it is as it was written."""
     try:
         state = read_json(folder / STATE)
-        read_header(folder / ADAPTER)
-        read_header(folder / OPTIMIZER)
-    except AppError:
+        whole = all(sha256_file(folder / name) == state["files"][name] for name in (ADAPTER, OPTIMIZER))
+    except (AppError, OSError, KeyError, TypeError):
         return None
-    return Checkpoint(folder, state)
+    return Checkpoint(folder, state) if whole else None
 
 
 def check_same_run(checkpoint: Checkpoint, identity: Mapping[str, str]) -> None:

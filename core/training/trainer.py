@@ -200,9 +200,7 @@ class Trainer:
             if number > state.step:
                 self._stop_if_asked()
                 self._train_step(number, epoch, batches, begun)
-        return Result(
-            state.step, state.tokens, state.elapsed_s, state.baseline_loss, state.best_loss, state.best_step
-        )
+        return Result(state.step, state.tokens, state.elapsed_s, state.baseline_loss, state.best_loss, state.best_step)
 
     def _train_step(self, number: int, epoch: float, batches: Sequence[Sequence[int]], begun: float) -> None:
         import mlx.core as mx

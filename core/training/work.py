@@ -15,7 +15,9 @@ import orjson
 from core import hardware
 from core.db.connection import now
 from core.errors import AppError
+from core.models.fingerprint import content_fingerprint
 from core.models.rendering import ChatTokenizer, load_tokenizer
+from core.models.store import require_files
 from core.training.batches import Rows, read_rows
 from core.training.checkpoints import ADAPTER, Checkpoints, check_same_run
 from core.training.config import TrainingConfig, check
@@ -23,6 +25,7 @@ from core.training.lora import attach, load_base
 from core.training.publish import Published, publish
 from core.training.trainer import Result, Trainer
 from core.workers.host import JobContext
+from core.workspace.files import sha256_file
 
 BETTER_BY = 0.005
 
@@ -38,10 +41,11 @@ def run(context: JobContext) -> dict[str, Any]:
 def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:
     context.progress(0, 0, "Loading the base model")
     base_folder = Path(params["base"]["path"])
+    data = context.workspace.absolute(params["dataset"]["file_path"])
+    _check_inputs(params, base_folder, data)
     tokenizer = load_tokenizer(base_folder)
     model, _ = load_base(base_folder)
     context.token.raise_if_cancelled()
-    data = context.workspace.absolute(params["dataset"]["file_path"])
     rows = read_rows(
         data, tokenizer, config.max_seq_length, context.token,
         lambda n: context.progress(n, int(params["dataset"]["total_conversations"]), "Reading the dataset"),
@@ -68,8 +72,29 @@ def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig)
     return {
         "artifact_id": published.artifact_id, "verdict": published.passport["verdict"],
         "baseline_loss": result.baseline_loss, "loss": published.passport["loss_after"], "steps": result.steps,
-        **rows.counts,
+        **rows.counts, "left_out_pairs": rows.left_out_pairs,
     }  # fmt: skip
+
+
+def _check_inputs(params: Mapping[str, Any], base_folder: Path, data: Path) -> None:
+    """Base and dataset are what the run was made for. Raises AppError naming what is gone or changed."""
+    base, dataset = params["base"], params["dataset"]
+    require_files(base["name"], base_folder)
+    if content_fingerprint(base_folder) != base["content_fingerprint"]:
+        raise AppError(
+            "base_changed",
+            f"The weights of the base model {base['name']} in {base_folder} changed since it was added.",
+            hint="Add the base model again and start a new run, or put the earlier files back.",
+            action="page:adapters",
+        )
+    if not data.is_file() or sha256_file(data) != dataset["content_hash"]:
+        what = "changed since it was made" if data.is_file() else "is gone"
+        raise AppError(
+            "dataset_changed",
+            f"The file of the dataset {dataset['name']} {what}: {data}.",
+            hint="Restore the file from a backup, or make the dataset again and start a new run.",
+            action="page:datasets",
+        )
 
 
 def _attach(model: Any, config: TrainingConfig) -> dict[str, Any]:
@@ -136,7 +161,7 @@ def _publish(
             "checkpoint_missing", f"The checkpoint of step {step} is missing or damaged.",
             hint="Resume the run; it goes on from the newest whole checkpoint.",
         )  # fmt: skip
-    after = result.best_loss if result.best_step else result.final_loss
+    after = result.best_loss
     passport = {
         "format": 1, "created_at": now(), "run_id": context.job_id, "name": params["name"],
         "base": dict(params["base"]), "dataset": dict(params["dataset"]), **identity,

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
+import sqlite3
 import sys
 import threading
 import traceback
@@ -18,7 +21,7 @@ from sqlite_utils import Database
 
 from core import registry
 from core.cancel import CancelToken
-from core.db.connection import connect
+from core.db.connection import connect, database_error
 from core.errors import AppError, Cancelled, bug_report
 from core.workers import protocol
 from core.workspace.files import disk_error, read_json
@@ -126,6 +129,13 @@ def _heartbeat(context: JobContext, stop: threading.Event) -> None:
         context.send_transient("heartbeat")
 
 
+def _heed_signals(context: JobContext) -> None:
+    """Ctrl-C and a closed terminal reach the parent too, which decides; SIGTERM means: checkpoint and exit."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: context.token.cancel("orphan"))
+
+
 def run_job(args: list[str]) -> int:
     """Entry of the data and training workers. Exit codes: 0 done, 1 failed, 2 usage or lock, 3 stopped."""
     channel = Channel(claim_stdout())
@@ -141,8 +151,9 @@ def run_job(args: list[str]) -> int:
         )
         channel.send(protocol.encode(spec["job_id"], "error", {"error": error.to_json()}))
         return 2
-    events = protocol.EventLog(run_dir / "events.jsonl")
+    events = protocol.EventLog(run_dir / "events.jsonl", int(spec.get("last_seq", 0)))
     context = JobContext(spec, run_dir, channel, events)
+    _heed_signals(context)
     context.send_transient("hello", pid=os.getpid(), protocol=protocol.VERSION, seq=events.seq)
     threading.Thread(target=watch_stdin, args=(context,), daemon=True).start()
     stop = threading.Event()
@@ -151,27 +162,38 @@ def run_job(args: list[str]) -> int:
         return _run_handler(context, spec["handler"])
     finally:
         stop.set()
-        events.close()
+        with contextlib.suppress(OSError):
+            events.close()
         lock.release()
 
 
 def _run_handler(context: JobContext, handler: str) -> int:
+    kind, fields, code = _outcome(context, handler)
     try:
-        result = registry.resolve(handler)(context)
-    except Cancelled:
-        context.emit("stopped", reason=context.token.reason)
-        return 3
-    except AppError as error:
-        context.emit("failed", error=error.to_json())
-        return 1
+        context.emit(kind, **fields)
     except OSError as exc:
-        failure = disk_error(exc, Path(exc.filename or context.run_dir))
-        failure.detail = traceback.format_exc()
-        context.emit("failed", error=failure.to_json())
+        # No room to record it; the parent at least hears why.
+        error = fields.get("error") or disk_error(exc, context.run_dir).to_json()
+        context.send_transient("error", error=error)
         return 1
+    return code
+
+
+def _outcome(context: JobContext, handler: str) -> tuple[str, dict[str, Any], int]:
+    """How the handler ended: the final event, its fields, the exit code."""
+    try:
+        return "done", {"result": registry.resolve(handler)(context) or {}}, 0
+    except Cancelled:
+        return "stopped", {"reason": context.token.reason}, 3
+    except AppError as exc:
+        error = exc
+    except OSError as exc:
+        error = disk_error(exc, Path(exc.filename or context.run_dir))
+        error.detail = traceback.format_exc()
+    except sqlite3.Error as exc:
+        error = database_error(exc, context.workspace.db_path)
+        error.detail = traceback.format_exc()
     except Exception as exc:
         log.exception("job %s", context.job_id)
-        context.emit("failed", error=bug_report(exc, traceback.format_exc()).to_json())
-        return 1
-    context.emit("done", result=result or {})
-    return 0
+        error = bug_report(exc, traceback.format_exc())
+    return "failed", {"error": error.to_json()}, 1

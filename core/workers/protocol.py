@@ -55,7 +55,8 @@ def protocol_error(what: str, detail: str = "") -> AppError:
 class EventLog:
     """The worker's append-only record of its events; survives kill -9 of either side."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, applied: int = 0) -> None:
+        """Numbers go on behind those in the file, and behind `applied`: a damaged file must not use one twice."""
         self.path = path
         self.seq = 0
         complete = 0
@@ -63,6 +64,7 @@ class EventLog:
             for message, end in read_events(path):
                 self.seq = int(message["seq"])
                 complete = end
+        self.seq = max(self.seq, applied)
         self._file: BinaryIO = path.open("ab")
         # A line torn by a kill was never sent in full; cut it, or the next event would be glued to it.
         self._file.truncate(complete)

@@ -72,9 +72,11 @@ def _pump(stream: BinaryIO, lines: queue.Queue[bytes | None]) -> None:
 
 
 def _tail(stream: BinaryIO, tail: deque[str], path: Any) -> None:
-    with path.open("ab") as handle:
+    with contextlib.suppress(OSError), path.open("ab", buffering=0) as handle:
         for line in stream:
-            handle.write(line)
+            with contextlib.suppress(OSError):
+                # The log may have no room left; the worker must not wait for a reader.
+                handle.write(line)
             tail.append(line.decode("utf-8", "replace").rstrip())
 
 

@@ -55,7 +55,7 @@ def prepare_run(workspace: Workspace, job: Job) -> list[str]:
         folder / "spec.json",
         {
             "job_id": job.id, "kind": job.kind, "handler": kind.handler, "params": job.params,
-            "workspace": str(workspace.root.resolve()), "registries": registry.snapshot(),
+            "workspace": str(workspace.root.resolve()), "registries": registry.snapshot(), "last_seq": job.last_seq,
         },
     )  # fmt: skip
     return worker_command(kind.worker, str(folder))

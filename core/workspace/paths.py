@@ -99,12 +99,16 @@ class Workspace:
             for folder in [self.root, *self.folders()]:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
-            raise AppError(
-                "workspace_not_writable",
-                f"The workspace folder {self.root} can't be created or written.",
-                hint="Choose another folder with --workspace, or change the folder's permissions.",
-                detail=repr(exc),
-            ) from exc
+            raise self.not_writable(exc) from exc
+
+    def not_writable(self, exc: OSError) -> AppError:
+        """The error for a folder that can't be used as a workspace."""
+        return AppError(
+            "workspace_not_writable",
+            f"The workspace folder {self.root} can't be created or written ({exc.strerror or exc}).",
+            hint="Choose another folder with --workspace, or change the folder's permissions.",
+            detail=repr(exc),
+        )
 
     def relative(self, path: Path) -> str:
         """`path` as it is kept in the database."""

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built into a folder with a space and an umlaut in its name."""
     folder = tmp_path_factory.mktemp("Bündel of")
     done = subprocess.run(
@@ -28,7 +27,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         cwd=source_root(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
-    yield folder / "dist" / "brightrun" / "brightrun"
+    return folder / "dist" / "brightrun" / "brightrun"
 
 
 def environment(folder: Path) -> dict[str, str]:

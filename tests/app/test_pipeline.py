@@ -136,6 +136,146 @@ def test_the_same_files_again_are_duplicates_and_lose_nothing(tmp_path: Path) ->
     assert {r["code"] for r in final["reasons"]} == {"duplicate"}
 
 
+def talks(path: Path, count: int, word: str = "Say") -> Path:
+    turns = [
+        [{"role": "user", "content": f"{word} {n}"}, {"role": "assistant", "content": f"It is {n}."}]
+        for n in range(count)
+    ]
+    path.write_text("".join(json.dumps({"messages": messages}) + "\n" for messages in turns))
+    return path
+
+
+def test_v4_pairs_are_counted_in_pairs_to_the_end(tmp_path: Path) -> None:
+    file = tmp_path / "v4.jsonl"
+    with file.open("w") as handle:
+        for talk in range(4):
+            history: list[dict[str, str]] = []
+            for turn in range(1, 5):
+                answer = None if (talk, turn) == (0, 2) else f"Answer {talk} {turn}. " + "More. " * (talk * 40)
+                pair = {
+                    "conversation_id": f"c{talk}", "turn_number": turn, "conversation_history": list(history),
+                    "current_user_input": f"Question {talk} {turn}", "target_response": answer,
+                }  # fmt: skip
+                handle.write(json.dumps(pair) + "\n")
+                history += [
+                    {"role": "user", "content": pair["current_user_input"]},
+                    {"role": "assistant", "content": answer or ""},
+                ]
+    code, lines = pipeline(tmp_path / "w", *QUICK, "--set", "max_seq_length=480", file)
+    final = report(lines)
+    assert (code, final["in"]) == (3, 16)
+    assert final["cut"] == 1 + 4 * sum(r["code"] == "too_long" for r in final["reasons"])
+    assert 1 < final["cut"] < 16
+    assert {r["code"] for r in final["reasons"]} == {"no_answer", "too_long"}
+    assert all(r["hint"] for r in final["reasons"])
+
+
+def test_conversations_that_can_not_be_trained_on_do_not_stop_a_dataset(tmp_path: Path) -> None:
+    raw = json.loads(sample_files()[0].read_text())
+    raw["turns"][0]["content"] += " <|end|>"
+    (tmp_path / "special.json").write_text(json.dumps(raw))
+    code, lines = pipeline(tmp_path / "w", *QUICK, tmp_path / "special.json", talks(tmp_path / "good.jsonl", 3))
+    final = report(lines)
+    assert (code, final["in"], final["used"], final["rejected"]) == (3, 4, 3, 1)
+    assert "special_token_in_text" in {r["code"] for r in final["reasons"]}
+    assert [a["name"] for a in final["adapters"]] == ["good"]
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path: Path) -> None:
+    assert pipeline(tmp_path / "w", *QUICK, "--name", "a/../b.json", *sample_files()[:1])[0] == 0
+    code, lines = pipeline(tmp_path / "w", *QUICK, "--name", "a/../b.json", *sample_files()[1:2])
+    assert (code, report(lines)["used"]) == (0, 1)
+
+
+def test_a_base_that_moved_away_is_named_with_its_place(tmp_path: Path) -> None:
+    base = write_hf_model(tmp_path / "base")
+    assert pipeline(tmp_path / "w", *QUICK, "--base", base, talks(tmp_path / "a.jsonl", 2))[0] == 0
+    base.rename(tmp_path / "moved")
+    code, lines = pipeline(tmp_path / "w", *QUICK, "--base", base, talks(tmp_path / "b.jsonl", 2, "Tell"))
+    final = report(lines)
+    assert (code, [r["code"] for r in final["reasons"]]) == (1, ["base_missing"])
+    assert str(base) in final["reasons"][0]["message"]
+
+
+def test_a_reader_that_leaves_stops_the_run_in_order(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path / "w", *QUICK, *sample_files()[:2]), cwd=source_root(), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 1
+    assert "Traceback" not in said
+    db = connect(tmp_path / "w" / "workspace.db")
+    assert not db.execute("select 1 from jobs where status in ('queued', 'initializing', 'running')").fetchone()
+    db.close()
+
+
+def test_a_file_name_that_is_not_utf_8_is_rejected_and_the_others_train(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    talks(folder / "new\nline \U0001f600.jsonl", 2)
+    try:
+        shutil.copy(talks(tmp_path / "x.jsonl", 2, "Other"), os.fsencode(folder) + b"/bad\xff.jsonl")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    code, lines = pipeline(tmp_path / "w", *QUICK, folder, os.fsdecode(os.fsencode(folder) + b"/bad\xff.jsonl"))
+    final = report(lines)
+    assert (code, final["in"], final["used"]) == (3, 4, 2)
+    assert [r["code"] for r in final["reasons"]] == ["bad_file_name"] * 2
+
+
+def test_lines_are_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(tmp_path / "w", tmp_path / "\U0001f600 missing.json"), cwd=source_root(), capture_output=True,
+        check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, report(lines)["rejected"]) == (1, 1)
+    assert lines[-1]["reasons"][0]["file"].endswith("\U0001f600 missing.json")
+
+
+def test_a_workspace_deleted_underneath_is_said_so(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path / "w", *QUICK, *sample_files()[:2]), cwd=source_root(), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"training","title"' in line or '"job":"training"' in line:
+            break
+    (tmp_path / "w" / "workspace.db").unlink()
+    lines = [json.loads(line) for line in process.stdout]
+    process.stdout.close()
+    assert process.wait(60) == 1
+    assert report(lines)["rejected"] == 2
+    assert "workspace_gone" in {line.get("code") for line in lines}
+
+
+def test_ctrl_c_reaches_the_worker_too_and_it_still_leaves_a_checkpoint(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path / "w", "--set", "epochs=20", "--set", "batch_size=1", *sample_files()),
+        cwd=source_root(), stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"train_loss"' in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    lines = [json.loads(line) for line in process.stdout]
+    process.stdout.close()
+    assert process.wait(30) == 1
+    report(lines)
+    db = connect(tmp_path / "w" / "workspace.db")
+    row = db.execute("select id, status from jobs where kind = 'training'").fetchone()
+    db.close()
+    assert row["status"] == "cancelled"
+    assert list((tmp_path / "w" / "runs" / row["id"] / "checkpoints").iterdir())
+
+
 def test_stopped_by_a_signal_it_leaves_in_order(tmp_path: Path) -> None:
     process = subprocess.Popen(
         command(tmp_path / "w", "--set", "epochs=20", "--set", "batch_size=1", *sample_files()),

@@ -128,3 +128,65 @@ def test_divergence_is_named_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     newest = trainer.checkpoints.newest()
     assert newest is not None
     assert newest.step == 2
+
+
+def test_one_flipped_bit_is_a_damaged_checkpoint_and_is_written_again(
+    tmp_path: Path, undisturbed: tuple[Path, list[dict[str, Any]]]
+) -> None:
+    shutil.copytree(undisturbed[0] / "checkpoints", tmp_path / "checkpoints")
+    file = tmp_path / "checkpoints" / "0000006" / "adapters.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 0x40
+    file.write_bytes(data)
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.step == 4
+    rows = rendered(7)
+    trainer, _ = make_trainer(tmp_path, CONFIG, rows[:5], rows[5:])
+    trainer.resume(newest)
+    trainer.run()
+    assert same(tensors(tmp_path, 6), tensors(undisturbed[0], 6))
+
+
+@pytest.mark.parametrize("state", ["[]", "{}", "no json"])
+def test_a_checkpoint_with_a_damaged_state_is_passed_over(
+    tmp_path: Path, undisturbed: tuple[Path, list[dict[str, Any]]], state: str
+) -> None:
+    shutil.copytree(undisturbed[0] / "checkpoints", tmp_path / "checkpoints")
+    (tmp_path / "checkpoints" / "0000006" / "state.json").write_text(state)
+    newest = Checkpoints(tmp_path / "checkpoints").newest()
+    assert newest is not None
+    assert newest.step == 4
+
+
+def test_a_damaged_best_checkpoint_is_made_again(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    for step, best in ((2, 0), (4, 4), (6, 4)):
+        checkpoints.save({}, {}, {"step": step, "best_step": best})
+    shutil.copytree(tmp_path / "0000004", tmp_path / "0000002", dirs_exist_ok=True)
+    (tmp_path / "0000002" / "state.json").write_bytes(
+        (tmp_path / "0000004" / "state.json").read_bytes().replace(b'"step": 4', b'"step": 2').replace(
+            b'"best_step": 4', b'"best_step": 0')
+    )  # fmt: skip
+    (tmp_path / "0000004" / "adapters.safetensors").write_bytes(b"x")
+    newest = checkpoints.newest()
+    assert newest is not None
+    assert newest.step == 2
+
+
+def test_a_full_disk_is_named_when_a_checkpoint_can_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlx.core as mx
+
+    def refuse(*_args: object) -> None:
+        raise RuntimeError("[write] Unable to write 4 bytes to file.")
+
+    monkeypatch.setattr(mx, "save_safetensors", refuse)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=0))
+    with pytest.raises(AppError) as caught:
+        Checkpoints(tmp_path).save({"a": mx.zeros(4)}, {}, {"step": 1, "best_step": 0})
+    assert caught.value.code == "disk_full"
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ from core.conversations.records import json_type
 from core.datasets.importers import Folded, Place
 from core.errors import AppError, Where
 
+_MAX_TURN = 1_000_000
 _NEEDED = ("conversation_id", "turn_number", "current_user_input")
 
 
@@ -35,8 +36,8 @@ class V4Pairs:
         ident, turn = record.get("conversation_id"), record.get("turn_number")
         if not isinstance(ident, str) or not ident:
             raise _wrong("conversation_id", ident, "a text")
-        if not isinstance(turn, int) or isinstance(turn, bool) or turn < 1:
-            raise _wrong("turn_number", turn, "a whole number from 1")
+        if not isinstance(turn, int) or isinstance(turn, bool) or not 1 <= turn <= _MAX_TURN:
+            raise _wrong("turn_number", turn, f"a whole number from 1 to {_MAX_TURN:,}")
         asked, answer = record.get("current_user_input"), record.get("target_response")
         if not isinstance(asked, str) or not asked.strip():
             raise _wrong("current_user_input", asked, "the words of the client")

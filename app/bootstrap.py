@@ -76,6 +76,7 @@ class Application(QObject):
         self.session: Session | None = None
         self.fatal: FatalWindow | None = None
         self._system = system or this_system()
+        self._opening = False
         self._next: tuple[Opened, AfterOpen | None] | None = None
         self._state = WindowState()
         self.logs = Logs()
@@ -168,18 +169,26 @@ class Application(QObject):
     @Slot(object, object)
     def _on_workspace_requested(self, workspace: Workspace, after: AfterOpen | None) -> None:
         session = self.session
-        if session is None or self._next is not None:
+        if session is None or self._opening or self._next is not None:
             return
         if workspace.root.resolve() == session.opened.workspace.root.resolve():
             if after is not None:
                 after(session.services)
             return
         # The other one is locked and opened first: if that fails, this one stays as it is.
+        self._opening = True
         session.services.run(
-            session.services.root, lambda: open_workspace(workspace), lambda opened: self._switch(opened, after)
-        )
+            session.services.root, lambda: open_workspace(workspace), lambda opened: self._switch(opened, after),
+            self._not_opened,
+        )  # fmt: skip
+
+    def _not_opened(self, exc: Exception) -> None:
+        self._opening = False
+        if self.session is not None:
+            self.session.services.notifier.report(exc)
 
     def _switch(self, opened: Opened, after: AfterOpen | None) -> None:
+        self._opening = False
         self._next = (opened, after)
         if self.session is not None:
             self.session.window.close()

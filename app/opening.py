@@ -37,16 +37,18 @@ def open_workspace(workspace: Workspace) -> Opened:
     """
     workspace.create()
     lock = FileLock(workspace.root / ".lock")
-    if not lock.try_acquire():
-        raise workspace_locked(lock)
     try:
+        if not lock.try_acquire():
+            raise workspace_locked(lock)
         db = open_database(workspace.db_path, workspace.backups)
         try:
             return Opened(workspace, lock, str(settings.get(db, "theme")))
         finally:
             db.close()
-    except BaseException:
+    except BaseException as exc:
         lock.release()
+        if isinstance(exc, OSError):
+            raise workspace.not_writable(exc) from exc
         raise
 
 

@@ -33,7 +33,9 @@ class Overview:
     @property
     def untouched(self) -> bool:
         """Nothing was ever done here."""
-        return not self.started and not self.is_sample and not self.jobs and not any(self.counts.values())
+        # The practice model comes by itself.
+        own = any(job.kind != "add_base_model" for job in self.jobs)
+        return not self.started and not self.is_sample and not own and not any(self.counts.values())
 
 
 def read_overview(db: Database) -> Overview:

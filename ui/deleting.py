@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject
+from sqlite_utils import Database
 
 from app.services import Services
 from core import trash
+from core.events import Changed
 
 
 def delete_rows(services: Services, owner: QObject, table: str, ids: Sequence[str], text: str) -> None:
@@ -17,7 +19,13 @@ def delete_rows(services: Services, owner: QObject, table: str, ids: Sequence[st
     def undo() -> None:
         services.write(services.root, lambda db: trash.restore(db, table, chosen))
 
-    def done(_nothing: object) -> None:
-        services.notifier.say(text, undo)
+    def work(db: Database) -> tuple[Changed, bool]:
+        changed = trash.delete(db, table, chosen)
+        return changed, bool(changed)
 
-    services.write(owner, lambda db: trash.delete(db, table, chosen), done)
+    def done(some: bool) -> None:
+        # What a quicker second press found deleted already has nothing to take back.
+        if some:
+            services.notifier.say(text, undo)
+
+    services.write(owner, work, done)

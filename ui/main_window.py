@@ -19,6 +19,7 @@ from ui.registry import PAGES, PageSpec
 from ui.sidebar import Sidebar
 from ui.theme import MODES, theme
 from ui.widgets.banner import BannerArea
+from ui.widgets.basic import scrolled
 from ui.widgets.page import Page
 from ui.widgets.toast import Toast
 from ui.widgets.tray import Tray
@@ -44,6 +45,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.services, self.ring, self.crash_report = services, ring, crash_report
         self._pages: dict[str, Page] = {}
+        self._frames: dict[str, QWidget] = {}
         self._current = ""
         self._painted = False
         self._closing = False
@@ -88,6 +90,7 @@ class MainWindow(QMainWindow):
         self.setCentralWidget(centre)
         self.toast = Toast(self.stack)
         self.messages = Messages(self.services.notifier, self.services.navigator, self, self.banners, self._pages.get)
+        self.page_shown.connect(self.messages.on_page_shown)
 
     @property
     def banners_frame(self) -> QWidget:
@@ -129,7 +132,9 @@ class MainWindow(QMainWindow):
             self.services.notifier.report(error)
             return None
         self._pages[name] = page
-        self.stack.addWidget(page)
+        # With large text a page may need more room than the window has.
+        self._frames[name] = scrolled(page, sideways=True)
+        self.stack.addWidget(self._frames[name])
         return page
 
     def _make(self, spec: PageSpec) -> Page:
@@ -140,10 +145,14 @@ class MainWindow(QMainWindow):
         return page
 
     @property
+    def current_name(self) -> str:
+        """The name of the page that is shown."""
+        return self._current
+
+    @property
     def current_page(self) -> Page | None:
         """The page that is shown."""
-        current = self.stack.currentWidget()
-        return current if isinstance(current, Page) else None
+        return self._pages.get(self._current)
 
     @Slot(str)
     def open_page(self, name: str) -> bool:
@@ -154,7 +163,7 @@ class MainWindow(QMainWindow):
             self.sidebar.set_current(self._current)
             return False
         self._current = name
-        self.stack.setCurrentWidget(page)
+        self.stack.setCurrentWidget(self._frames[name])
         self.sidebar.set_current(name)
         page.focus_first()
         self.page_shown.emit(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt, Slot
@@ -13,7 +14,7 @@ from app.navigator import Navigator
 from app.notify import Notifier
 from core.errors import AppError
 from ui.theme import theme
-from ui.widgets.banner import BannerArea, error_details
+from ui.widgets.banner import Banner, BannerArea, error_details
 from ui.widgets.basic import Button, column, label, row
 from ui.widgets.page import Page
 
@@ -99,6 +100,7 @@ class Messages(QObject):
         super().__init__(window)
         self._window, self._banners, self._page_of, self._navigator = window, banners, page_of, navigator
         self._dialog: DetailsDialog | None = None
+        self._elsewhere: list[tuple[str, AppError, Banner]] = []
         notifier.error.connect(self._on_error)
         notifier.bug.connect(self._on_bug)
 
@@ -108,7 +110,25 @@ class Messages(QObject):
         if page is not None:
             page.show_error(error)
             return
-        self._banners.show_error(error, self._action(error))
+        name = owner if isinstance(owner, str) else ""
+        action = self._action(error) or ((f"Open {_page_words(name)}", partial(self._open, name)) if name else None)
+        banner = self._banners.show_error(error, action)
+        if name:
+            self._elsewhere.append((name, error, banner))
+
+    def _open(self, name: str) -> None:
+        self._navigator.open_page(name)
+
+    @Slot(str)
+    def on_page_shown(self, name: str) -> None:
+        """What failed for a page while another was shown is said on the page from now on."""
+        page = self._page_of(name)
+        shown = self._banners.banners
+        for _, error, banner in [entry for entry in self._elsewhere if entry[0] == name]:
+            if banner in shown and page is not None:
+                banner.dismiss()
+                page.show_error(error)
+        self._elsewhere = [entry for entry in self._elsewhere if entry[0] != name and entry[2] in shown]
 
     def _find_page(self, owner: QObject | str | None) -> Page | None:
         if isinstance(owner, str):
@@ -123,8 +143,7 @@ class Messages(QObject):
         if not name:
             return None
         verb = "Open " if kind == "page" else ""
-        words = name.partition("/")[0].replace("_", " ")
-        return (verb + words).capitalize(), lambda: self._navigator.follow(error.action)
+        return (verb + _page_words(name)).capitalize(), lambda: self._navigator.follow(error.action)
 
     @Slot(object)
     def _on_bug(self, error: AppError) -> None:
@@ -139,6 +158,10 @@ class Messages(QObject):
     @Slot()
     def _on_dialog_gone(self) -> None:
         self._dialog = None
+
+
+def _page_words(name: str) -> str:
+    return name.partition("/")[0].replace("_", " ")
 
 
 class FatalWindow(QWidget):

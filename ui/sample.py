@@ -11,11 +11,15 @@ from core import sample
 from core.workspace.paths import sample_workspace
 
 TITLE = "Importing the sample conversations"
+MAKING = "making_sample"
 
 
 def open_sample(services: Services) -> None:
-    """From any workspace; errors are shown by the notifier."""
-    workspace = sample_workspace()
+    """From any workspace; errors are shown by the notifier. Asked again while it is made, it does nothing."""
+    workspace, root = sample_workspace(), services.root
+    if root.property(MAKING):
+        return
+    root.setProperty(MAKING, True)
 
     def after(opened: Services, files: list[Path]) -> None:
         def ask(db: Database) -> int:
@@ -27,8 +31,12 @@ def open_sample(services: Services) -> None:
 
         opened.read(opened.root, ask, answer)
 
-    services.run(
-        services.root,
-        lambda: sample.create(workspace),
-        lambda files: services.navigator.open_workspace(workspace, lambda opened: after(opened, files)),
-    )
+    def made(files: list[Path]) -> None:
+        root.setProperty(MAKING, False)
+        services.navigator.open_workspace(workspace, lambda opened: after(opened, files))
+
+    def failed(exc: Exception) -> None:
+        root.setProperty(MAKING, False)
+        services.notifier.report(exc)
+
+    services.run(root, lambda: sample.create(workspace), made, failed)

@@ -15,7 +15,7 @@ class NavButton(Button):
     """One page of the sidebar."""
 
     def __init__(self, spec: PageSpec) -> None:
-        super().__init__(spec.title, "nav", spec.icon, name=f"nav_{spec.name}")
+        super().__init__(spec.title, "nav", spec.icon, name=f"nav_{spec.name}", accessible=spec.title)
         self.spec = spec
         self._badge = 0
         self._keys = ""

@@ -146,9 +146,18 @@ class WindowCommands(QObject):
         if not files:
             return
         title = f"Importing {files[0].name}" if len(files) == 1 else f"Importing {fmt.plural(len(files), 'file')}"
-        self.services.start_job("import", title, {"files": [str(path.resolve()) for path in files]})
-        if PAGES.get("conversations") is not None:
-            self.window.open_page("conversations")
+        page = "datasets" if self.window.current_name == "datasets" else "conversations"
+        params = {"files": [str(path.resolve()) for path in files]}
+        self.services.start_job("import", title, params, lambda job: self._on_imported(job, page), self)
+        if PAGES.get(page) is not None:
+            self.window.open_page(page)
+
+    def _on_imported(self, job: Job, page: str) -> None:
+        # To where the result is, unless the user went elsewhere meanwhile.
+        made = {name: job.result.get(name) or [] for name in ("conversations", "datasets")}
+        other = "conversations" if page == "datasets" else "datasets"
+        if made[other] and not made[page] and self.window.current_name == page:
+            self.services.navigator.open_page(other, made[other][0] if len(made[other]) == 1 else None)
 
     def open_own(self) -> None:
         """The workspace of the user's own."""
@@ -240,7 +249,7 @@ class WindowCommands(QObject):
     def _on_undo_changed(self) -> None:
         entry = self.services.notifier.last_undo
         self.actions["undo"].setEnabled(entry is not None)
-        self.actions["undo"].setText(f"Undo: {entry.text}" if entry else "Undo")
+        self.actions["undo"].setText(f"Undo: {entry.text.replace('&', '&&')}" if entry else "Undo")
 
     @Slot(object)
     def _on_changed(self, _what: Changed) -> None:

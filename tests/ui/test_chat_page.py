@@ -245,6 +245,7 @@ def test_chips_are_radio_like_by_keyboard_too(chat: Chatting) -> None:
         chat.window.activateWindow()
     assert chip.focusPolicy() & Qt.FocusPolicy.TabFocus
     chip.setFocus()
+    chat.until(chip.hasFocus)
     chat.qtbot.keyClick(chip, Qt.Key.Key_Right)
     chat.settle()
     assert chat.page.chips.chip(keys[1]).isChecked()
@@ -514,7 +515,7 @@ def test_what_the_model_wrote_is_text_and_nothing_else(chat: Chatting) -> None:
     assert not view.findChildren(QTextEdit)
     assert "<img" in chat.page.transcript.views[0].findChild(QLabel).text()
     long = chat.page.transcript.views[-1]
-    assert "980,000 characters are not shown" in long.findChild(QPushButton, "show_more").text()
+    assert "980,000 characters left" in long.findChild(QPushButton, "show_more").text()
     assert long.width() <= chat.page.transcript.viewport().width()
 
 

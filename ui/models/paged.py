@@ -13,6 +13,7 @@ from app.services import Services
 from ui.models.rows import RowModel
 
 PAGE_SIZE = 200
+MOST_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ Count = Callable[[Database], int]
 class PagedRows(QObject):
     """Feeds a `RowModel`. Give it `fetch(db, Query) -> rows` and, for "12 of 1,204", `count(db) -> int`.
 
+    `keep()` gives the place of the current row: rows that come in above it must not push it out of the list.
     `loaded(total)` follows every answer; call `reload()` when filters or data changed.
     """
 
@@ -45,6 +47,7 @@ class PagedRows(QObject):
         parent: QObject,
         *,
         count: Count | None = None,
+        keep: Callable[[], int] | None = None,
         sort: str = "",
         descending: bool = False,
         page_size: int = PAGE_SIZE,
@@ -52,6 +55,7 @@ class PagedRows(QObject):
         super().__init__(parent)
         self._services, self._model, self._fetch, self._count = services, model, fetch, count
         self._sort, self._descending, self._page_size = sort, descending, page_size
+        self._keep = keep
         self._handle: int | None = None
         self.total = 0
         model.more_wanted.connect(self._on_more_wanted)
@@ -60,6 +64,8 @@ class PagedRows(QObject):
     def reload(self) -> None:
         """Read again as many rows as are shown."""
         shown = max(self._page_size, len(self._model.rows))
+        if self._keep is not None:
+            shown = max(shown, min(self._keep() + self._page_size, MOST_KEPT))
         self._ask(Query(self._sort, self._descending, shown, 0), append=False)
 
     @Slot(str, bool)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import Qt, QUrl, Slot
-from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 from sqlite_utils import Database
 
@@ -29,6 +29,7 @@ from ui.widgets.basic import Button, column, label, row
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.job_strip import JobStrip
+from ui.widgets.keys import Keys
 from ui.widgets.page import Page
 from ui.widgets.table import TableView
 
@@ -155,9 +156,7 @@ class AdaptersPage(Page):
     def _connect(self) -> None:
         for table, on_bases in ((self.bases, True), (self.adapters, False)):
             table.selection_changed.connect(partial(self._on_selection, on_bases))
-            for keys in (QKeySequence.StandardKey.Delete, QKeySequence("Backspace")):
-                shortcut = QShortcut(keys, table, context=Qt.ShortcutContext.WidgetShortcut)
-                shortcut.activated.connect(self._delete)
+            Keys(table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self._delete))
         self.adapters.opened.connect(lambda _row: self._talk())
         base, adapter = self.inspector.base, self.inspector.adapter
         base.default_wanted.connect(self._set_default)

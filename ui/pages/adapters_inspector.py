@@ -79,11 +79,9 @@ class BaseDetail(QWidget):
         self.pill = StatusPill(Status("neutral", ""))
         self.facts, self.prints = Facts(), Facts()
         self.notes = label("", wrap=True, selectable=True, name="base_notes")
-        self.default = Button(
-            "Make it the default", "", "ph.star", on_click=self.default_wanted.emit, name="set_default"
-        )
+        self.default = Button("Make default", "", "ph.star", on_click=self.default_wanted.emit, name="set_default")
         self.rebuild = Button(
-            "Build it anew", "", "ph.wrench", on_click=self.rebuild_wanted.emit, name="rebuild_practice",
+            "Build anew", "", "ph.wrench", on_click=self.rebuild_wanted.emit, name="rebuild_practice",
             tip="Build the practice model from its text on this machine",
         )  # fmt: skip
         self.folder = Button("Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="base_folder")

@@ -31,6 +31,7 @@ from ui.pages.conversations_data import (
 from ui.pages.conversations_filter import Filters
 from ui.pages.conversations_import import ImportDesk
 from ui.pages.conversations_inspector import Inspector
+from ui.pages.conversations_scaffold import ScaffoldingDialog
 from ui.pages.conversations_sources import SourcesDialog
 from ui.sample import open_sample
 from ui.widgets.banner import Banner
@@ -54,8 +55,9 @@ class ConversationsPage(Page):
         self.overview: Overview | None = None
         self._wanted_id = ""
         self._search_text = ""
+        self._enriching: tuple[str, ...] = ()
         self.imports = ImportDesk(self)
-        self.set_header("Conversations", "Review what was imported. Enriched ones can go into a training file.")
+        self.set_header("Conversations", "Review what was imported, enrich it, hand it on.")
         self.add_action("Import", "ph.download-simple", self.choose_files)
         folder = Button("", "", "ph.folder-open", on_click=self.imports.choose_folder, name="import_folder",
                         tip="Import a folder")  # fmt: skip
@@ -96,8 +98,9 @@ class ConversationsPage(Page):
         self.table = TableView(self.model, "conversations", "Conversations")
         self.table.review_keys = True
         self.pages = PagedRows(
-            self.services, self.model, self._fetch, self, count=self._count, sort="created_at", descending=True
-        )
+            self.services, self.model, self._fetch, self, count=self._count, keep=self.table.place,
+            sort="created_at", descending=True,
+        )  # fmt: skip
         self.pages.loaded.connect(self._on_loaded)
         self.table.sort_requested.connect(self.pages.set_order)
         self.table.current_changed.connect(self._on_current)
@@ -125,6 +128,7 @@ class ConversationsPage(Page):
         report = self.inspector.report
         report.again.connect(self._enrich_shown)
         report.mend.connect(self._on_mend)
+        report.choose.connect(self._choose_scaffolding)
         report.follow.connect(self.services.navigator.follow)
         report.sources_wanted.connect(self.show_sources)
         self.set_inspector(self.inspector, scroll=False)
@@ -176,8 +180,10 @@ class ConversationsPage(Page):
         many = len(chosen) > 1
         waiting = len(chosen) if many else len(found.waiting)
         self.enrich_button.show_state(waiting, chosen=many, busy=found.enriching, any_rows=bool(found.total))
-        self.add_button.setEnabled(found.enriched > 0)
-        self.add_button.setToolTip("" if found.enriched else "Only enriched conversations can go into a training file")
+        # What is being enriched would silently stay out.
+        self.add_button.setEnabled(found.enriched > 0 and not found.enriching)
+        tip = "Only enriched conversations can go into a training file" if not found.enriched else ""
+        self.add_button.setToolTip("Enrichment is under way; wait until it is done" if found.enriching else tip)
         # When nothing is left to enrich, handing on is the next step.
         next_step = not many and not waiting and not found.enriching and found.enriched > 0
         self.enrich_button.set_main(not next_step)
@@ -294,14 +300,26 @@ class ConversationsPage(Page):
             self._start_enrich([self.inspector.detail.row.id])
 
     def _start_enrich(self, ids: Sequence[str]) -> None:
+        wanted = tuple(ids)
+        if wanted == self._enriching:
+            return
+        self._enriching = wanted
         title = f"Enriching {fmt.plural(len(ids), 'conversation')}"
         self.enrich_button.setEnabled(False)
-        self.services.start_job("enrich", title, {"conversation_ids": list(ids)})
+        self.services.start_job("enrich", title, {"conversation_ids": list(ids)}, self._on_enriched, self)
+
+    def _on_enriched(self, _job: Job) -> None:
+        self._enriching = ()
 
     @Slot(object)
     def _on_mend(self, missing: tuple[str, str]) -> None:
         kind, key = missing
         self.services.navigator.open_page("scaffolding", {"kind": kind, "key": key})
+
+    @Slot()
+    def _choose_scaffolding(self) -> None:
+        if self.inspector.detail is not None:
+            ScaffoldingDialog(self, self.inspector.detail.row, lambda ident: self._start_enrich([ident])).open()
 
     def show_sources(self) -> None:
         """Where every field of the shown conversation comes from."""
@@ -369,7 +387,7 @@ class ConversationsPage(Page):
             failed = fmt.plural(int(job.result["rejected"]), "conversation")
             text = f"Enrichment: {job.result['used']:,} of {job.result['in']:,} enriched, {failed} failed"
             hint = "The report of each says why, and what mends it."
-            self.banners.add(Banner("warn", text, hint, action=("Show what failed", self._show_failed)))
+            self.banners.add(Banner("warn", text, hint, action=("Show what failed", self._show_failed), topic="enrich"))
         if job.kind in ("import", "enrich") and self.isVisible():
             self._stale = True
             self._soon.start()

@@ -64,12 +64,12 @@ def _score(value: float | None) -> str:
 
 COLUMNS = (
     Column("title", "Title", sort="title"),
-    Column("persona_name", "Persona", 116, sort="persona", formatter=lambda v: v or fmt.NOTHING),
+    Column("persona_name", "Persona", 112, sort="persona", formatter=lambda v: v or fmt.NOTHING),
     Column("arc_name", "Arc", 148, sort="arc", formatter=lambda v: v or fmt.NOTHING),
     Column("tier", "Tier", 78, sort="tier", formatter=tier_word),
     Column("turn_count", "Turns", 56, "right", fmt.count, sort="turns"),
     Column("quality_score", "Quality", 66, "right", _score, sort="quality"),
-    Column("state", "State", 128, value=state_of, formatter=lambda v: v, sort="status", tooltip=state_words),
+    Column("state", "State", 122, value=state_of, formatter=lambda v: v, sort="status", tooltip=state_words),
 )
 # The first goes first when the table is narrow.
 FOLD_ORDER = ("tier", "turn_count", "arc_name", "persona_name", "quality_score")

@@ -28,6 +28,7 @@ from ui.widgets.segments import Segments
 from ui.widgets.table import TableView
 
 COPY_LIMIT = 20_000
+TOPIC = "import"
 OUTCOMES = {"rejected": Status("bad", "Rejected"), "cut": Status("warn", "Cut"), "used": Status("ok", "Used")}
 
 
@@ -56,15 +57,15 @@ def import_banner(
     hint = f"{fmt.plural(ignored, 'other file')} in the folder had nothing to import." if ignored else ""
     if job.can_resume and job.status in (JobState.CANCELLED, JobState.INTERRUPTED, JobState.PAUSED):
         return ImportBanner(
-            "warn", f"{short}{line} so far", "Resume goes on where it stopped.", action=("Resume", resume)
-        )
+            "warn", f"{short}{line} so far", "Resume goes on where it stopped.", action=("Resume", resume), topic=TOPIC,
+        )  # fmt: skip
     if job.status != JobState.COMPLETED:
         return None
     if counts["rejected"]:
         kind = "warn" if counts["used"] else "bad"
         hint = hint or "Each has its place, the reason and what mends it."
-        return ImportBanner(kind, f"Import: {line}", hint, action=("Show what was rejected", show))
-    return ImportBanner("ok", f"Import: {line}", hint, action=("Show the report", show))
+        return ImportBanner(kind, f"Import: {line}", hint, action=("Show what was rejected", show), topic=TOPIC)
+    return ImportBanner("ok", f"Import: {line}", hint, action=("Show the report", show), topic=TOPIC)
 
 
 def _place(item: ImportItem) -> str:

@@ -11,14 +11,17 @@ from ui import format as fmt
 from ui.pages.conversations_data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, state_words, tier_word
 from ui.pages.conversations_report import ReportView
 from ui.theme import theme
-from ui.widgets.basic import Button, ElidedLabel, column, label, row
+from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.card import Card
+from ui.widgets.chat_text import MessageText
 from ui.widgets.chip import StatusPill
 from ui.widgets.forms import text_area
 from ui.widgets.scroll import ScrollColumn
 from ui.widgets.segments import Segments
 
 TURNS_AT_ONCE = 40
+CHARACTERS_AT_ONCE = 1500
+TITLE_SHOWN = 120
 NOTES_MS = 700
 SCORE_WORDS = {
     "empathy_score": "Empathy", "clarity_score": "Clarity", "brand_voice_alignment": "Voice",
@@ -41,7 +44,9 @@ class TurnCard(Card):
         self.add(row(who, place, stretch=place))
         missing = turn.content is None
         words = "No answer yet. It is kept, and nothing learns from it." if missing else turn.content
-        self.add(label(words or "", "muted" if missing else "", wrap=True, selectable=True))
+        # Laying out a text costs with its length, at every resize.
+        text = MessageText(words or "", markdown=False, at_once=CHARACTERS_AT_ONCE)
+        self.add(label(words or "", "muted", wrap=True) if missing else text)
         self.setAccessibleName(f"{'Client' if client else 'Advisor'}, turn {number}: {words}")
 
 
@@ -183,7 +188,9 @@ class Inspector(Card):
         found = detail.row
         self._nothing.hide()
         self._all.show()
-        self.title.setText(found.title)
+        long = len(found.title) > TITLE_SHOWN
+        self.title.setText(found.title[:TITLE_SHOWN] + "…" if long else found.title)
+        self.title.setToolTip(plain_tip(found.title) if long else "")
         self.pill.set_status(REVIEW_WORDS[found.status])
         self.enriched_pill.set_status(ENRICHMENT_WORDS.get(found.enrichment_status, ENRICHMENT_WORDS["not_started"]))
         self.enriched_pill.setToolTip(state_words(found))

@@ -111,8 +111,12 @@ class FailureCard(Card):
             follow = Button(f"Open {name}", "main", on_click=lambda: view.follow.emit(error.action), name="mend")
             buttons.append(follow)
         again = Button("Enrich again", "", "ph.magic-wand", on_click=view.again.emit, name="enrich_again")
-        self.add(row(*buttons, again, None))
-        self.add(row(Button("Copy details", "ghost", "ph.copy", on_click=self._copy, name="copy_details"), None))
+        copy = Button("Copy details", "ghost", "ph.copy", on_click=self._copy, name="copy_details")
+        if missing is not None or error.code == "missing_input_parameters":
+            text, role = ("Choose another", "") if missing is not None else ("Choose its scaffolding", "main")
+            buttons.append(Button(text, role, "ph.books", on_click=view.choose.emit, name="choose_scaffolding"))
+        self.add(row(*buttons, None))
+        self.add(row(again, copy, None))
         self.setAccessibleName(f"{stage} failed: {error.message}")
 
     def _copy(self) -> None:
@@ -120,9 +124,10 @@ class FailureCard(Card):
 
 
 class ReportView(ScrollColumn):
-    """The second tab. `mend((kind, key))`, `follow(action)`, `again()`, `sources_wanted()`."""
+    """The second tab. `mend((kind, key))`, `choose()`, `follow(action)`, `again()`, `sources_wanted()`."""
 
     mend = Signal(object)
+    choose = Signal()
     follow = Signal(str)
     again = Signal()
     sources_wanted = Signal()

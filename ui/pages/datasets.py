@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QFileDialog, QWidget
 from sqlite_utils import Database
 
@@ -16,10 +15,12 @@ from core.datasets import store
 from core.datasets.store import Dataset, DatasetStatus
 from core.errors import AppError
 from core.events import Changed
+from core.jobs import Job
 from ui import format as fmt
 from ui.messages import Dialog
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import Column, RowModel
+from ui.pages.conversations_import import ImportDesk
 from ui.pages.datasets_conversations import ConversationReader
 from ui.pages.datasets_inspector import DatasetInspector, dataset_status, format_words
 from ui.widgets.basic import Button, column, label, row
@@ -27,6 +28,7 @@ from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.forms import Form, text_field
 from ui.widgets.job_strip import JobStrip
+from ui.widgets.keys import Keys
 from ui.widgets.page import Page
 from ui.widgets.table import TableView
 
@@ -105,8 +107,9 @@ class DatasetsPage(Page):
         self.table.show_order("created_at", True)
         FitColumns(self.table, LEAVES_FIRST)
         self.pages = PagedRows(
-            services, self.model, self._fetch, self, count=self._count, sort="created_at", descending=True
-        )
+            services, self.model, self._fetch, self, count=self._count, keep=self.table.place, sort="created_at",
+            descending=True,
+        )  # fmt: skip
         self.caption = label("", "caption", name="datasets_caption")
         self.strip = JobStrip(services, ("import", "build_dataset"))
         self.set_content(column(self.strip, self.table, self.caption, stretch=self.table))
@@ -114,6 +117,7 @@ class DatasetsPage(Page):
         self.inspector = DatasetInspector(self.reader)
         self.set_inspector(self.inspector, scroll=False)
         self.set_empty(self._empty_state())
+        self.imports = ImportDesk(self)
         self._wanted = ""
         self._term = ""
         self._connect()
@@ -128,9 +132,8 @@ class DatasetsPage(Page):
         self.pages.loaded.connect(self._on_loaded)
         self.inspector.delete_wanted.connect(self.delete_selected)
         self.inspector.rename_wanted.connect(self._rename)
-        for keys in (QKeySequence.StandardKey.Delete, QKeySequence("Backspace")):
-            shortcut = QShortcut(keys, self.table, context=Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(self.delete_selected)
+        self.services.queue.finished.connect(self._on_job)
+        Keys(self.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self.delete_selected))
 
     def _empty_state(self) -> EmptyState:
         return EmptyState(
@@ -220,6 +223,11 @@ class DatasetsPage(Page):
     @Slot(list)
     def _on_files(self, names: list[str]) -> None:
         self.services.navigator.import_files([Path(name) for name in names])
+
+    @Slot(object)
+    def _on_job(self, job: Job) -> None:
+        if job.kind == "import" and self.isVisible():
+            self.imports.announce(job)
 
     def _train(self) -> None:
         dataset = self.table.current()

@@ -14,10 +14,12 @@ from ui.models.rows import Status
 from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 from ui.widgets.card import Card
+from ui.widgets.chat_text import MessageText
 from ui.widgets.chip import StatusPill
 from ui.widgets.scroll import ScrollColumn
 from ui.widgets.segments import Segments
 
+CHARACTERS_AT_ONCE = 3000
 WHO = {"system": "System prompt", "user": "Client", "assistant": "Assistant"}
 
 
@@ -36,7 +38,7 @@ class TurnCard(Card):
             head.append(StatusPill(Status("ok", "Trains") if self.trains else Status("neutral", "Context only")))
         text = str(message["content"]) or "(no answer)"
         self.add(row(*head))
-        self.add(label(text, "muted" if role == "system" else "", wrap=True, selectable=True))
+        self.add(MessageText(text, markdown=False, at_once=CHARACTERS_AT_ONCE))
         self.setAccessibleName(f"{who}: {text}" + (", trains" if self.trains else ""))
 
 

@@ -159,7 +159,6 @@ class Welcome(QWidget):
         outer.addStretch(3)
 
     def _open_sample(self) -> None:
-        self.sample.setEnabled(False)
         open_sample(self._services)
 
     def _start(self) -> None:

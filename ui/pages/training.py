@@ -69,7 +69,7 @@ class TrainingPage(Page):
         self._run_id, self._bannered = "", ("", "")
         self._banner_text = ""
         self._asked = ("", "")
-        self._began = False
+        self._began = self._starting = False
         self._empty_kind = ""
         self.pill = StatusPill(Status("neutral", ""))
         self.add_header_widget(self.pill)
@@ -263,11 +263,12 @@ class TrainingPage(Page):
 
     @Slot()
     def _on_edited(self) -> None:
-        self.start.setEnabled(self.form.valid)
+        self.start.setEnabled(self.form.valid and not self._starting)
 
     def _start(self) -> None:
-        if not self.form.submit():
+        if self._starting or not self.form.submit():
             return
+        self._starting = True
         wanted = self.form.wanted()
         self.start.setEnabled(False)
 
@@ -281,11 +282,13 @@ class TrainingPage(Page):
         self.services.write(self, create, self._on_created, self._on_refused)
 
     def _on_created(self, job: Job) -> None:
+        self._starting = False
         self.services.queue.kick()
         self.form.renew()
         self.open_run(job.id)
 
     def _on_refused(self, exc: Exception) -> None:
+        self._starting = False
         self.start.setEnabled(True)
         self.services.notifier.report(exc, self)
 

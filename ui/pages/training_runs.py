@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.services import Services
@@ -17,6 +16,7 @@ from ui.pages.training_words import losses, preset_title
 from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 from ui.widgets.fit_columns import FitColumns
+from ui.widgets.keys import Keys
 from ui.widgets.table import TableView
 
 
@@ -61,9 +61,7 @@ class RunsView(QWidget):
         box.addWidget(row(self.caption, None, self.open, self.delete))
         self.table.opened.connect(self.opened)
         self.table.selection_changed.connect(self._on_selection)
-        for keys in (QKeySequence.StandardKey.Delete, QKeySequence("Backspace")):
-            shortcut = QShortcut(keys, self.table, context=Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(self._delete)
+        Keys(self.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self._delete))
         self._on_selection([])
 
     def show_runs(self, runs: Sequence[TrainingRun]) -> None:

@@ -26,7 +26,7 @@ def error_details(error: AppError) -> str:
 
 
 class Banner(QFrame):
-    """One message; `closed` when it was dismissed. Kinds: bad, warn, ok, info."""
+    """One message; `closed` when it was dismissed. Kinds: bad, warn, ok, info. A newer one of its topic replaces it."""
 
     closed = Signal()
 
@@ -39,10 +39,11 @@ class Banner(QFrame):
         action: Action | None = None,
         details: str = "",
         closable: bool = True,
+        topic: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.kind, self.text, self.details = kind, text, details
+        self.kind, self.text, self.details, self.topic = kind, text, details, topic
         self.setProperty("role", "banner")
         self.setProperty("kind", kind)
         self.setObjectName("banner")
@@ -59,7 +60,7 @@ class Banner(QFrame):
         box = QHBoxLayout(self)
         box.setContentsMargins(sizes.grid + 4, sizes.grid, sizes.grid, sizes.grid)
         box.setSpacing(sizes.grid + 2)
-        box.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
+        box.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop if hint else Qt.AlignmentFlag.AlignVCenter)
         box.addWidget(words, 1)
         if action is not None:
             box.addWidget(Button(action[0], on_click=self._act, name="banner_action"))
@@ -115,7 +116,7 @@ class BannerArea(QWidget):
 
     def add(self, banner: Banner) -> Banner:
         """Show a banner of your own."""
-        for old in [b for b in self._banners if b.text == banner.text]:
+        for old in [b for b in self._banners if b.text == banner.text or (b.topic and b.topic == banner.topic)]:
             self._drop(old)
         for old in self._banners[MAX_BANNERS - 1 :]:
             self._drop(old)

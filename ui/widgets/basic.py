@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,14 +25,46 @@ from ui.icons import icon
 from ui.theme import theme
 
 Item = QWidget | None
+_LONG_WORD = re.compile(r"\S{80,}")
+LONG_TIP = 100
+_PIECE = re.compile(".{1,20}")
+
+
+def breakable(text: str) -> str:
+    """Room to break a line inside words too long for any column."""
+    return _LONG_WORD.sub(lambda found: "\u200b".join(_PIECE.findall(found[0])), text)
+
+
+def plain_tip(text: str) -> str:
+    """A tooltip that shows users' text as it is: Qt takes tags for markup, and never breaks a line of plain text."""
+    if "<" not in text and len(text) < LONG_TIP:
+        return text
+    return f'<div style="white-space:pre-wrap">{html.escape(breakable(text))}</div>'
+
+
+class WrapLabel(QLabel):
+    """Plain text in several lines; an endless word can't widen the window. `text()` is what was set."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = ""
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        self._text = text
+        super().setText(breakable(text) if self.textFormat() == Qt.TextFormat.PlainText else text)
+
+    def text(self) -> str:
+        return self._text
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False, name: str = "", selectable: bool = False) -> QLabel:
     """Plain text, never HTML. Roles: caption, muted, title, section, strong, big, error, group."""
-    out = QLabel(text)
+    out = WrapLabel(text) if wrap else QLabel(text)
     out.setTextFormat(Qt.TextFormat.PlainText)
     out.setProperty("role", role)
-    out.setWordWrap(wrap)
     if role == "big":
         out.setFont(theme().font(tabular=True))
     if name:
@@ -46,17 +80,18 @@ class ElidedLabel(QLabel):
     """One line that ends in an ellipsis when it has no room; the whole text is its tooltip."""
 
     def __init__(self, text: str = "", role: str = "", parent: QWidget | None = None) -> None:
-        super().__init__(text, parent)
+        super().__init__(parent)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("role", role)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        self.setText(text)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(theme().sizes.icon_large, super().minimumSizeHint().height())
 
     def setText(self, text: str) -> None:
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(plain_tip(text))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
@@ -80,11 +115,13 @@ class Button(QPushButton):
         accessible: str = "",
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(text, parent)
+        super().__init__(parent)
         self._icon_name = icon_name
+        self._accessible = accessible
+        self.setText(text)
         self.setProperty("role", role)
         self.setObjectName(name)
-        self.setToolTip(tip)
+        self.setToolTip(plain_tip(tip))
         self.setAccessibleName(accessible or text or tip)
         # The style of macOS gives focus to text fields only; here every control is reached by Tab.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -98,6 +135,15 @@ class Button(QPushButton):
     @Slot()
     def _clicked(self) -> None:
         self._on_click()
+
+    def setText(self, text: str) -> None:
+        # Names of users are shown as they are: nothing here has a mnemonic.
+        super().setText(text.replace("&", "&&"))
+        if text and not self._accessible:
+            self.setAccessibleName(text)
+
+    def text(self) -> str:
+        return super().text().replace("&&", "&")
 
     def set_icon(self, icon_name: str) -> None:
         """Another icon."""

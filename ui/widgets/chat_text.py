@@ -165,12 +165,12 @@ class CodeBlock(QFrame):
 class MessageText(QWidget):
     """A message's text; `set_text` touches only the blocks that changed, so that streaming stays cheap."""
 
-    def __init__(self, text: str = "", *, markdown: bool = True) -> None:
+    def __init__(self, text: str = "", *, markdown: bool = True, at_once: int = SHOWN_CHARACTERS) -> None:
         super().__init__()
         self.setObjectName("message_text")
         self._markdown = markdown
         self._text, self._caret = "", False
-        self._limit = SHOWN_CHARACTERS
+        self._at_once = self._limit = at_once
         self._shown: list[tuple[Block, bool]] = []
         self._widgets: list[QLabel | CodeBlock] = []
         self._box = QVBoxLayout(self)
@@ -232,10 +232,10 @@ class MessageText(QWidget):
             self._box.addWidget(self._rest, 0, Qt.AlignmentFlag.AlignLeft)
         if self._rest is not None:
             self._rest.setVisible(left > 0)
-            self._rest.setText(f"Show more: {fmt.count(left)} characters are not shown")
+            self._rest.setText(f"Show more: {fmt.count(left)} characters left")
 
     def _more(self) -> None:
-        self._limit += SHOWN_CHARACTERS
+        self._limit += self._at_once
         self._render()
 
     def changeEvent(self, event: QEvent) -> None:

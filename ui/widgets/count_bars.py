@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from ui import format as fmt
 from ui.theme import theme
-from ui.widgets.basic import ElidedLabel, label
+from ui.widgets.basic import ElidedLabel, label, plain_tip
 from ui.widgets.scroll import empty_layout
 
 
@@ -58,7 +58,7 @@ class CountBars(QWidget):
             number.setFont(theme().font(tabular=True))
             number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             words = ElidedLabel(name)
-            words.setToolTip(f"{name}: {count:,}")
+            words.setToolTip(plain_tip(f"{name}: {count:,}"))
             self._grid.addWidget(words, line, 0)
             self._grid.addWidget(CountBar(count / greatest, self._token), line, 1, Qt.AlignmentFlag.AlignVCenter)
             self._grid.addWidget(number, line, 2)

@@ -41,8 +41,7 @@ class EmptyState(QWidget):
             box.addWidget(label(title, "section"), 0, Qt.AlignmentFlag.AlignHCenter)
         text = label(sentence, "muted", wrap=True)
         text.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        # One width, or the layout asks for the height of a wider line than it then gives.
-        text.setFixedWidth(theme().sizes.field + theme().sizes.sidebar)
+        self.sentence = text
         box.addWidget(text, 0, Qt.AlignmentFlag.AlignHCenter)
         if button is not None:
             main = Button(button[0], "main", button_icon, on_click=button[1], name="empty_button")
@@ -56,5 +55,9 @@ class EmptyState(QWidget):
 
     @Slot()
     def _tint(self) -> None:
+        # One width and its height, or the layout asks for the height of a wider line than it then gives.
+        width = theme().sizes.field + 2 * theme().sizes.icon_large
+        self.sentence.ensurePolished()
+        self.sentence.setFixedSize(width, self.sentence.heightForWidth(width))
         side = theme().sizes.icon_large
         self._picture.setPixmap(icon(self._icon_name, "faint").pixmap(side, side))

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from ui.theme import theme
-from ui.widgets.basic import label
+from ui.widgets.basic import label, plain_tip
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Facts(QWidget):
             name.setText(fact.name)
             if value.text() != fact.value:
                 value.setText(fact.value)
-            value.setToolTip(fact.whole)
+            value.setToolTip(plain_tip(fact.whole))
             value.setAccessibleName(f"{fact.name}: {fact.whole or fact.value}")
             value.setFont(theme().mono() if fact.mono else theme().font(tabular=True))
 

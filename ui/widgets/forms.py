@@ -51,7 +51,6 @@ class SliderSpin(QWidget):
         box.setSpacing(theme().sizes.grid + 4)
         box.addWidget(self.slider, 1)
         box.addWidget(self.spin)
-        self.setFocusProxy(self.spin)
         self.slider.valueChanged.connect(self._on_slider)
         self.spin.valueChanged.connect(self._on_spin)
         self.set_value(value)
@@ -60,6 +59,10 @@ class SliderSpin(QWidget):
         super().setAccessibleName(name)
         self.slider.setAccessibleName(f"{name}, slider")
         self.spin.setAccessibleName(name)
+
+    def setFocus(self, reason: Qt.FocusReason = Qt.FocusReason.OtherFocusReason) -> None:
+        # A focus proxy would take the slider out of the tab order.
+        self.spin.setFocus(reason)
 
     def value(self) -> float:
         """The number."""

@@ -11,7 +11,7 @@ from app.services import Services
 from core.jobs import Job
 from ui import format as fmt
 from ui.theme import theme
-from ui.widgets.basic import Button, ElidedLabel, label, row
+from ui.widgets.basic import Button, ElidedLabel, row
 from ui.widgets.card import Card
 
 STEPS = 1000
@@ -74,7 +74,8 @@ class _Line(Card):
         self.text = ElidedLabel("Waiting for its turn", "muted")
         self.stop = Button("Stop", "ghost", "ph.stop", on_click=self._stop, name="strip_stop")
         self.stop.setAccessibleName(f"Stop {job.title}")
-        self.add(row(label(job.title, "strong"), self.bar, self.text, self.stop, gap=sizes.grid + 4, stretch=self.text))
+        name = ElidedLabel(job.title, "strong")
+        self.add(row(name, self.bar, self.text, self.stop, gap=sizes.grid + 4, stretch=self.text))
         self.body.setContentsMargins(2 * sizes.grid, sizes.half, sizes.grid, sizes.half)
 
     def show_progress(self, done: int, total: int, message: str, left: float | None) -> None:

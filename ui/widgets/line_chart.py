@@ -104,6 +104,7 @@ class Chart(Card):
         self._box.setContentsMargins(0, 0, 0, 0)
         self._message = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._message.setProperty("role", "muted")
+        self._message.setWordWrap(True)
         self._box.addWidget(self._message)
         self.add(self._place, 1)
         theme().changed.connect(self._recolour)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ui.theme import theme
+from ui.widgets.basic import plain_tip
 
 COLOURS = ("c1", "c2", "c3", "c4", "muted")
 
@@ -26,7 +27,7 @@ class Meter(QWidget):
         """New shares."""
         self._parts = list(parts)
         self.setAccessibleName(", ".join(f"{name} {share:.0%}" for name, share in parts))
-        self.setToolTip(self.accessibleName())
+        self.setToolTip(plain_tip(self.accessibleName()))
         self.update()
 
     def sizeHint(self) -> QSize:

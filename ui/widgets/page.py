@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from PySide6.QtCore import QRectF, Qt, QTimer, Slot
+from PySide6.QtCore import QElapsedTimer, QRectF, Qt, QTimer, Slot
 from PySide6.QtGui import QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSplitter, QStackedWidget, QTableView, QVBoxLayout, QWidget
 from sqlite_utils import Database
@@ -16,11 +16,14 @@ from core.events import Changed
 from ui.deleting import delete_rows
 from ui.icons import icon
 from ui.theme import theme
+from ui.tokens import Sizes
 from ui.widgets.banner import Action, BannerArea
 from ui.widgets.basic import Button, ElidedLabel, label, scrolled
+from ui.widgets.scroll import Tall
 
 T = TypeVar("T")
-RELOAD_MS = 80
+RELOAD_MS, BUSY_MS = 80, 300
+CALM_RELOADS = 5
 
 
 class Skeleton(QWidget):
@@ -56,6 +59,7 @@ class Page(QWidget):
         self.search: QLineEdit | None = None
         self._stale = True
         self._handles: dict[str, int] = {}
+        self._reloaded, self._in_a_row = QElapsedTimer(), 0
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(RELOAD_MS)
@@ -152,8 +156,9 @@ class Page(QWidget):
     def set_inspector(self, widget: QWidget, width: int = 0, *, scroll: bool = True) -> None:
         """Detail beside the content, in a splitter whose place is kept; once, after `set_content`."""
         wide = width or theme().sizes.inspector
-        holder = scrolled(widget, sideways=True) if scroll else widget
-        holder.setMinimumWidth(min(wide, theme().sizes.sidebar))
+        # Also one that scrolls in a part of itself: in a low window or with large text its parts would overlap.
+        holder = scrolled(widget, sideways=True) if scroll else Tall(widget)
+        holder.setMinimumWidth(min(wide, max(Sizes().field, theme().sizes.sidebar)))
         self._splitter.addWidget(holder)
         self._splitter.setStretchFactor(self._splitter.count() - 1, 0)
         self._splitter.setSizes([3 * wide, wide])
@@ -246,12 +251,16 @@ class Page(QWidget):
         self._stale = True
         # A running import reports ten times a second; the reads are gathered, not queued up.
         if self.isVisible() and not self._soon.isActive():
-            self._soon.start()
+            self._soon.start(RELOAD_MS if self._in_a_row < CALM_RELOADS else BUSY_MS)
 
     @Slot()
     def _reload_now(self) -> None:
         if self._stale and self.isVisible():
             self._stale = False
+            # What a user does is shown at once; a job that reports on and on is followed more slowly.
+            quick = self._reloaded.isValid() and not self._reloaded.hasExpired(2 * BUSY_MS)
+            self._in_a_row = self._in_a_row + 1 if quick else 0
+            self._reloaded.start()
             self.reload()
 
     def showEvent(self, event: QShowEvent) -> None:

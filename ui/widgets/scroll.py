@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QFrame, QLayout, QScrollArea, QVBoxLayout, QWidget
 
 from ui.theme import theme
 
@@ -35,9 +35,31 @@ class ScrollColumn(QScrollArea):
         self.body.addStretch(1)
         self.verticalScrollBar().setValue(0)
 
+    def sizeHint(self) -> QSize:
+        # It takes the room that is left; what holds it need not be as high as its items.
+        return QSize(super().sizeHint().width(), self.minimumSizeHint().height())
+
     def add_item(self, item: QWidget) -> None:
         """Append a widget."""
         self.body.insertWidget(self.body.count() - 1, item)
+
+
+class Tall(QScrollArea):
+    """Scrolls up and down what is higher than its place, and asks for the width it needs."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__()
+        widget.setObjectName(widget.objectName() or "scrolled")
+        self.setWidget(widget)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+
+    def minimumSizeHint(self) -> QSize:
+        inner = self.widget()
+        wide = inner.minimumSizeHint().width() if inner is not None else 0
+        return QSize(wide, super().minimumSizeHint().height())
 
 
 def empty_layout(box: QLayout) -> None:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from app.window_state import WindowState
 from ui.models.rows import KIND_ROLE, STYLE_ROLE, RowModel, Status
 from ui.theme import theme
+from ui.widgets.basic import plain_tip
 from ui.widgets.chip import paint_pill
 
 Index = QModelIndex | QPersistentModelIndex
@@ -78,7 +79,7 @@ class CellDelegate(QStyledItemDelegate):
             room = area.width() - 2 * theme().sizes.grid
             if view.fontMetrics().horizontalAdvance(shown) > room:
                 text = shown
-        QToolTip.showText(event.globalPos(), str(text or ""), view)
+        QToolTip.showText(event.globalPos(), plain_tip(str(text or "")), view)
         return True
 
 
@@ -176,14 +177,21 @@ class TableView(QTableView):
         """Whether that row is the current one."""
         return self.currentIndex().row() == position
 
+    def place(self) -> int:
+        """Where the current row stands, -1 without one."""
+        return self.currentIndex().row()
+
     def current(self) -> Any | None:
         """The current row, None if there is none."""
         return self.rows.row_at(self.currentIndex())
 
     def selected(self) -> list[Any]:
         """The selected rows, from top to bottom."""
-        positions = sorted(index.row() for index in self.selectionModel().selectedRows())
-        return [self.rows.rows[position] for position in positions]
+        # By ranges: an index a row makes selecting everything slow.
+        ranges = self.selectionModel().selection()
+        places = (range(ranges.at(i).top(), ranges.at(i).bottom() + 1) for i in range(ranges.size()))
+        positions = {place for span in places for place in span}
+        return [self.rows.rows[position] for position in sorted(positions)]
 
     def select_id(self, row_id: Any) -> bool:
         """Make the row of that id the current one and show it; False if it is not here."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QTimer, Signal, Slot
-from PySide6.QtGui import QAccessible, QAccessibleEvent
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QEnterEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QWidget
 
 from app.notify import UndoEntry
 from ui.theme import theme
-from ui.widgets.basic import Button, label
+from ui.widgets.basic import Button, ElidedLabel
 
 
 class Toast(QFrame):
@@ -22,12 +22,12 @@ class Toast(QFrame):
         self.setObjectName("toast")
         self._entry: UndoEntry | None = None
         sizes = theme().sizes
-        self.text = label("", name="toast_text")
+        self.text = ElidedLabel()
+        self.text.setObjectName("toast_text")
         self._undo = Button("Undo", on_click=self._on_undo, name="toast_undo")
-        box = QHBoxLayout(self)
-        box.setContentsMargins(2 * sizes.grid, sizes.grid, sizes.grid, sizes.grid)
-        box.addWidget(self.text)
-        box.addWidget(self._undo)
+        self._box = QHBoxLayout(self)
+        self._box.addWidget(self.text)
+        self._box.addWidget(self._undo)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(sizes.toast_ms)
@@ -41,6 +41,9 @@ class Toast(QFrame):
         self.text.setText(text)
         self.setAccessibleName(text)
         self._undo.setVisible(entry is not None)
+        sizes = theme().sizes
+        right = sizes.grid if entry is not None else 2 * sizes.grid
+        self._box.setContentsMargins(2 * sizes.grid, sizes.grid, right, sizes.grid)
         self.show()
         self.raise_()
         self._place()
@@ -59,7 +62,8 @@ class Toast(QFrame):
             gap = 2 * theme().sizes.grid
             width = min(self.sizeHint().width(), parent.width() - 2 * gap)
             self.resize(width, self.height())
-            self.move((parent.width() - width) // 2, parent.height() - self.height() - gap)
+            # At the left, where captions are: at the right are the buttons of inspectors.
+            self.move(theme().sizes.margin, parent.height() - self.height() - gap)
 
     @Slot()
     def stop(self) -> None:
@@ -70,6 +74,13 @@ class Toast(QFrame):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize and self.isVisible():
             self._place()
-        if event.type() in (QEvent.Type.Enter, QEvent.Type.Leave) and watched is self:
-            self._timer.start()
         return False
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        super().enterEvent(event)
+        # Undo does not leave from under the pointer.
+        self._timer.stop()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._timer.start()

@@ -58,10 +58,10 @@ def ingest(intake: Intake, db: Database, found: Recognised, known: Known) -> Non
             intake.reject(read.error)
             continue
         line = 0 if found.layout.single else read.line
-        if found.importer is None or intake.taken_before(line):
+        if found.importer is None or intake.taken_before(number):
             continue
         try:
-            _take(intake, found, found.importer, read, line, known)
+            _take(intake, found, found.importer, read, (line, number), known)
         except AppError as error:
             if error.code in ("disk_full", "file_error"):
                 raise
@@ -69,7 +69,10 @@ def ingest(intake: Intake, db: Database, found: Recognised, known: Known) -> Non
             intake.reject(error)
 
 
-def _take(intake: Intake, found: Recognised, importer: Importer, read: Record, line: int, known: Known) -> None:
+def _take(
+    intake: Intake, found: Recognised, importer: Importer, read: Record, place: tuple[int, int], known: Known
+) -> None:
+    line, number = place
     parsed = parse(importer.convert(read.value))
     known.check(parsed, found.path, line)
     raw = found.path.read_bytes() if found.layout.single else read.raw
@@ -78,7 +81,7 @@ def _take(intake: Intake, found: Recognised, importer: Importer, read: Record, l
     with new_folder(folder) as tmp:
         (tmp / RAW).write_bytes(raw)
         (tmp / PARSED).write_bytes(dump_json(parsed.to_json()))
-    intake.conversation(_row(ident, parsed, found, intake.workspace.relative(folder)), line)
+    intake.conversation(_row(ident, parsed, found, intake.workspace.relative(folder)), line, number)
 
 
 def _row(ident: str, parsed: Parsed, found: Recognised, folder: str) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ what was reported of a half-read file is not reported twice.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +27,7 @@ class _Before:
     """What an earlier attempt at the same job had reported."""
 
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    rejected: set[tuple[str, int, str, str]] = field(default_factory=set)
+    rejected: Counter[tuple[str, int, str, str]] = field(default_factory=Counter)
     conversations: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
@@ -90,7 +91,10 @@ class Intake:
             self._more += units
             return
         self._stored += 1
-        if place not in self._before.rejected:
+        # Several records of one line can be wrong in the same way; each was listed once.
+        if self._before.rejected[place]:
+            self._before.rejected[place] -= 1
+        else:
             self.item(
                 "rejected", line=error.where.line, field=error.where.field, code=error.code, message=error.message,
                 hint=error.hint,
@@ -106,17 +110,17 @@ class Intake:
         line = {"line": 0, "field": "", "code": "", "message": "", "hint": "", "target": ""}
         self._context.emit("item", file=self._file, outcome=outcome, **(line | fields))
 
-    def taken_before(self, line: int) -> bool:
-        """Whether an earlier attempt took the conversation on this line in; then it is counted."""
-        ident = self._before.conversations.get((self._file, line))
+    def taken_before(self, number: int) -> bool:
+        """Whether an earlier attempt took the file's record of this number in; then it is counted."""
+        ident = self._before.conversations.get((self._file, number))
         if ident is None:
             return False
         self._count_conversation(ident)
         return True
 
-    def conversation(self, row: Mapping[str, Any], line: int) -> None:
-        """Report a conversation whose files are in place."""
-        self._context.emit("conversation", row=row, file=self._file, line=line)
+    def conversation(self, row: Mapping[str, Any], line: int, number: int) -> None:
+        """Report a conversation whose files are in place: on this line, the file's record of this number."""
+        self._context.emit("conversation", row=row, file=self._file, line=line, number=number)
         self._count_conversation(str(row["id"]))
 
     def _count_conversation(self, ident: str) -> None:
@@ -150,7 +154,7 @@ def _before(path: Path) -> _Before:
         if kind == "file":
             found.files[event["file"]] = event
         elif kind == "conversation":
-            found.conversations[(event["file"], event["line"])] = event["row"]["id"]
+            found.conversations[(event["file"], event["number"])] = event["row"]["id"]
         elif kind == "item" and event["outcome"] == "rejected":
-            found.rejected.add((event["file"], event["line"], event["field"], event["code"]))
+            found.rejected[(event["file"], event["line"], event["field"], event["code"])] += 1
     return found

@@ -315,10 +315,20 @@ def test_a_hundred_megabytes_are_read_in_flat_memory_and_stop_at_once(here: Plac
     assert time.monotonic() - stopped[0] < 2
 
 
-def test_an_import_that_was_stopped_goes_on_where_it_was(here: Place, source: Path) -> None:
-    with (source / "a.jsonl").open("w") as handle:
+def lines_of_talks(path: Path) -> None:
+    with path.open("w") as handle:
         for number in range(400):
             handle.write(json.dumps(raw(number)) + "\n" + ("{broken\n" if number == 3 else ""))
+
+
+def array_on_one_line(path: Path) -> None:
+    talks = [raw(number) for number in range(400)]
+    path.write_text(json.dumps([*talks[:3], raw(990, turns=[]), *talks[3:]]))
+
+
+@pytest.mark.parametrize("write", [lines_of_talks, array_on_one_line])
+def test_an_import_that_was_stopped_goes_on_where_it_was(here: Place, source: Path, write: Any) -> None:
+    write(source / "a.jsonl")
     save(source / "b.json", raw(1000))
     token, seen = CancelToken(), []
 

@@ -217,7 +217,6 @@ class Application(QObject):
         session.services.close()
         session.window.deleteLater()
         log.info("closed %s", session.opened.workspace.root)
-        self._system.release()
         self.crash.close_file()
         self.logs.close_file()
         session.opened.lock.release()

@@ -1,4 +1,4 @@
-"""Keeps the machine awake while jobs run, and tells the system of jobs that end while nobody looks."""
+"""Tells the system of jobs that end while nobody looks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,10 @@ class JobWatch(QObject):
     def __init__(self, queue: JobQueue, system: System, looked_at: Callable[[], bool], parent: QObject) -> None:
         super().__init__(parent)
         self._system, self._looked_at = system, looked_at
-        queue.job_changed.connect(self._on_job)
         queue.finished.connect(self._on_finished)
-        queue.idle.connect(self._on_idle)
-
-    @Slot(object)
-    def _on_job(self, job: Job) -> None:
-        if job.status in (JobState.INITIALIZING, JobState.RUNNING):
-            self._system.hold_awake()
 
     @Slot(object)
     def _on_finished(self, job: Job) -> None:
         if not self._looked_at() and job.status in (JobState.COMPLETED, JobState.FAILED):
             word = "is done" if job.status == JobState.COMPLETED else "failed"
             self._system.notify("Bright Run", f"{job.title} {word}.")
-
-    @Slot()
-    def _on_idle(self) -> None:
-        self._system.release()

@@ -1,14 +1,13 @@
-"""What this machine is, and keeping it awake; the macOS parts are behind one small function each."""
+"""What this machine is, and keeping it awake; the macOS part is behind one small function."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import platform
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -22,17 +21,23 @@ def describe() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _launch(command: Sequence[str]) -> Any:
+    return subprocess.Popen(
+        list(command), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
 @contextlib.contextmanager
-def keep_awake(system: str = sys.platform) -> Iterator[None]:
-    """Hold off idle sleep while the block runs: `caffeinate` on macOS, nothing elsewhere."""
-    tool = shutil.which("caffeinate") if system == "darwin" else None
-    if tool is None:
-        yield
-        return
-    # -w ends caffeinate with this process, also after kill -9.
-    helper = subprocess.Popen([tool, "-i", "-w", str(os.getpid())])
+def keep_awake(system: str = sys.platform, launch: Callable[[Sequence[str]], Any] = _launch) -> Iterator[None]:
+    """Hold off idle sleep while a worker works: `caffeinate` on macOS, nothing elsewhere."""
+    helper = None
+    if system == "darwin":
+        # -w ends caffeinate with this process, also after kill -9; without it the work goes on all the same.
+        with contextlib.suppress(OSError):
+            helper = launch(["/usr/bin/caffeinate", "-i", "-w", str(os.getpid())])
     try:
         yield
     finally:
-        helper.kill()
-        helper.wait()
+        if helper is not None:
+            helper.kill()
+            helper.wait()

@@ -34,8 +34,7 @@ def run(context: JobContext) -> dict[str, Any]:
     """Train the run described by the job's params; see `core.training.store.create_run`."""
     params = context.params
     config = check(TrainingConfig(**params["config"]))
-    with hardware.keep_awake():
-        return _run(context, params, config)
+    return _run(context, params, config)
 
 
 def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from core import registry
 from core.cancel import CancelToken
 from core.db.connection import connect, database_error
 from core.errors import AppError, Cancelled, bug_report
+from core.hardware import keep_awake
 from core.workers import protocol
 from core.workspace.files import disk_error, read_json
 from core.workspace.lock import FileLock
@@ -159,7 +160,8 @@ def run_job(args: list[str]) -> int:
     stop = threading.Event()
     threading.Thread(target=_heartbeat, args=(context, stop), daemon=True).start()
     try:
-        return _run_handler(context, spec["handler"])
+        with keep_awake():
+            return _run_handler(context, spec["handler"])
     finally:
         stop.set()
         with contextlib.suppress(OSError):

@@ -106,42 +106,22 @@ def test_actions_of_errors_are_followed(qtbot: QtBot) -> None:
     assert seen == [("training", "abc"), ("home", None), "trash"]
 
 
-class FakeProcess:
-    def __init__(self) -> None:
-        self.ended = False
-
-    def terminate(self) -> None:
-        self.ended = True
-
-
-def test_the_mac_is_kept_awake_and_told(qtbot: QtBot, services: Services) -> None:
-    started: list[tuple[Sequence[str], FakeProcess]] = []
-
-    def launch(command: Sequence[str]) -> FakeProcess:
-        started.append((command, FakeProcess()))
-        return started[-1][1]
-
-    mac = MacSystem(launch)
+def test_the_mac_is_told_of_what_ended_while_nobody_looks(qtbot: QtBot, services: Services) -> None:
+    started: list[Sequence[str]] = []
+    mac = MacSystem(started.append)
     watch = JobWatch(services.queue, mac, lambda: False, services.root)
-    job = _job(JobState.RUNNING)
-    services.queue.job_changed.emit(job)
-    services.queue.job_changed.emit(job)
-    assert [command[0] for command, _ in started] == ["/usr/bin/caffeinate"]
+    services.queue.job_changed.emit(_job(JobState.RUNNING))
+    assert started == []
     services.queue.finished.emit(_job(JobState.COMPLETED))
-    assert started[1][0][-2:] == ["Bright Run", "Job “x” is done."]
-    services.queue.idle.emit()
-    assert started[0][1].ended
+    assert started[0][-2:] == ["Bright Run", "Job “x” is done."]
     assert watch.parent() is services.root
 
 
 def test_a_mac_without_the_tools_goes_on(qtbot: QtBot) -> None:
-    def launch(_command: Sequence[str]) -> FakeProcess:
-        raise FileNotFoundError("no caffeinate")
+    def launch(_command: Sequence[str]) -> None:
+        raise FileNotFoundError("no osascript")
 
-    mac = MacSystem(launch)
-    mac.hold_awake()
-    mac.notify("a", "b")
-    mac.release()
+    MacSystem(launch).notify("a", "b")
     assert isinstance(this_system(), MacSystem | QuietSystem)
 
 

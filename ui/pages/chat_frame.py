@@ -18,7 +18,7 @@ from ui.pages.chat_data import Overview, base_name, sampling_of
 from ui.pages.chat_session import ChatSession
 from ui.pages.chat_turns import Names, choices_of, state_line
 from ui.theme import theme
-from ui.widgets.basic import Button, ElidedLabel, column
+from ui.widgets.basic import Button, ElidedLabel, column, plain_tip
 from ui.widgets.chat_adapters import AdapterChips
 from ui.widgets.chat_base import BaseChooser
 from ui.widgets.chat_composer import Composer
@@ -172,7 +172,7 @@ class ChatFrame(Page):
         if text != self._title.text():
             self.set_header(text)
             self.setAccessibleName("Chat")
-        self._title.setToolTip(self.chat.title)
+        self._title.setToolTip(plain_tip(self.chat.title))
 
     def _place_chips(self, beside: bool) -> None:
         if beside == (self.chips.parentWidget() is self):
@@ -206,7 +206,7 @@ class ChatFrame(Page):
             why = "An answer is under way"
         self.compare.setEnabled(not why)
         name = self.adapter.name if self.adapter else "the adapter"
-        self.compare.setToolTip(why or f"Ask the base and {name} the same question, side by side")
+        self.compare.setToolTip(plain_tip(why or f"Ask the base and {name} the same question, side by side"))
 
 
 def _base_tip(base: BaseModel | None, bytes_used: int) -> str:

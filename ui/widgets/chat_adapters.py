@@ -10,7 +10,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QButtonGroup, QLayout, QLayoutItem, QSizePolicy, QWidget
 
 from ui.theme import theme
-from ui.widgets.basic import Button
+from ui.widgets.basic import Button, plain_tip
 
 ACTIVE, RESIDENT, LOADING, ON_DISK = "active", "resident", "loading", "on disk"
 BASE = "base"
@@ -183,7 +183,7 @@ class AdapterChips(QWidget):
         for choice in self._choices:
             chip = self._chips[choice.key]
             chip.setEnabled(not self._locked)
-            chip.setToolTip(self._locked or f"{choice.name}: {_WORDS[choice.state]}")
+            chip.setToolTip(plain_tip(self._locked or f"{choice.name}: {_WORDS[choice.state]}"))
 
     def _on_clicked(self) -> None:
         chip = self.sender()

@@ -130,6 +130,7 @@ class ChatList(QWidget):
         out.itemChanged.connect(self._on_item)
         delete = QShortcut(QKeySequence(QKeySequence.StandardKey.Delete), out)
         delete.setContext(Qt.ShortcutContext.WidgetShortcut)
+        delete.setAutoRepeat(False)
         delete.activated.connect(self.delete_current)
         return out
 

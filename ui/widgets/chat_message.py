@@ -14,7 +14,7 @@ from core.projects import chats
 from ui import format as fmt
 from ui.models.rows import Status
 from ui.theme import theme
-from ui.widgets.basic import Button, ElidedLabel, column, label, row
+from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.chat_text import MessageText, column_width
 from ui.widgets.chip import StatusPill
 
@@ -242,7 +242,7 @@ def intro(title: str, text: str, questions: list[str], ask: Any) -> QWidget:
     for number, question in enumerate(questions, start=1):
         short = question if len(question) <= 64 else f"{question[:63].rstrip()}…"
         button = Button(short, "", "ph.chat-teardrop-text", name=f"example_{number}", accessible=f"Ask: {question}")
-        button.setToolTip(question)
+        button.setToolTip(plain_tip(question))
         button.clicked.connect(lambda _checked=False, q=question: ask(q))
         buttons.append(row(None, button, None))
     words = label(text, "muted", wrap=True)

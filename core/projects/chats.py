@@ -88,7 +88,9 @@ def listing(db: Database, limit: int = 200, search: str = "") -> list[Chat]:
             "select 1 from chat_messages m where m.chat_id = chats.id and m.content like ?1 escape '!'))"
         )
         args.append("%" + re.sub(r"([!%_])", r"!\1", search.strip()) + "%")
-    rows = db.execute(f"select * from chats where {where} order by updated_at desc limit {int(limit)}", args).fetchall()
+    rows = db.execute(
+        f"select * from chats where {where} order by updated_at desc, rowid desc limit {int(limit)}", args
+    ).fetchall()
     return [_chat(row) for row in rows]
 
 

@@ -217,7 +217,7 @@ def _adapter_value(row: Mapping[str, Any]) -> Adapter:
 def list_adapters(db: Database, base_model_id: str = "") -> list[Adapter]:
     """Adapters that are not in the trash, newest first; of one base if given."""
     where, args = (" and a.base_model_id = ?", [base_model_id]) if base_model_id else ("", [])
-    sql = f"{_ADAPTER_SQL} and a.deleted_at is null{where} order by a.created_at desc"
+    sql = f"{_ADAPTER_SQL} and a.deleted_at is null{where} order by a.created_at desc, a.rowid desc"
     return [_adapter_value(row) for row in db.execute(sql, args).fetchall()]
 
 

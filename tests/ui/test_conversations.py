@@ -118,6 +118,7 @@ def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here
     until(qtbot, lambda: page.model.rows[0].status == "approved")
     found = store.get(here.db, ident)
     assert (found.reviewer_notes, found.human_reviewed) == ("Warm and short", True)
+    until(qtbot, lambda: any(not b.isHidden() for b in page.findChildren(QPushButton, "review_again")))
     click(qtbot, page, "review_again")
     until(qtbot, lambda: page.model.rows[0].status == "needs_review")
 

@@ -27,6 +27,7 @@ from tests.support.broken import sample_talk
 from tests.support.hf_model import write_hf_model
 
 TICK_MS = 5
+ANSWERS = 80
 
 
 class Meter(QObject):
@@ -147,12 +148,12 @@ class Bench:
         counts = [0]
 
         def work() -> None:
-            for _ in range(8):
+            for _ in range(ANSWERS):
                 wait(lambda done: engine.generate(
                     self.services.root, request, text=lambda t: counts.__setitem__(0, counts[0] + len(t)),
                     done=lambda _r: done(), stopped=done, failed=raise_error))  # fmt: skip
 
-        self.measure("streaming of 8 answers", "chat", work)
+        self.measure(f"streaming of {ANSWERS} answers", "chat", work)
         self.out["characters streamed"] = f"{counts[0]:,}"
 
 

@@ -118,7 +118,7 @@ def broken(tmp_path: Path, source: AdapterRef, how: str) -> AdapterRef:
         tensors.write_bytes(b"\x80\x04\x95" + b"x" * 200)
     else:
         rewrite(tensors, how)
-    return AdapterRef(how, str(folder))
+    return AdapterRef(how, str(folder), how)
 
 
 def rewrite(path: Path, how: str) -> None:
@@ -151,6 +151,7 @@ def test_a_bad_adapter_is_refused_and_the_active_one_stays(
     with pytest.raises(AppError) as caught:
         answer(engine, broken(tmp_path, adapters[0], how))
     assert caught.value.code in ("bad_adapter", "wrong_base")
+    assert f"The adapter {how} " in caught.value.message
     assert caught.value.hint
     assert answer(engine, adapters[0]) == before
 

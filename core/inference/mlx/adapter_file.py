@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
+from core.inference.engine import AdapterRef
 from core.models.folder import read_header
 from core.workspace.files import read_json
 
@@ -21,55 +22,65 @@ class AdapterFile:
     size_bytes: int
 
 
-def bad_adapter(folder: Path, why: str, hint: str = "Train it again, or choose another adapter.") -> AppError:
+def bad_adapter(adapter: AdapterRef, why: str) -> AppError:
     """The adapter is refused; the one before stays active."""
-    return AppError("bad_adapter", f"The adapter {folder.name} can't be used: {why}.", hint=hint, detail=str(folder))
+    return AppError(
+        "bad_adapter",
+        f"The adapter {_named(adapter)} can't be used: {why}.",
+        hint="Train it again, or choose another adapter.",
+        detail=adapter.path,
+    )
 
 
-def stamp(folder: Path) -> tuple[int, int]:
+def _named(adapter: AdapterRef) -> str:
+    return adapter.name or Path(adapter.path).name
+
+
+def stamp(adapter: AdapterRef) -> tuple[int, int]:
     """(mtime_ns, size) of the tensors: changes when the adapter was trained again."""
     try:
-        stat = (folder / "adapters.safetensors").stat()
+        stat = (Path(adapter.path) / "adapters.safetensors").stat()
     except OSError as exc:
-        raise bad_adapter(folder, "its files are gone") from exc
+        raise bad_adapter(adapter, "its files are gone") from exc
     return stat.st_mtime_ns, stat.st_size
 
 
-def read_adapter(folder: Path, base_structure: str, base_content: str) -> AdapterFile:
+def read_adapter(adapter: AdapterRef, base_structure: str, base_content: str) -> AdapterFile:
     """Load and check. Raises AppError `bad_adapter` or `wrong_base` without having changed anything."""
     import mlx.core as mx
 
+    folder = Path(adapter.path)
     try:
         config = read_json(folder / "adapter_config.json")
         header = read_header(folder / "adapters.safetensors")
         parameters = config["lora_parameters"]
         scale = float(parameters["scale"])
     except AppError as error:
-        raise bad_adapter(folder, error.message.rstrip(".")) from error
+        raise bad_adapter(adapter, error.message.rstrip(".")) from error
     except (KeyError, TypeError, ValueError) as exc:
-        raise bad_adapter(folder, "adapter_config.json lacks lora_parameters with rank and scale") from exc
+        raise bad_adapter(adapter, "adapter_config.json lacks lora_parameters with rank and scale") from exc
     if config.get("fine_tune_type", "lora") != "lora":
-        raise bad_adapter(folder, f"it is of the type {config['fine_tune_type']!r}, and only LoRA is supported")
-    _check_base(folder, config, base_structure, base_content)
+        raise bad_adapter(adapter, f"it is of the type {config['fine_tune_type']!r}, and only LoRA is supported")
+    _check_base(adapter, config, base_structure, base_content)
     tensors: dict[str, Any] = mx.load(str(folder / "adapters.safetensors"))  # type: ignore[assignment]
     pairs: dict[str, tuple[Any, Any]] = {}
     for name in tensors:
         path, _, leaf = name.rpartition(".")
         if leaf not in ("lora_a", "lora_b"):
-            raise bad_adapter(folder, f"it holds an unknown tensor {name}")
+            raise bad_adapter(adapter, f"it holds an unknown tensor {name}")
         if f"{path}.lora_a" not in tensors or f"{path}.lora_b" not in tensors:
-            raise bad_adapter(folder, f"half of the pair {path} is missing")
+            raise bad_adapter(adapter, f"half of the pair {path} is missing")
         pairs[path] = (tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"])
     if not pairs:
-        raise bad_adapter(folder, "it is empty")
+        raise bad_adapter(adapter, "it is empty")
     finite = mx.stack([mx.all(mx.isfinite(v)) for v in tensors.values()])
     if not mx.all(finite).item():
-        raise bad_adapter(folder, "it holds values that are not numbers")
+        raise bad_adapter(adapter, "it holds values that are not numbers")
     size = sum(e["data_offsets"][1] - e["data_offsets"][0] for k, e in header.items() if k != "__metadata__")
     return AdapterFile(pairs, scale, size)
 
 
-def _check_base(folder: Path, config: Mapping[str, Any], structure: str, content: str) -> None:
+def _check_base(adapter: AdapterRef, config: Mapping[str, Any], structure: str, content: str) -> None:
     for key, own, what in (
         ("base_fingerprint", structure, "another architecture or size"),
         ("base_content_fingerprint", content, "other weights of the same architecture"),
@@ -77,6 +88,6 @@ def _check_base(folder: Path, config: Mapping[str, Any], structure: str, content
         if config.get(key) and config[key] != own:
             raise AppError(
                 "wrong_base",
-                f"The adapter {folder.name} was trained on another base model ({what}).",
+                f"The adapter {_named(adapter)} was trained on another base model ({what}).",
                 hint="Choose the base it was trained on, or train it again on this one.",
             )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from core.inference.engine import AdapterRef
@@ -36,14 +35,13 @@ class AdapterPool:
 
     def prepare(self, adapter: AdapterRef) -> bool:
         """Make it resident; returns whether it was already. Raises AppError, and nothing has changed then."""
-        folder = Path(adapter.path)
-        now = stamp(folder)
+        now = stamp(adapter)
         found = self._resident.get(adapter.id)
         if found is not None and found.stamp == now:
             self._resident.move_to_end(adapter.id)
             return True
-        file = read_adapter(folder, self._structure, self._content)
-        modules = {path: self._build(folder, path, pair, file.scale) for path, pair in file.pairs.items()}
+        file = read_adapter(adapter, self._structure, self._content)
+        modules = {path: self._build(adapter, path, pair, file.scale) for path, pair in file.pairs.items()}
         if self.active == adapter.id:
             self.activate(None)
         self._resident[adapter.id] = _Resident(now, modules, file.size_bytes)
@@ -92,14 +90,14 @@ class AdapterPool:
             self._sites[path] = (parent, attribute, base)
         return self._sites[path]
 
-    def _build(self, folder: Path, path: str, pair: tuple[Any, Any], scale: float) -> Any:
+    def _build(self, adapter: AdapterRef, path: str, pair: tuple[Any, Any], scale: float) -> Any:
         import mlx.core as mx
         import mlx.nn as nn
         from mlx_lm.tuner.lora import LoRAEmbedding, LoRALinear, LoRASwitchLinear
 
         site = self._site(path)
         if site is None:
-            raise bad_adapter(folder, f"this base model has no module {path}")
+            raise bad_adapter(adapter, f"this base model has no module {path}")
         base, (lora_a, lora_b) = site[2], pair
         if isinstance(base, (nn.Linear, nn.QuantizedLinear)):
             kind: Any = LoRALinear
@@ -108,10 +106,10 @@ class AdapterPool:
         elif type(base).__name__.endswith("SwitchLinear"):
             kind = LoRASwitchLinear
         else:
-            raise bad_adapter(folder, f"{path} is a {type(base).__name__}, which takes no adapter")
+            raise bad_adapter(adapter, f"{path} is a {type(base).__name__}, which takes no adapter")
         module = kind.from_base(base, r=lora_b.shape[-1 if kind is LoRASwitchLinear else 0], scale=scale, dropout=0.0)
         if module.lora_a.shape != lora_a.shape or module.lora_b.shape != lora_b.shape:
-            raise bad_adapter(folder, f"the shapes of {path} do not fit this base model")
+            raise bad_adapter(adapter, f"the shapes of {path} do not fit this base model")
         module.lora_a, module.lora_b = lora_a, lora_b
         mx.eval(module.lora_a, module.lora_b)
         module.eval()

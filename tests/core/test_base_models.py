@@ -174,3 +174,15 @@ def test_a_bad_line_of_practice_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(AppError) as caught:
         read_dialogues(tmp_path)
     assert str(caught.value).startswith("odd.txt, line 3")
+
+
+def test_the_practice_model_is_built_anew_in_the_worker(opened: tuple[Workspace, Database]) -> None:
+    run(opened, "add_base_model", {"path": "practice"})
+    shipped = store.get(opened[1], "practice").content_fingerprint
+    job = run(opened, "build_practice_model", {"config": {"steps": 4, "rows": 2}})
+    assert job.status is JobState.COMPLETED, job.error
+    built = store.get(opened[1], "practice")
+    assert built.content_fingerprint != shipped
+    assert "Built on this machine" in built.notes
+    assert practice.damaged_files(practice.cached_folder()) == []
+    assert [p.name for p in practice.cached_folder().parent.iterdir()] == ["practice"]

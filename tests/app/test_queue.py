@@ -100,7 +100,7 @@ def test_a_job_runs_to_its_end_and_its_rows_are_there(qtbot: QtBot, make: Make) 
     assert house.progress[-1][:4] == ("a", 40, 40, "tick 40")
     assert any(Changed.SETTINGS in what for what in house.changes)
     assert [state for ident, state in house.states] == ["queued", "initializing", "completed"]
-    assert not house.queue.busy
+    qtbot.waitUntil(lambda: not house.queue.busy)
 
 
 @pytest.mark.parametrize(("mode", "code"), [("fail", "tiny_failed"), ("bug", "internal_error")])

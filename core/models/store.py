@@ -69,12 +69,6 @@ def ever_had(db: Database, model_id: str) -> bool:
     return db.execute("select 1 from base_models where id = ?", [model_id]).fetchone() is not None
 
 
-def find_path(db: Database, path: Path) -> BaseModel | None:
-    """The base that lies at `path`, if any."""
-    row = db.execute("select * from base_models where path = ? and deleted_at is null", [str(path)]).fetchone()
-    return _value(row) if row else None
-
-
 def default(db: Database) -> BaseModel | None:
     """The workspace's default base: the one in the settings, else the practice model, else the first."""
     models = listing(db)

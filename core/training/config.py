@@ -8,10 +8,6 @@ from typing import Any
 
 from core.errors import AppError, Where
 
-BLOCK_LINEARS = (
-    "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
-    "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
-)  # fmt: skip
 TARGETS = {
     "attention": "Query and value projections: smallest adapter",
     "all_linear": "Every linear layer of every block: the usual choice",

@@ -21,7 +21,6 @@ TRANSIENT = ("hello", "progress", "heartbeat", "error")
 FINAL = ("done", "failed", "stopped")
 HEARTBEAT_S = 2.0
 SILENCE_S = 60.0
-MAX_LINE = 64 * 1024 * 1024
 
 
 def encode(ident: str, kind: str, fields: Mapping[str, Any]) -> bytes:

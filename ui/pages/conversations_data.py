@@ -104,11 +104,6 @@ def read_overview(db: Database) -> Overview:
     )
 
 
-def to_review(db: Database) -> int:
-    """How many wait for a review: the badge of the sidebar."""
-    return store.count(db, Filter(status=ReviewStatus.NEEDS_REVIEW))
-
-
 @dataclass(frozen=True)
 class Detail:
     """One conversation for the inspector; `remarks` has a line a client's turn, `problems` what could not be read."""

@@ -153,14 +153,15 @@ def test_each_thread_has_its_own_connection(tmp_path: Path) -> None:
 
     open_database(tmp_path / "w.db", tmp_path / "b").close()
     connections = Connections(tmp_path / "w.db")
-    seen: list[int] = []
+    seen: list[Database] = []
 
     def use() -> None:
-        seen.append(id(connections.db))
+        # Kept alive: a freed object's address may be given to the next one.
+        seen.append(connections.db)
         connections.close_current()
 
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
-    assert id(connections.db) not in seen
+    assert connections.db is not seen[0]
     connections.close_current()

@@ -25,6 +25,8 @@ from core.training.config import TrainingConfig
 from core.workspace.paths import Workspace
 from tests.support.broken import sample_talk
 from tests.support.hf_model import write_hf_model
+from ui.registry import PAGES
+from ui.theme import theme
 
 TICK_MS = 5
 ANSWERS = 80
@@ -112,6 +114,7 @@ class Bench:
                      lambda: self.job("enrich", {"conversation_ids": imported.result["conversations"]}))  # fmt: skip
         self.train()
         self.stream()
+        self.themes()
         return self.out
 
     def train(self) -> None:
@@ -155,6 +158,18 @@ class Bench:
 
         self.measure(f"streaming of {ANSWERS} answers", "chat", work)
         self.out["characters streamed"] = f"{counts[0]:,}"
+
+    def themes(self) -> None:
+        for spec in PAGES.specs():
+            self.services.navigator.open_page(spec.name)
+            pause(0.5)
+
+        def work() -> None:
+            for mode in ("dark", "light") * 4:
+                theme().set_mode(mode)
+                pause(0.5)
+
+        self.measure("8 changes of theme with every page made", "home", work)
 
 
 def raise_error(error: Exception) -> None:

@@ -64,6 +64,8 @@ class Theme(QObject):
         self.sizes = Sizes().scaled(self.scale)
         if app.style() is None or app.style().objectName() != "fusion":
             app.setStyle("Fusion")
+        # Qt replaces a sheet widget by widget, and far slower than it takes one off and puts one on.
+        app.setStyleSheet("")
         app.setPalette(palette(self.tokens))
         app.setFont(self.font())
         app.setStyleSheet(style_sheet(self.tokens, self.sizes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -236,12 +236,3 @@ def _scan(path: Path, split: str) -> list[int]:
                 starts.append(at)
             at += len(line)
     return starts
-
-
-def iterate(workspace: Workspace, dataset: Dataset, split: str = "") -> Iterator[dict[str, Any]]:
-    """Every conversation in order, for the trainer and other workers."""
-    with data_path(workspace, dataset).open("rb") as handle:
-        for line in handle:
-            row: dict[str, Any] = orjson.loads(line)
-            if not split or row["split"] == split:
-                yield row

@@ -10,7 +10,6 @@ import shiboken6
 from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
-from app.jobs.coalesce import Latest
 from app.jobs.tasks import TaskRunner
 from app.jobs.time_left import TimeLeft
 from core.errors import AppError, Cancelled
@@ -121,20 +120,6 @@ def test_the_last_reference_to_what_work_caught_dies_here(qtbot: QtBot, tasks: T
         make()
     qtbot.waitUntil(lambda: len(died) == 50)
     assert set(died) == {threading.get_ident()}
-
-
-def test_coalescing_shows_the_newest_and_flush_the_last(qtbot: QtBot) -> None:
-    latest, seen = Latest(interval_ms=30), []
-    latest.ready.connect(seen.append)
-    for number in range(100):
-        latest.put(number)
-    qtbot.waitUntil(lambda: bool(seen))
-    assert seen == [99]
-    latest.put(100)
-    latest.flush()
-    assert seen == [99, 100]
-    latest.flush()
-    assert seen == [99, 100]
 
 
 def test_time_left_follows_the_rate_of_the_stage() -> None:

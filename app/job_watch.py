@@ -23,4 +23,6 @@ class JobWatch(QObject):
     def _on_finished(self, job: Job) -> None:
         if not self._looked_at() and job.status in (JobState.COMPLETED, JobState.FAILED):
             word = "is done" if job.status == JobState.COMPLETED else "failed"
+            if rejected := job.result.get("rejected"):
+                word += f", {rejected:,} rejected"
             self._system.notify("Bright Run", f"{job.title} {word}.")

@@ -90,7 +90,7 @@ def create_run(
             "id", "name", "file_path", "content_hash", "total_conversations", "system_prompt")},
     }  # fmt: skip
     with transaction(db):
-        job = jobs.create(db, "training", name, params, job_id=ident)
+        job = jobs.create(db, "training", f"Training {name}", params, job_id=ident)
         db.execute(
             "insert into training_jobs(id, name, dataset_id, base_model_id, preset, hyperparameters, total_epochs,"
             " total_steps) values(?, ?, ?, ?, ?, ?, ?, ?)",

@@ -40,11 +40,11 @@ from ui.theme import theme
 
 SIZES = {"1440x900": (1440, 900), "1100x700": (1100, 700)}
 TITLES = {
-    "import": "Import 24 files",
-    "enrich": "Enrich 24 conversations",
-    "build_training_file": "Planner",
-    "build_dataset": "Planner",
-    "add_base_model": "Not a model",
+    "import": "Importing {count} files",
+    "enrich": "Enriching {count} conversations",
+    "build_training_file": "Building Planner",
+    "build_dataset": "Making the dataset Planner",
+    "add_base_model": "Adding {name}",
 }
 QUESTIONS = ("I am afraid of my debt. What should I do?", "What is one small step I can take this month?")
 
@@ -63,7 +63,9 @@ class Studio:
 
     def job(self, kind: str, params: dict[str, Any]) -> Job:
         found: list[Job] = []
-        wait(lambda done: self.services.start_job(kind, TITLES[kind], params, then=lambda j: (found.append(j), done())))
+        count = len(params.get("files") or params.get("conversation_ids") or ())
+        title = TITLES[kind].format(count=count, name=params.get("name"))
+        wait(lambda done: self.services.start_job(kind, title, params, then=lambda j: (found.append(j), done())))
         return found[0]
 
     def train(self, name: str, dataset_id: str, *, to_the_end: bool = True, **overrides: Any) -> str:
@@ -164,7 +166,7 @@ def shoot_busy(root: Path, out: Path, folder: Path) -> None:
         (talks / f"{number}.json").write_bytes(orjson.dumps(talk))
     pause(12)
     studio.shoot("busy", "training", run_id)
-    studio.services.start_job("import", "Import 4,000 files", {"files": [str(talks)]})
+    studio.services.start_job("import", "Importing 4,000 files", {"files": [str(talks)]})
     pause(1)
     for name in ("conversations", "home", "datasets", "adapters", "training_files", "scaffolding", "settings"):
         studio.shoot("busy", name)
@@ -180,7 +182,7 @@ def shoot_failed(root: Path, out: Path, folder: Path) -> None:
     shutil.copy(sample.sample_files()[0], source / "good-1.json")
     broken_files(source)
     studio.services.navigator.open_page("conversations")
-    result = studio.job("import", {"files": [str(source)]}).result
+    result = studio.job("import", {"files": [str(f) for f in sorted(source.iterdir())]}).result
     studio.job("enrich", {"conversation_ids": result["conversations"]})
     failed = db.execute("select id from conversations where enrichment_status = 'failed'").fetchone()["id"]
     studio.shoot("failed", "conversations", failed)

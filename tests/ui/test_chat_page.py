@@ -590,6 +590,7 @@ def test_training_takes_the_memory_and_the_header_says_so(chat: Chatting, tiny_j
     job_id = chat.services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
     chat.until(lambda: chat.services.engine.state == "off")
     assert "Model unloaded while “Something large” runs; it is loaded again when you ask" in chat.state
+    assert "switched" not in chat.state
     chat.click(chat.page.chips.chip("calm"))
     chat.settle()
     assert chat.services.engine.pid == 0

@@ -18,7 +18,7 @@ from app.services import Services
 from core import jobs, trash
 from core.db.connection import connect, now
 from core.errors import AppError
-from core.jobs import JobState
+from core.jobs import Job, JobState
 from core.sample import sample_files
 from core.workspace import settings
 from core.workspace.lock import FileLock
@@ -26,6 +26,7 @@ from core.workspace.paths import Workspace
 from tests.plugins.demo_page import DemoPage
 from ui.actions import COMMANDS
 from ui.main_window import MainWindow
+from ui.pages.home import JobRow
 from ui.registry import PAGES, PageSpec
 from ui.theme import theme
 from ui.widgets.log_window import LogWindow
@@ -444,3 +445,22 @@ def test_what_the_last_run_left_is_recovered_and_told(qtbot: QtBot, application:
     assert jobs.get(session.services.connections.db, job.id).status == JobState.INTERRUPTED
     assert session.window.banners.banners[0].text == "Bright Run did not close properly last time."
     assert "Segmentation fault" in session.window.banners.banners[0].details
+
+
+def test_home_says_of_an_ended_job_whether_all_was_used(
+    qtbot: QtBot, window: MainWindow, services: Services, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    good, broken = str(sample_files()[0]), str(tmp_path / "broken.json")
+    words = {(good,): "Done", (str(sample_files()[1]), broken): "Done in part", (broken,): "Nothing used"}
+    window.open_page("home")
+    for files, word in words.items():
+        ended: list[Job] = []
+        ident = services.start_job("import", "Importing", {"files": list(files)}, then=ended.append)
+        qtbot.waitUntil(lambda ended=ended: bool(ended), timeout=LIMIT)
+
+        def shown(ident: str = ident) -> str:
+            row = window.findChild(JobRow, f"recent_{ident}")
+            return row.pill.status.word if row is not None else ""
+
+        qtbot.waitUntil(lambda shown=shown, word=word: shown() == word, timeout=LIMIT)

@@ -25,6 +25,13 @@ def job_status(job: Job) -> Status:
     return _STATUS[job.status]
 
 
+def job_outcome(job: Job) -> Status:
+    """As `job_status`; a job that ended says whether something was rejected."""
+    if job.status is JobState.COMPLETED and job.result.get("rejected"):
+        return Status("warn", "Done in part") if job.result.get("used") else Status("warn", "Nothing used")
+    return job_status(job)
+
+
 def job_line(job: Job) -> str:
     """One line: what became of it, when, how long it took."""
     parts = []

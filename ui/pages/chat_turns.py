@@ -92,7 +92,7 @@ def state_line(overview: Overview, chat: Chat, session: ChatSession, engine: Any
     """The line below the title: what the model does, the last switch, how full the context is."""
     parts = [_now(overview, session, engine, chat)]
     answers = [m for m in messages if m.role == "assistant" and m.stats.get("switch_s") is not None]
-    if answers and not session.prepared:
+    if answers and not session.prepared and engine.state != "off":
         last = answers[-1]
         if last.artifact_id or any(m.artifact_id != last.artifact_id for m in answers):
             parts.append(switch_text(last.stats))

@@ -17,7 +17,7 @@ from core.jobs import Job
 from core.workspace import settings
 from ui import format as fmt
 from ui.icons import icon
-from ui.models.jobs import job_line, job_status
+from ui.models.jobs import job_line, job_outcome
 from ui.registry import PAGES
 from ui.sample import open_sample
 from ui.theme import theme
@@ -100,7 +100,7 @@ class JobRow(QWidget):
         self.setObjectName(f"recent_{job.id}")
         sizes = theme().sizes
         self.title, self.line = ElidedLabel(job.title), ElidedLabel("", "caption")
-        self.pill = StatusPill(job_status(job))
+        self.pill = StatusPill(job_outcome(job))
         self.resume = Button("Resume", "", "ph.play", on_click=self._resume, name=f"resume_{job.id}")
         box = QHBoxLayout(self)
         box.setContentsMargins(0, sizes.half, 0, sizes.half)
@@ -122,11 +122,11 @@ class JobRow(QWidget):
         self.job = job
         self.title.setText(job.title)
         self.line.setText(job_line(job))
-        self.pill.set_status(job_status(job))
+        self.pill.set_status(job_outcome(job))
         self.resume.setVisible(job.can_resume)
         self.resume.setEnabled(True)
         self.resume.setAccessibleName(f"Resume {job.title}")
-        self.setAccessibleName(f"{job.title}: {job_status(job).word}")
+        self.setAccessibleName(f"{job.title}: {job_outcome(job).word}")
 
     def _resume(self) -> None:
         self.resume.setEnabled(False)

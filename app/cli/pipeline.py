@@ -101,6 +101,8 @@ class Pipeline:
     def job(self, kind: str, title: str, params: Mapping[str, Any], *, created: Job | None = None) -> Job:
         """Run one job to its end. Raises its error, or AppError `stopped`."""
         job = created or jobs.create(self.db, kind, title, params)
+        if job.status is not JobState.QUEUED:
+            job = jobs.requeue(self.db, job.id)
         claimed = jobs.claim_next(self.db, job.id)
         assert claimed is not None
         self._kind = kind
@@ -165,7 +167,7 @@ class Pipeline:
         """Import, enrich, gather, train: each source on its own, so that a bad one never stops a good one."""
         files = self.files()
         base = self.base()
-        result = self.job("import", "Import", {"files": files}).result
+        result = self.job("import", "Import", {"files": files, "use_known": True}).result
         self.total += int(result["in"])
         self.rejected += int(result["rejected"])
         self.cut += int(result["cut"])
@@ -212,14 +214,11 @@ class Pipeline:
 
     def from_conversations(self, conversation_ids: list[str], base: BaseModel) -> None:
         """Enrich, gather in a training file, make a dataset, train."""
-        enriched = self.job("enrich", "Enrich", {"conversation_ids": conversation_ids}).result
-        self._leave_out(CONVERSATIONS, int(enriched["rejected"]))
-        # As one value, since a statement takes a limited number of them.
-        rows = self.db.execute(
-            "select conversation_id from conversations where conversation_id in (select value from json_each(?))"
-            " and enrichment_status = 'completed' order by created_at, rowid",
-            [orjson.dumps(conversation_ids).decode()],
-        ).fetchall()
+        wanted = self._not_rejected(conversation_ids)
+        if waiting := [r["conversation_id"] for r in wanted if r["enrichment_status"] != "completed"]:
+            enriched = self.job("enrich", "Enrich", {"conversation_ids": waiting}).result
+            self._leave_out(CONVERSATIONS, int(enriched["rejected"]))
+        rows = [r for r in self._not_rejected(conversation_ids, tell=False) if r["enrichment_status"] == "completed"]
         if not rows:
             return
         name = self._free_name(self.options.name.strip() or f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -234,6 +233,21 @@ class Pipeline:
         dataset = datasets.get(self.db, made["dataset_id"])
         self._leave_out(CONVERSATIONS, len(rows) - dataset.total_conversations)
         self.train(CONVERSATIONS, dataset, base)
+
+    def _not_rejected(self, conversation_ids: list[str], *, tell: bool = True) -> list[Mapping[str, Any]]:
+        """Their rows; those that were here already and rejected in review are left out, and told."""
+        # As one value, since a statement takes a limited number of them.
+        rows = self.db.execute(
+            "select conversation_id, title, status, enrichment_status, source_path from conversations"
+            " where conversation_id in (select value from json_each(?)) order by created_at, rowid",
+            [orjson.dumps(conversation_ids).decode()],
+        ).fetchall()
+        refused = [row for row in rows if row["status"] == "rejected"]
+        for row in refused if tell else ():
+            self._leave_out(CONVERSATIONS, 1)
+            message = f"“{row['title']}” was rejected in review."
+            self.reason("rejected_in_review", message, "Approve it to train on it.", row["source_path"])
+        return [row for row in rows if row["status"] != "rejected"]
 
     def _leave_out(self, source: str, units: int) -> None:
         self.rejected += units
@@ -250,11 +264,13 @@ class Pipeline:
     def train(self, source: str, dataset: Dataset, base: BaseModel) -> None:
         """Train an adapter on a dataset and ask it the question."""
         name = self.options.name.strip() or dataset.name
-        job = training.create_run(
-            self.db, name=name, dataset_id=dataset.id, base_model_id=base.id,
-            preset=self.options.preset, config=self.config,
-        )  # fmt: skip
-        result = self.job("training", name, {}, created=job).result
+        job = training.find_unfinished(self.db, dataset.content_hash or "", base.id, self.config)
+        if job is None:
+            job = training.create_run(
+                self.db, name=name, dataset_id=dataset.id, base_model_id=base.id,
+                preset=self.options.preset, config=self.config,
+            )  # fmt: skip
+        result = self.job("training", job.title, {}, created=job).result
         # A source of records that were put together counts them; the trainer counts conversations.
         folded = source != CONVERSATIONS and dataset.counts["used"] != dataset.total_conversations
         left_out = result["left_out_pairs"] if folded else result

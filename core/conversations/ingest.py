@@ -13,7 +13,7 @@ from core.conversations.intake import Intake
 from core.conversations.parse import Parsed, parse
 from core.conversations.records import Broken, Record, records
 from core.conversations.sniff import Importer, Recognised
-from core.conversations.store import titles_by_hash
+from core.conversations.store import by_hash
 from core.db.connection import new_id
 from core.errors import AppError
 from core.workspace.files import dump_json, new_folder
@@ -23,22 +23,30 @@ RAW, PARSED = "raw.json", "parsed.json"
 
 @dataclass(frozen=True)
 class Seen:
-    """What has a content hash: in the workspace, or earlier in this import."""
+    """What has a content hash: in the workspace under its id, or earlier in this import."""
 
     title: str
     place: str
+    id: str = ""
 
 
 class Known:
-    """Content hashes of the workspace and of this import, with the titles."""
+    """Content hashes of the workspace and of this import, with the titles.
 
-    def __init__(self, db: Database) -> None:
-        self._seen = {key: Seen(title, "in this workspace") for key, title in titles_by_hash(db).items()}
+    With `use_known` a conversation that the workspace has already is used as it is there, once an import.
+    """
 
-    def check(self, parsed: Parsed, path: Path, line: int) -> None:
-        """Remember a conversation. Raises AppError `duplicate` naming the one that is there."""
+    def __init__(self, db: Database, use_known: bool = False) -> None:
+        self._seen = {key: Seen(title, "in this workspace", ident) for key, (ident, title) in by_hash(db).items()}
+        self._use_known = use_known
+
+    def check(self, parsed: Parsed, path: Path, line: int) -> str:
+        """Remember a conversation; returns the id of the one to use instead, if any.
+
+        Raises AppError `duplicate` naming the one that is there.
+        """
         earlier = self._seen.get(parsed.content_hash)
-        if earlier is not None:
+        if earlier is not None and not (self._use_known and earlier.id):
             raise AppError(
                 "duplicate",
                 f"The same conversation is already {earlier.place}: “{earlier.title}”.",
@@ -46,6 +54,7 @@ class Known:
             )
         place = f"in {path.name}" + (f", line {line}" if line else "")
         self._seen[parsed.content_hash] = Seen(parsed.title, place)
+        return earlier.id if earlier is not None else ""
 
 
 def ingest(intake: Intake, db: Database, found: Recognised, known: Known) -> None:
@@ -74,7 +83,9 @@ def _take(
 ) -> None:
     line, number = place
     parsed = parse(importer.convert(read.value))
-    known.check(parsed, found.path, line)
+    if present := known.check(parsed, found.path, line):
+        intake.known_conversation(present, line, number)
+        return
     raw = found.path.read_bytes() if found.layout.single else read.raw
     ident = new_id()
     folder = intake.workspace.conversations / ident

@@ -123,6 +123,12 @@ class Intake:
         self._context.emit("conversation", row=row, file=self._file, line=line, number=number)
         self._count_conversation(str(row["id"]))
 
+    def known_conversation(self, ident: str, line: int, number: int) -> None:
+        """Report a conversation that is in the workspace already and is used as it is there."""
+        message = "Already in this workspace; used as it is there."
+        self.item("used", line=line, number=number, target=ident, code="already_here", message=message)
+        self._count_conversation(ident)
+
     def _count_conversation(self, ident: str) -> None:
         self.tally.used += 1
         self.conversations.append(ident)
@@ -155,6 +161,8 @@ def _before(path: Path) -> _Before:
             found.files[event["file"]] = event
         elif kind == "conversation":
             found.conversations[(event["file"], event["number"])] = event["row"]["id"]
+        elif kind == "item" and event["code"] == "already_here":
+            found.conversations[(event["file"], event["number"])] = event["target"]
         elif kind == "item" and event["outcome"] == "rejected":
             found.rejected[(event["file"], event["line"], event["field"], event["code"])] += 1
     return found

@@ -1,7 +1,8 @@
 """The job that imports files and folders.
 
-Params: {"files": [absolute path, ...]}; result: {"in", "used", "rejected", "cut", "conversations", "datasets",
-"ignored_files"}. A finished or stopped import can be resumed: finished files are passed over.
+Params: {"files": [absolute path, ...], "use_known": bool, default false}; with `use_known` a conversation that is in
+the workspace already counts as used instead of as a duplicate. Result: {"in", "used", "rejected", "cut",
+"conversations", "datasets", "ignored_files"}. A stopped import can be resumed: finished files are passed over.
 """
 
 from __future__ import annotations

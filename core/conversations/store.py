@@ -245,10 +245,10 @@ def _library_id(db: Database, table: str, column: str, key: str | None) -> str |
     return row[0] if row else None
 
 
-def titles_by_hash(db: Database) -> dict[str, str]:
-    """Content hash -> title of every conversation that is not in the trash."""
-    sql = "select content_hash, title from conversations where deleted_at is null"
-    return {row[0]: row[1] for row in db.execute(sql).fetchall()}
+def by_hash(db: Database) -> dict[str, tuple[str, str]]:
+    """Content hash -> id and title of every conversation that is not in the trash."""
+    sql = "select content_hash, id, title from conversations where deleted_at is null"
+    return {row[0]: (row[1], row[2]) for row in db.execute(sql).fetchall()}
 
 
 def insert(db: Database, row: Mapping[str, Any]) -> bool:

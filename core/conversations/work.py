@@ -33,7 +33,7 @@ def run(context: JobContext) -> dict[str, Any]:
     intake = Intake(context, sum(sizes.values()))
     db = context.open_db()
     try:
-        known = Known(db)
+        known = Known(db, use_known=bool(context.params.get("use_known")))
         for path in paths:
             context.token.raise_if_cancelled()
             if not intake.start_file(path, sizes[path]):

@@ -13,7 +13,7 @@ from core import jobs
 from core.db.connection import new_id, transaction
 from core.errors import AppError
 from core.events import Changed
-from core.jobs import Job
+from core.jobs import Job, JobState
 from core.models import store as models
 from core.models.store import BaseModel
 from core.training.config import TrainingConfig, check
@@ -141,6 +141,18 @@ def get_run(db: Database, run_id: str) -> TrainingRun:
     if row is None:
         raise AppError("no_such_run", "That training run is not there any more.", hint="Look in the trash.")
     return _run_value(db, row)
+
+
+def find_unfinished(db: Database, dataset_hash: str, base_model_id: str, config: TrainingConfig) -> Job | None:
+    """The newest run that was cut short and would train the same thing: same data, base and settings."""
+    for run in list_runs(db):
+        if (
+            run.job.status in (JobState.INTERRUPTED, JobState.PAUSED, JobState.CANCELLED)
+            and run.job.params["dataset"]["content_hash"] == dataset_hash
+            and (run.base_model_id, run.config) == (base_model_id, config)
+        ):
+            return run.job
+    return None
 
 
 def metrics(db: Database, run_id: str, after_step: int = -1) -> list[dict[str, Any]]:

@@ -128,12 +128,43 @@ def test_a_workspace_that_is_open_elsewhere_is_exit_2(tmp_path: Path) -> None:
     assert str(os.getpid()) in lines[-1]["message"]
 
 
-def test_the_same_files_again_are_duplicates_and_lose_nothing(tmp_path: Path) -> None:
+def test_the_same_files_again_are_used_as_they_are(tmp_path: Path) -> None:
     assert pipeline(tmp_path / "w", *QUICK, "--name", "a", *sample_files()[:5])[0] == 0
-    code, lines = pipeline(tmp_path / "w", *QUICK, "--name", "b", *sample_files()[:5])
+    db = connect(tmp_path / "w" / "workspace.db")
+    with db.conn:
+        db.execute("update conversations set status = 'rejected' where rowid = 1")
+    twin = tmp_path / "twin.json"
+    shutil.copy(sample_files()[1], twin)
+    code, lines = pipeline(tmp_path / "w", *QUICK, "--name", "b", *sample_files()[:5], twin)
     final = report(lines)
-    assert (code, final["rejected"]) == (1, 5)
-    assert {r["code"] for r in final["reasons"]} == {"duplicate"}
+    assert (code, final["in"], final["used"], final["rejected"]) == (3, 6, 4, 2)
+    assert {r["code"] for r in final["reasons"]} == {"duplicate", "rejected_in_review"}
+    assert db.execute("select count(*) from conversations").fetchone()[0] == 5
+    assert "enrich" not in {line.get("job") for line in lines}
+
+
+def test_after_kill_9_in_training_the_same_command_goes_on(tmp_path: Path) -> None:
+    args = (*QUICK[2:], "--set", "epochs=10", "--set", "checkpoint_every=2", "--name", "a", *sample_files()[:4])
+    process = subprocess.Popen(
+        command(tmp_path / "w", *args), cwd=source_root(), stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        seen = json.loads(line)
+        if seen["type"] == "metric" and seen["step"] >= 5:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    code, lines = pipeline(tmp_path / "w", *args)
+    final = report(lines)
+    assert (code, final["used"], final["adapters"][0]["steps"]) == (0, 4, 20)
+    assert min(line["step"] for line in lines if line["type"] == "metric") > 2
+    db = connect(tmp_path / "w" / "workspace.db")
+    assert [r["status"] for r in db.execute("select status from jobs where kind = 'training'")] == ["completed"]
+    steps = [r["step"] for r in db.execute("select step from metrics_points order by step")]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 20
 
 
 def talks(path: Path, count: int, word: str = "Say") -> Path:

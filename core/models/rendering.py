@@ -18,6 +18,7 @@ from core.errors import AppError
 from core.workspace.files import read_json
 
 Message = Mapping[str, Any]
+_ROLES = ("user", "assistant", "user", "assistant")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class ChatTokenizer:
         """
         plain = self._plain(messages)
         self._refuse_specials(plain)
+        if not self._ends_each_turn:
+            raise self._unsupported("only the last turn has an end-of-turn token that the model could learn to stop at")
         ids = self._encode(self._text(plain, generation=False))
         weights = [0.0] * len(ids)
         shift = len(messages) - len(plain)
@@ -104,6 +107,16 @@ class ChatTokenizer:
             return "zqx" in self.raw.apply_chat_template(probe, tokenize=False, add_generation_prompt=True)
         except Exception:
             return False
+
+    @cached_property
+    def _ends_each_turn(self) -> bool:
+        """Whether an answer in the middle ends before what the user says next."""
+        talks = ([{"role": r, "content": c} for r, c in zip(_ROLES, ("a", "b", next_, "d"), strict=True)]
+                 for next_ in ("zqx", "qxz"))  # fmt: skip
+        one, other = (self._encode(self._text(talk, generation=False)) for talk in talks)
+        same = next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
+        start = len(self._encode(self._text([{"role": "user", "content": "a"}], generation=True)))
+        return any(ident in self.end_ids for ident in one[start:same])
 
     def _refuse_specials(self, plain: Sequence[Message]) -> None:
         for number, message in enumerate(plain, start=1):

@@ -9,7 +9,7 @@ from core.errors import AppError
 from core.models.practice import shipped_folder
 from core.models.rendering import ChatTokenizer, load_tokenizer
 
-# Six families of chat templates as small fixtures, all over the practice model's vocabulary.
+# Families of chat templates as small fixtures, all over the practice model's vocabulary.
 TEMPLATES = {
     "chatml": "{% for m in messages %}<|{{m.role}}|>{{m.content}}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}",
@@ -100,6 +100,17 @@ def test_a_template_without_an_end_token_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(AppError, match="end-of-turn"):
         with_template(tmp_path, template).render(TALK)
+
+
+def test_a_template_that_ends_only_the_conversation_is_refused(tmp_path: Path) -> None:
+    """As Phi-3's: a mark after every turn that is no end token here, the end token after the last turn alone."""
+    template = (
+        "{% for m in messages %}[{{m.role}}] {{m.content}} [over] {% endfor %}"
+        "{% if add_generation_prompt %}[assistant] {% else %}<|end|>{% endif %}"
+    )
+    with pytest.raises(AppError, match="end-of-turn") as caught:
+        with_template(tmp_path, template).render(TALK)
+    assert caught.value.code == "template_unsupported"
 
 
 def test_control_tokens_in_a_text_are_refused_with_the_turn(practice: ChatTokenizer) -> None:

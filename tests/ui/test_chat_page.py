@@ -329,6 +329,24 @@ def test_a_bad_adapter_that_is_asked_leaves_the_answer_to_the_base(chat: Chattin
     assert chat.rows()[-1].artifact_id is None
 
 
+def test_what_fails_in_a_chat_that_was_left_changes_no_other(chat: Chatting) -> None:
+    other = stored(chat.db, ("user", "Earlier"), adapter="calm")
+    chat.announce()
+    chat.page.open_item({"adapter": "broken"})
+    chat.settle()
+    chat.send("Hello")
+    chat.until(lambda: bool(chat.page.chat and chat.page.chat.id))
+    mine = chat.page.chat.id
+    chat.page._open(other.id)
+    chat.until(lambda: chat.page.chat.id == other.id)
+    chat.ended()
+    assert "instead of Half trained in “Hello”" in chat.banner().findChild(QLabel, "banner_hint").text()
+    assert chats.get(chat.db, other.id).artifact_id == "calm"
+    assert [m.content for m in chats.messages(chat.db, other.id)] == ["Earlier"]
+    assert chats.get(chat.db, mine).artifact_id is None
+    assert [m.status for m in chats.messages(chat.db, mine)] == ["complete", "complete"]
+
+
 def test_compare_asks_base_and_adapter_the_same_and_shows_both(chat: Chatting) -> None:
     assert not chat.page.compare.isEnabled()
     chat.choose("calm")

@@ -20,7 +20,7 @@ from core.projects.chats import Chat, Message
 from core.training.store import Adapter
 from ui.pages.chat_data import Opened, Overview, base_gone, base_name, read_chat, read_examples, read_overview
 from ui.pages.chat_frame import ChatFrame
-from ui.pages.chat_session import COMPARED
+from ui.pages.chat_session import Running
 from ui.pages.chat_turns import entries_of, short_title, turn_of, turns_of
 from ui.widgets.banner import Banner, error_details
 from ui.widgets.chat_message import intro
@@ -348,17 +348,23 @@ class ChatPage(ChatFrame):
         if old is not None:
             self._restore(old)
 
-    @Slot(object, object)
-    def _on_failed(self, error: AppError, adapter: Adapter | None) -> None:
+    @Slot(object, object, object)
+    def _on_failed(self, running: Running, error: AppError, adapter: Adapter | None) -> None:
+        chat = running.chat
+        here = self.chat is not None and self.chat.id == chat.id
         if adapter is not None:
-            self._set_adapter(None)
-            self._warn(error, f"The base answers instead of {adapter.name}.")
-            last = self.messages[-1] if self.messages else None
-            if self.chat and self.base and last is not None and not last.content and COMPARED not in last.stats:
-                self.session.ask_again(self.chat, self.base, None)
-            return
-        if error.action:
+            if here:
+                self._set_adapter(None)
+            else:
+                self.write(lambda db: chats.update(db, chat.id, artifact_id=None))
+            place = "" if here else f" in “{short_title(chat.title)}”"
+            self._warn(error, f"The base answers instead of {adapter.name}{place}.")
+            if len(running.sides) == 1 and not running.side.text:
+                self.session.ask_again(chat, running.base, None)
+        elif error.action:
             self.show_error(error)
+        elif not here:
+            self.banners.show_error(error, ("Open the chat", partial(self._open, chat.id)))
         elif error.code == "context_full":
             self.banners.show_error(error, (NEW, self.new_chat))
         else:

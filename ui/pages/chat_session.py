@@ -72,14 +72,15 @@ class ChatSession(QObject):
     """Lives in the GUI thread. One answer at a time, in whichever chat it was asked for.
 
     `asked(chat, question | None, answer)` once it is stored and before it is sent, None when it is asked again;
-    `moved()` whenever the answer under way, or who is loaded, changed; `ended(Message)`; `failed(AppError, adapter)`
-    with the adapter that could not be used, or None; `not_stored()` when a question could not even be written down.
+    `moved()` whenever the answer under way, or who is loaded, changed; `ended(Message)`;
+    `failed(Running, AppError, adapter)` with the adapter that could not be used, or None; `not_stored()` when a
+    question could not even be written down.
     """
 
     asked = Signal(object, object, object)
     moved = Signal()
     ended = Signal(object)
-    failed = Signal(object, object)
+    failed = Signal(object, object, object)
     not_stored = Signal()
 
     def __init__(self, services: Services, parent: QObject | None = None) -> None:
@@ -249,7 +250,7 @@ class ChatSession(QObject):
             return
         adapter = running.side.adapter if error.code in BAD_ADAPTER else None
         self._finish(running, chats.FAILED)
-        self.failed.emit(error, adapter)
+        self.failed.emit(running, error, adapter)
 
     def _finish(self, running: Running, status: str) -> None:
         if running is not self.running:

@@ -18,9 +18,12 @@ KEYS = ("persona_key", "emotional_arc_key", "training_topic_key")
 _FOREIGN = (
     "persona_id", "persona_name", "emotional_arc_id", "emotional_arc_name", "training_topic_id", "training_topic_name",
 )  # fmt: skip
+_TOP = ("title", "turns", "input_parameters", "tier", "conversation_id", "id", "conversation_metadata")
+_IN_TURN = ("role", "content", "emotional_context")
 # Each v4 pair repeats all turns before it, and each answer is rendered with them: the work grows with the square.
 MAX_TURNS = 1_000
 _TITLE_LENGTH = 80
+_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Turn:
 
     role: str
     content: str | None
+    emotional_context: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in parsed.json."""
+        out: dict[str, Any] = {"role": self.role, "content": self.content}
+        return out | ({"emotional_context": dict(self.emotional_context)} if self.emotional_context else {})
 
 
 @dataclass(frozen=True)
@@ -42,14 +51,17 @@ class Parsed:
     source_id: str | None = None
     notes: tuple[str, ...] = ()
     source_ids: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The content of parsed.json."""
         out: dict[str, Any] = {
             "title": self.title,
-            "turns": [{"role": turn.role, "content": turn.content} for turn in self.turns],
+            "turns": [turn.to_json() for turn in self.turns],
             "input_parameters": dict(self.input_parameters),
         }
+        if self.metadata:
+            out["conversation_metadata"] = dict(self.metadata)
         return out | ({"tier": self.tier} if self.tier else {})
 
     @property
@@ -73,6 +85,13 @@ def parse(raw: Mapping[str, Any]) -> Parsed:
     if tier is not None and tier not in TIERS:
         notes.append(f"The tier {shown(tier)} is not known and was left out (known: {', '.join(TIERS)}).")
         tier = None
+    metadata = _object(raw.get("conversation_metadata"), "conversation_metadata", notes)
+    unused = [name for name in raw if name not in _TOP]
+    unused += dict.fromkeys(f"turns[].{n}" for turn in raw["turns"] for n in turn if n not in _IN_TURN)
+    if unused:
+        shown_names = ", ".join(str(name)[:40] for name in unused[:_NAMED])
+        more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
+        notes.append(f"Not used, and kept in the raw file only: {shown_names}{more}.")
     ident = raw.get("conversation_id") or raw.get("id")
     return Parsed(
         title=_title(raw, turns, notes),
@@ -81,8 +100,17 @@ def parse(raw: Mapping[str, Any]) -> Parsed:
         tier=tier,
         source_id=str(ident) if isinstance(ident, (str, int)) else None,
         notes=tuple(notes),
+        metadata=metadata,
         source_ids={k: str(parameters[k]) for k in _FOREIGN if isinstance(parameters.get(k), (str, int))},
     )
+
+
+def _object(value: Any, place: str, notes: list[str]) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    if value is not None:
+        notes.append(f"“{place}” is {json_type(value)}, not an object, and was left out.")
+    return {}
 
 
 def _wrong(message: str, place: str, hint: str, code: str = "wrong_shape") -> AppError:
@@ -101,7 +129,7 @@ def _turns(raw: Mapping[str, Any], notes: list[str]) -> list[Turn]:
         raise _wrong("The conversation has no turns.", "turns", "Add a question and its answer.", "empty_turns")
     if len(listed) > MAX_TURNS:
         raise _wrong(too_many_turns(len(listed)), "turns", SPLIT, "too_many_turns")
-    turns = [_turn(value, index) for index, value in enumerate(listed)]
+    turns = [_turn(value, index, notes) for index, value in enumerate(listed)]
     _alternate(turns)
     missing = [index + 1 for index, turn in enumerate(turns) if turn.content is None]
     if missing:
@@ -121,7 +149,7 @@ def too_many_turns(count: int) -> str:
     return f"The conversation has {count:,} turns; it can have at most {MAX_TURNS:,}."
 
 
-def _turn(value: Any, index: int) -> Turn:
+def _turn(value: Any, index: int, notes: list[str]) -> Turn:
     place, number = f"turns[{index}]", index + 1
     if not isinstance(value, Mapping):
         raise _wrong(
@@ -129,6 +157,7 @@ def _turn(value: Any, index: int) -> Turn:
             'Write it as {"role": "user", "content": "..."}.',
         )  # fmt: skip
     role, content = value.get("role"), value.get("content")
+    emotional = _object(value.get("emotional_context"), f"{place}.emotional_context", notes)
     if role not in ROLES:
         found = "no role" if "role" not in value else f"the role {shown(role)}"
         raise _wrong(
@@ -136,7 +165,7 @@ def _turn(value: Any, index: int) -> Turn:
             "Use “user” for the client and “assistant” for the consultant.", "unknown_role",
         )  # fmt: skip
     if content is None and role == "assistant" and "content" in value:
-        return Turn(role, None)
+        return Turn(role, None, emotional)
     if content is not None and not isinstance(content, str):
         raise _wrong(
             f"The content of turn {number} is {json_type(content)}, not a text.", f"{place}.content",
@@ -147,7 +176,7 @@ def _turn(value: Any, index: int) -> Turn:
             f"Turn {number} ({role}) is empty.", f"{place}.content",
             "Fill it in, remove the turn, or write null for an answer that is not there yet.", "empty_content",
         )  # fmt: skip
-    return Turn(role, content)
+    return Turn(role, content, emotional)
 
 
 def _alternate(turns: list[Turn]) -> None:

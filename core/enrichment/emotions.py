@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from core.enrichment.text import find_phrase
 from core.enrichment.words import EMOTIONS
 from core.scaffolding.store import EmotionalArc
 
@@ -51,11 +52,9 @@ class EmotionFinder:
         present = set(tokens)
         hits = []
         for cue, name in self._phrases.items():
-            if " " in cue or "-" in cue:
-                if cue in folded:
-                    hits.append((folded.index(cue), name, cue))
-            elif cue in present:
-                hits.append((folded.index(cue), name, cue))
+            # Most cues are one word, and a look into the set is cheaper than one through the text.
+            if (" " in cue or "-" in cue or cue in present) and (at := find_phrase(folded, cue)) >= 0:
+                hits.append((at, name, cue))
         found: dict[str, str] = {}
         for _, name, cue in sorted(hits):
             found.setdefault(name, cue)

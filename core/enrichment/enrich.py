@@ -60,7 +60,7 @@ class Enrich:
             document=document,
             sources=_frame_sources(library.profile_is_set) | scaffold.parameter_sources(own, foreign) | built.sources,
             quality=graded,
-            columns=_columns(cast, foreign, graded),
+            columns=_columns(cast, state.source.get("tier"), foreign, graded),
         )
 
 
@@ -78,11 +78,11 @@ def _quality(scores: Sequence[dict[str, Score]]) -> dict[str, Any]:
     return {"quality_score": round(sum(means.values()) / len(means), 2), "criteria": criteria}
 
 
-def _columns(cast: scaffold.Cast, foreign: dict[str, str], graded: dict[str, Any]) -> dict[str, Any]:
+def _columns(cast: scaffold.Cast, tier: str | None, foreign: dict[str, str], graded: dict[str, Any]) -> dict[str, Any]:
     return {
         "persona_id": cast.persona.id, "emotional_arc_id": cast.arc.id, "training_topic_id": cast.topic.id,
         "persona_key": cast.persona.key, "emotional_arc_key": cast.arc.key, "training_topic_key": cast.topic.key,
-        "tier": cast.arc.tier, "source_ids": foreign, "quality_score": graded["quality_score"],
+        "tier": tier or cast.arc.tier, "source_ids": foreign, "quality_score": graded["quality_score"],
         "quality_criteria": {name: found["score"] for name, found in graded["criteria"].items()},
     }  # fmt: skip
 

@@ -25,7 +25,7 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
     with transaction(db):
         if event["type"] == "stage":
             _begin(db, ident)
-        elif db.execute("select 1 from conversations where id = ?", [ident]).fetchone() is not None:
+        elif _may_write(db, ident, event):
             _write_reports(db, ident, event["reports"])
             if event["type"] == "enriched":
                 _succeed(db, ident, event)
@@ -34,14 +34,21 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
     return Changed.CONVERSATIONS
 
 
+def _may_write(db: Database, ident: str, event: Mapping[str, Any]) -> bool:
+    """Not for a conversation that is purged, nor the failure of one that was trashed before its turn came."""
+    row = db.execute("select deleted_at from conversations where id = ?", [ident]).fetchone()
+    return row is not None and not (row["deleted_at"] and event["type"] == "enrich_failed")
+
+
 def ended(db: Database, workspace: Workspace, job: Job) -> Changed:
-    """Conversations of this job that were under way when it ended can be enriched again."""
+    """Conversations of this job that were under way when it ended are what they were before."""
     ids = [str(ident) for ident in job.params.get("conversation_ids", [])]
     with transaction(db):
         for start in range(0, len(ids), 500):
             part = ids[start : start + 500]
             db.execute(
-                "update conversations set enrichment_status = 'not_started', updated_at = ?"
+                "update conversations set enrichment_status = case when failed_stage is not null then 'failed'"
+                " when coalesce(enriched_file_path, '') <> '' then 'completed' else 'not_started' end, updated_at = ?"
                 f" where enrichment_status = 'enrichment_in_progress' and id in ({','.join('?' * len(part))})",
                 [now(), *part],
             )
@@ -50,8 +57,8 @@ def ended(db: Database, workspace: Workspace, job: Job) -> Changed:
 
 def _begin(db: Database, ident: str) -> None:
     db.execute(
-        "update conversations set enrichment_status = 'enrichment_in_progress', failed_stage = null,"
-        " enrichment_error = null, updated_at = ? where id = ?",
+        "update conversations set enrichment_status = 'enrichment_in_progress', updated_at = ?"
+        " where id = ? and deleted_at is null",
         [now(), ident],
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from core.enrichment import words
-from core.enrichment.text import fold
+from core.enrichment.text import find_phrase, fold
 
 CRITERIA = ("empathy_score", "clarity_score", "appropriateness_score", "brand_voice_alignment")
 TITLES = {
@@ -34,7 +34,7 @@ class Reading:
 
     def hits(self, cues: Iterable[str]) -> list[str]:
         """The cues that occur in the text."""
-        return [cue for cue in cues if cue in self.folded]
+        return [cue for cue in cues if find_phrase(self.folded, cue) >= 0]
 
 
 def read(text: str) -> Reading:

@@ -48,6 +48,19 @@ def fold(text: str) -> str:
     return clean(text).translate(QUOTES).lower()
 
 
+def find_phrase(folded: str, phrase: str) -> int:
+    """Where `phrase` begins in a folded text, as whole words ("all in" is not in "small income"); -1 if nowhere."""
+    at = folded.find(phrase)
+    while at >= 0:
+        end = at + len(phrase)
+        if not (at and folded[at - 1].isalnum() and phrase[0].isalnum()) and not (
+            end < len(folded) and folded[end].isalnum() and phrase[-1].isalnum()
+        ):
+            return at
+        at = folded.find(phrase, at + 1)
+    return -1
+
+
 def slug(text: str) -> str:
     """Letters, digits and underscores of a text, for ids; empty if there are none."""
     return re.sub(r"[^\w]+", "_", fold(text)).strip("_")

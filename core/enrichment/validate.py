@@ -9,7 +9,7 @@ from core.enrichment.stage import BLOCKER, INFO, WARNING, StageContext, State
 from core.enrichment.text import clean
 
 ROLES = ("user", "assistant")
-KNOWN = ("title", "turns", "input_parameters", "conversation_metadata")
+KNOWN = ("title", "turns", "input_parameters", "conversation_metadata", "tier")
 METADATA = ("session_context", "conversation_phase", "expected_outcome")
 KNOWN_TURN = ("role", "content", "emotional_context")
 _MEND = "Correct the source file and import it again."

@@ -180,6 +180,10 @@ def claim_next(db: Database, job_id: str = "") -> Job | None:
 def requeue(db: Database, job_id: str) -> Job:
     """Put an interrupted, paused, failed or cancelled job back into the queue. Raises AppError `not_resumable`."""
     job = get(db, job_id)
+    if db.execute("select 1 from jobs where id = ? and deleted_at is not null", [job_id]).fetchone():
+        raise AppError(
+            "in_the_trash", f"“{job.title}” is in the trash.", hint="Restore it first, then resume it.",
+        )  # fmt: skip
     if not job.can_resume:
         raise AppError(
             "not_resumable",

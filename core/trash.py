@@ -43,6 +43,10 @@ class Kind:
 _ADAPTERS = "select name, deleted_at is not null as deleted from model_artifacts where {} = ?"
 _RUNS = "select name, deleted_at is not null as deleted from training_jobs where {} = ?"
 _CHATS = "select title as name, deleted_at is not null as deleted from chats where {} = ?"
+_JOBS = Use(
+    "select title as name, 0 as deleted from jobs where status in ('queued', 'initializing', 'running')"
+    " and deleted_at is null and instr(params, ?) > 0", "job",
+)  # fmt: skip
 _BY_CONVERSATIONS = "select title as name, deleted_at is not null as deleted from conversations where {} = ?"
 
 
@@ -81,6 +85,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "model_artifacts", "adapter", "name", Changed.ADAPTERS,
             (Use(_CHATS.format("artifact_id"), "chat"),), folder="adapters",
+            extra=("update training_jobs set artifact_id = null where artifact_id = ?",),
         ),
         Kind(
             "base_models", "base model", "name", Changed.MODELS,
@@ -125,7 +130,18 @@ def delete(db: Database, table: str, ids: Sequence[str]) -> Changed:
             f"update {table} set deleted_at = ? where deleted_at is null and id in (select value from json_each(?))",
             [now(), orjson.dumps(list(ids)).decode()],
         ).rowcount
+        if table == "training_jobs":
+            _follow(db, ids)
     return kind.changed if done else Changed.NOTHING
+
+
+def _follow(db: Database, ids: Sequence[str]) -> None:
+    """A run's job goes where the run goes, or it could be resumed out of the trash."""
+    db.execute(
+        "update jobs set deleted_at = (select t.deleted_at from training_jobs t where t.id = jobs.id)"
+        " where id in (select value from json_each(?))",
+        [orjson.dumps(list(ids)).decode()],
+    )
 
 
 def _refuse_active(db: Database, ids: Sequence[str]) -> None:
@@ -156,6 +172,8 @@ def restore(db: Database, table: str, ids: Sequence[str]) -> Changed:
                     hint="Delete or rename the other one first.",
                     detail=repr(exc),
                 ) from exc
+        if table == "training_jobs":
+            _follow(db, ids)
     return kind.changed if done else Changed.NOTHING
 
 
@@ -180,7 +198,7 @@ def listing(db: Database, table: str = "", *, limit: int = 1_000) -> list[Trashe
 def used_by(db: Database, table: str, ident: str) -> list[str]:
     """What keeps a row from being purged, in words: "the training run Spring (in the trash)"."""
     out = []
-    for use in _kind(table).uses:
+    for use in (*_kind(table).uses, _JOBS):
         for row in db.execute(use.sql + " limit 20", [ident]).fetchall():
             out.append(f"the {use.noun} “{row['name']}”" + (" (in the trash)" if row["deleted"] else ""))
     return out

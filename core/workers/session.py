@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from sqlite_utils import Database
 
 from core import jobs, registry
 from core.db.connection import transaction
-from core.errors import AppError
+from core.errors import AppError, bug_report
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.workers import protocol
@@ -21,6 +23,7 @@ from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace, source_root
 
 LOG_TAIL = 200
+log = logging.getLogger(__name__)
 
 
 def worker_command(*args: str) -> list[str]:
@@ -72,7 +75,10 @@ class JobSession:
         self.error: AppError | None = None
 
     def apply(self, db: Database, messages: Iterable[Mapping[str, Any]]) -> Changed:
-        """Apply a batch in one transaction; events applied before (`seq` <= `last_seq`) are passed over."""
+        """Apply a batch in one transaction; events applied before (`seq` <= `last_seq`) are passed over.
+
+        `last_seq` does not move past a final event: until the state is written, a replay has to find it again.
+        """
         changed = Changed.NOTHING
         progress: Mapping[str, Any] | None = None
         with transaction(db):
@@ -90,6 +96,10 @@ class JobSession:
                     continue
                 if int(message["seq"]) <= last:
                     continue
+                if kind in protocol.FINAL:
+                    self.final = message
+                    continue
+                self.final = None
                 last = int(message["seq"])
                 changed |= self._apply_one(db, job, message)
             db.execute("update jobs set last_seq = ? where id = ?", [last, self.job_id])
@@ -103,9 +113,6 @@ class JobSession:
 
     def _apply_one(self, db: Database, job: Job, message: Mapping[str, Any]) -> Changed:
         kind = str(message["type"])
-        if kind in protocol.FINAL:
-            self.final = message
-            return Changed.JOBS
         if kind not in self.kind.events:
             self.error = protocol.protocol_error(f"the unknown event {kind!r}")
             return Changed.NOTHING
@@ -163,7 +170,13 @@ def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> list[Job
             lock = FileLock(folder / "lock")
             if lock.acquire(wait_s):
                 lock.release()
-        session.replay(db)
-        session.finish(db, "Bright Run was closed while it ran")
+        try:
+            session.replay(db)
+            session.finish(db, "Bright Run was closed while it ran")
+        except Exception as exc:
+            # One run whose events can't be applied must not keep the workspace from opening.
+            log.exception("job %s could not be recovered", job.id)
+            error = exc if isinstance(exc, AppError) else bug_report(exc, traceback.format_exc())
+            jobs.set_state(db, job.id, JobState.FAILED, error=error)
         touched.append(jobs.get(db, job.id))
     return touched

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core import trash
+from core import jobs, trash
 from core.db.connection import now, transaction
 from core.errors import AppError
 from core.events import Changed
@@ -194,3 +194,31 @@ def test_the_sweep_removes_only_what_no_row_names(here: Place, chain: dict[str, 
     assert (version / "file").exists()
     assert (root / "adapters" / "ad" / "file").exists()
     assert trash.sweep(here.db, here.workspace) == []
+
+
+def test_a_deleted_run_can_not_be_resumed_until_it_is_restored(here: Place, chain: dict[str, str]) -> None:
+    with transaction(here.db):
+        here.db.execute("update jobs set status = 'interrupted', resumable = 1 where id = 'run'")
+    trash.delete(here.db, "training_jobs", ["run"])
+    assert [job.id for job in jobs.listing(here.db)] == []
+    with pytest.raises(AppError, match="in the trash"):
+        jobs.requeue(here.db, "run")
+    trash.restore(here.db, "training_jobs", ["run"])
+    assert jobs.requeue(here.db, "run").status == "queued"
+
+
+def test_a_run_can_be_opened_when_its_adapter_is_gone_for_good(here: Place, chain: dict[str, str]) -> None:
+    with transaction(here.db):
+        here.db.execute("update training_jobs set artifact_id = 'ad' where id = 'run'")
+    for table in ("chats", "model_artifacts"):
+        trash.delete(here.db, table, [chain[table]])
+        trash.purge(here.db, here.workspace, table, [chain[table]])
+    assert here.db.execute("select artifact_id from training_jobs").fetchone()[0] is None
+
+
+def test_what_a_waiting_job_names_is_not_purged(here: Place, chain: dict[str, str]) -> None:
+    free = add_conversation(here)
+    jobs.create(here.db, "build_training_file", "Building Spring", {"name": "Spring", "conversation_ids": [free]})
+    trash.delete(here.db, "conversations", [free])
+    with pytest.raises(AppError, match="the job “Building Spring”"):
+        trash.purge(here.db, here.workspace, "conversations", [free])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -91,14 +92,14 @@ class JobQueue(QObject):
         if job_id in self._running:
             self._running[job_id].stop()
         else:
-            self._write(lambda: self._leave_queue(job_id, JobState.CANCELLED))
+            self._write(lambda: self._leave_queue(job_id, JobState.CANCELLED), partial(self._on_left, self.stop))
 
     def pause(self, job_id: str) -> None:
         """Let a running job checkpoint and leave, or hold back a queued one."""
         if job_id in self._running:
             self._running[job_id].pause()
         else:
-            self._write(lambda: self._leave_queue(job_id, JobState.PAUSED))
+            self._write(lambda: self._leave_queue(job_id, JobState.PAUSED), partial(self._on_left, self.pause))
 
     def kick(self) -> None:
         """Claim what can run now."""
@@ -144,6 +145,13 @@ class JobQueue(QObject):
         if job.status == JobState.CANCELLED:
             self.finished.emit(job)
         self.kick()
+
+    def _on_left(self, ask: Callable[[str], None], job: Job) -> None:
+        # Claimed after it was asked and before the lane came to it: its worker is the one to ask.
+        if job.id in self._running:
+            ask(job.id)
+        else:
+            self._on_written(job)
 
     def _on_claimed(self, job: Job | None) -> None:
         self._claiming = False

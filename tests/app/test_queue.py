@@ -135,6 +135,18 @@ def test_stop_before_the_worker_runs(qtbot: QtBot, make: Make) -> None:
     assert house.finished["a"].status == JobState.CANCELLED
 
 
+def test_stop_between_queued_and_claimed(qtbot: QtBot, make: Make) -> None:
+    house = make()
+    qtbot.waitUntil(lambda: not house.queue.busy, timeout=LIMIT)
+    db = connect(house.workspace.db_path)
+    job = jobs.create(db, "tiny", "Tiny", {"mode": "loop"})
+    db.close()
+    house.queue.kick()
+    house.queue.stop(job.id)
+    qtbot.waitUntil(lambda: job.id in house.finished, timeout=LIMIT)
+    assert house.job(job.id).status == JobState.CANCELLED
+
+
 def test_a_killed_worker_is_failed_with_the_reason(qtbot: QtBot, make: Make) -> None:
     house = make()
     house.queue.submit("tiny", "Tiny", {"mode": "loop"}, "a")

@@ -17,7 +17,7 @@ import orjson
 from core.cancel import CancelToken
 from core.conversations.report import Tally
 from core.datasets.candidates import Candidate, Found, Refused
-from core.datasets.messages import check, supervised
+from core.datasets.messages import USED, check, supervised
 from core.datasets.spool import Spool
 from core.errors import AppError, Where
 from core.workspace.files import new_folder
@@ -90,6 +90,23 @@ class _Facts:
     supervised_tokens: int = 0
     prompts: Counter[str] = field(default_factory=Counter)
     sample: list[dict[str, Any]] = field(default_factory=list)
+    repeated: int = 0
+    unanswered: int = 0
+    unused: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> list[str]:
+        """What a reader of the dataset has to know of its rows."""
+        out = []
+        if self.repeated:
+            answers = "answer was" if self.repeated == 1 else "answers were"
+            out.append(f"{self.repeated:,} {answers} in an earlier row with all that was said before: trained on once.")
+        if self.unanswered:
+            answers = "answer is" if self.unanswered == 1 else "answers are"
+            out.append(f"{self.unanswered:,} {answers} empty: kept as context, not trained on.")
+        if self.unused:
+            listed = ", ".join(f"{name[:40]} ({count:,})" for name, count in self.unused.most_common(8))
+            out.append(f"Fields of messages that are not used: {listed}.")
+        return out
 
 
 class Builder:
@@ -134,14 +151,21 @@ class Builder:
     def _take(self, item: Candidate, out: BinaryIO) -> None:
         try:
             messages = check(item.messages)
-            earlier = self.spool.first_seen(messages, item.line)
-            if earlier:
-                raise _duplicate(earlier)
+            repeated = self.spool.repeated(messages)
+            for index in repeated:
+                messages[index]["weight"] = 0
+            if not supervised(messages):
+                raise _duplicate(max(repeated.values()))
             tokens = self._count(messages)
         except AppError as error:
             self._refuse(item.line, error, item.units)
             return
+        self.spool.remember(messages, item.line)
         facts = self._facts
+        facts.repeated += len(repeated)
+        empty = sum(m["role"] == "assistant" and not m["content"].strip() for m in messages)
+        facts.unanswered += max(0, empty - item.cut)
+        facts.unused.update(key for message in item.messages for key in message if key not in USED)
         self.tally.used += item.units - item.cut
         self.tally.cut += item.cut
         facts.turns.append(supervised(messages))
@@ -202,7 +226,7 @@ class Builder:
             "supervised_tokens": facts.supervised_tokens if tokens else None,
             "average_turns": round(sum(facts.turns) / total, 2),
             "split": {"share": self._split.share, "seed": self._split.seed, "reason": reason},
-            "notes": [*self.notes, *([reason] if reason else [])],
+            "notes": [*self.notes, *facts.notes(), *([reason] if reason else [])],
         }
         return {
             "file_size": size, "content_hash": content_hash, "status": "ready", "training_ready": int(training > 0),
@@ -223,8 +247,8 @@ def _short(message: Mapping[str, Any]) -> dict[str, Any]:
 def _duplicate(line: int) -> AppError:
     return AppError(
         "duplicate",
-        f"The same conversation is already on line {line}.",
-        hint="Remove one of the two; it is used once.",
+        f"All its answers, with what was said before them, are already on line {line}.",
+        hint="Remove one of the two; an answer is trained on once.",
         where=Where(field="messages"),
     )
 

@@ -10,6 +10,7 @@ from core.conversations.records import json_type, shown
 from core.errors import AppError, Where
 
 ROLES = ("system", "user", "assistant")
+USED = ("role", "content", "weight")
 Message = dict[str, Any]
 
 

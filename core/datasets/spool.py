@@ -97,10 +97,25 @@ class Spool:
         if bodies:
             yield Group(head[0], head[1], tuple(lines), tuple(bodies))
 
-    def first_seen(self, messages: Sequence[Mapping[str, Any]], line: int) -> int:
-        """0 when these messages are new (they are remembered), else the line that has the same."""
-        text = orjson.dumps([[m["role"], m["content"], m.get("weight")] for m in messages])
-        digest = hashlib.blake2b(text, digest_size=16).digest()
-        if self._db.execute("insert or ignore into seen values(?, ?)", [digest, line]).rowcount:
-            return 0
-        return int(self._db.execute("select line from seen where digest = ?", [digest]).fetchone()[0])
+    def repeated(self, messages: Sequence[Mapping[str, Any]]) -> dict[int, int]:
+        """Answers that train and were remembered with all that was said before them: index -> line of the first."""
+        found = {}
+        for index, digest in _answers(messages):
+            row = self._db.execute("select line from seen where digest = ?", [digest]).fetchone()
+            if row is not None:
+                found[index] = int(row[0])
+        return found
+
+    def remember(self, messages: Sequence[Mapping[str, Any]], line: int) -> None:
+        """Remember the answers that train."""
+        rows = [(digest, line) for _, digest in _answers(messages)]
+        self._db.executemany("insert or ignore into seen values(?, ?)", rows)
+
+
+def _answers(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, bytes]]:
+    """Index of every answer that trains, with a digest of the conversation up to its end."""
+    running = hashlib.blake2b(digest_size=16)
+    for index, message in enumerate(messages):
+        running.update(orjson.dumps([message["role"], message["content"]]))
+        if message.get("weight"):
+            yield index, running.copy().digest()

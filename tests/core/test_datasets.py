@@ -228,6 +228,35 @@ def test_the_same_conversation_is_used_once(here: Place, tmp_path: Path) -> None
     assert only(here).validation_errors[0]["line"] == 3
 
 
+def test_a_conversation_that_grows_from_row_to_row_trains_each_answer_once(here: Place, tmp_path: Path) -> None:
+    rows = [chat(*(f"{kind}{n // 2}" for n, kind in zip(range(2 * k), "qa" * k, strict=True))) for k in range(1, 9)]
+    job = load(here, save_lines(tmp_path / "a.jsonl", [*rows, rows[3]]))
+    assert (job.result["used"], job.result["rejected"]) == (8, 1)
+    found = only(here)
+    kept = [json.loads(line) for line in store.data_path(here.workspace, found).read_bytes().splitlines()]
+    trained = [m["content"] for row in kept for m in row["messages"] if m.get("weight")]
+    assert trained == [f"a{n}" for n in range(8)]
+    assert found.total_training_pairs + found.total_validation_pairs == 8
+    assert any(note.startswith("28 answers were in an earlier row") for note in found.stats["notes"])
+
+
+def test_a_row_that_is_refused_takes_no_answer_from_a_later_one(here: Place, tmp_path: Path) -> None:
+    refused = chat("q", "a", "q2", "a2")
+    refused["messages"][2]["content"] = ""
+    load(here, save_lines(tmp_path / "a.jsonl", [refused, chat("q", "a"), chat("r", "b")]))
+    assert only(here).total_conversations == 2
+
+
+def test_empty_answers_and_fields_that_are_not_used_are_told(here: Place, tmp_path: Path) -> None:
+    rows = [chat(f"q{n}", "a", "and?", "x", "then?") for n in range(5)]
+    for row in rows:
+        row["messages"][1] |= {"content": None, "tool_calls": [1]}
+    load(here, save_lines(tmp_path / "a.jsonl", rows))
+    notes = only(here).stats["notes"]
+    assert "10 answers are empty: kept as context, not trained on." in notes
+    assert "Fields of messages that are not used: tool_calls (5)." in notes
+
+
 # --- split, statistics, rows
 
 

@@ -11,7 +11,7 @@ import orjson
 from sqlite_utils import Database
 
 from core.conversations.parse import Turn
-from core.db.connection import now, transaction
+from core.db.connection import fold, now, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic, require_key
@@ -134,16 +134,15 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
         where.append("c.id in (select value from json_each(?))")
         args.append(orjson.dumps(wanted.ids).decode())
     for word in wanted.search.split():
-        pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         places = ["c.title", "c.reviewer_notes", *(f"c.{key}" for _, _, key in _NAMES)]
         # A short word or number is somewhere in some uuid.
         places += ["c.id", "c.source_id"] if len(word) >= 8 else []
-        parts = [f"{place} like ? escape '\\'" for place in places]
+        parts = [f"instr(fold({place}), ?)" for place in places]
         parts += [
-            f"c.{key} in (select x.{key} from {table} x where x.name like ? escape '\\')" for _, table, key in _NAMES
+            f"c.{key} in (select x.{key} from {table} x where instr(fold(x.name), ?))" for _, table, key in _NAMES
         ]
         where.append(f"({' or '.join(parts)})")
-        args += [pattern] * len(parts)
+        args += [fold(word)] * len(parts)
     return " and ".join(where), args
 
 

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from core.conversations.report import ImportItem
 from core.datasets.build import INDEX
-from core.db.connection import now, transaction
+from core.db.connection import fold, now, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.workspace.files import disk_error
@@ -84,8 +84,8 @@ def _value(row: Mapping[str, Any]) -> Dataset:
 def _where(search: str, usable_only: bool) -> tuple[str, list[Any]]:
     where, args = ["deleted_at is null"], list[Any]()
     if search.strip():
-        where.append("instr(lower(name), ?)")
-        args.append(search.strip().lower())
+        where.append("instr(fold(name), ?)")
+        args.append(fold(search.strip()))
     if usable_only:
         where.append("status = 'ready' and training_ready = 1")
     return " and ".join(where), args

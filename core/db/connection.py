@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import unicodedata
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,12 +28,18 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+def fold(text: str | None) -> str | None:
+    """A text as searches compare it; also the SQL function `fold`, since SQLite's lower() and LIKE know ASCII only."""
+    return None if text is None else unicodedata.normalize("NFC", text).casefold()
+
+
 def connect(path: Path, *, read_only: bool = False) -> Database:
     """One connection, for one thread. Raises AppError `database_error`."""
     try:
         uri = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         conn = sqlite3.connect(uri, uri=True, timeout=10.0)
         conn.row_factory = sqlite3.Row
+        conn.create_function("fold", 1, fold, deterministic=True)
         if not read_only:
             conn.execute("PRAGMA journal_mode=WAL")
         conn.execute("PRAGMA synchronous=FULL")

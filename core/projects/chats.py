@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import orjson
 from sqlite_utils import Database
 
-from core.db.connection import new_id, now, transaction
+from core.db.connection import fold, new_id, now, transaction
 from core.errors import AppError
 from core.events import Changed
 
@@ -84,10 +83,10 @@ def listing(db: Database, limit: int = 200, search: str = "") -> list[Chat]:
     where, args = "deleted_at is null", []
     if search.strip():
         where += (
-            " and (title like ?1 escape '!' or exists("
-            "select 1 from chat_messages m where m.chat_id = chats.id and m.content like ?1 escape '!'))"
+            " and (instr(fold(title), ?1) or exists("
+            "select 1 from chat_messages m where m.chat_id = chats.id and instr(fold(m.content), ?1)))"
         )
-        args.append("%" + re.sub(r"([!%_])", r"!\1", search.strip()) + "%")
+        args.append(fold(search.strip()))
     rows = db.execute(
         f"select * from chats where {where} order by updated_at desc, rowid desc limit {int(limit)}", args
     ).fetchall()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import orjson
 from sqlite_utils import Database
 
-from core.db.connection import new_id, now, transaction
+from core.db.connection import fold, new_id, now, transaction
 from core.errors import AppError, Where
 from core.events import Changed
 from core.workspace import settings
@@ -139,8 +139,8 @@ def listing(db: Database, kind: type[E], *, active_only: bool = False, search: s
     if active_only:
         where.append("is_active = 1")
     if search.strip():
-        where.append(f"(instr(lower(name), ?) or instr({kind.KEY}, ?))")
-        args += [search.strip().lower()] * 2
+        where.append(f"(instr(fold(name), ?) or instr(fold({kind.KEY}), ?))")
+        args += [fold(search.strip())] * 2
     sql = f"select * from {kind.TABLE} where {' and '.join(where)} order by name collate nocase, id"
     return [_value(kind, row) for row in db.execute(sql, args).fetchall()]
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlite_utils import Database
 
-from core.db.connection import now, transaction
+from core.db.connection import fold, now, transaction
 from core.errors import AppError, Where
 from core.events import Changed
 from core.training_files.aggregate import Member
@@ -95,9 +95,9 @@ def _file(row: Mapping[str, Any]) -> TrainingFile:
 def listing(db: Database, *, search: str = "") -> list[TrainingFile]:
     """All training files that are not in the trash, newest change first."""
     rows = db.execute(
-        "select * from training_files where deleted_at is null and instr(lower(name), ?) > 0"
+        "select * from training_files where deleted_at is null and instr(fold(name), ?) > 0"
         " order by updated_at desc, id",
-        [search.strip().lower()],
+        [fold(search.strip())],
     ).fetchall()
     return [_file(row) for row in rows]
 
@@ -137,10 +137,10 @@ def members(db: Database, training_file_id: str) -> list[Candidate]:
 def eligible(db: Database, training_file_id: str = "", *, search: str = "") -> list[Candidate]:
     """Conversations that may be chosen: enriched, and not in that training file yet."""
     rows = db.execute(
-        f"select {_CANDIDATE}, '' added_at from conversations c where {_ELIGIBLE} and instr(lower(c.title), ?) > 0"
+        f"select {_CANDIDATE}, '' added_at from conversations c where {_ELIGIBLE} and instr(fold(c.title), ?) > 0"
         " and not exists(select 1 from training_file_conversations m"
         " where m.training_file_id = ? and m.conversation_id = c.conversation_id) order by c.created_at, c.id",
-        [search.strip().lower(), training_file_id],
+        [fold(search.strip()), training_file_id],
     ).fetchall()
     return [_candidate(row) for row in rows]
 

@@ -25,7 +25,7 @@ VALIDATION_BATCH = 4
 
 @dataclass
 class Progress:
-    """What a checkpoint carries beside the tensors."""
+    """What a checkpoint carries beside the tensors; `pending` is the metric of a step that is not validated yet."""
 
     step: int = 0
     tokens: int = 0
@@ -33,6 +33,7 @@ class Progress:
     baseline_loss: float | None = None
     best_loss: float | None = None
     best_step: int = 0
+    pending: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ class Trainer:
         restored = tree_map_with_path(lambda path, value: optimizer.get(path, value), self._optimizer.state)
         self._optimizer.state.update(restored)
         saved = checkpoint.state
-        self.progress = Progress(**{k: saved[k] for k in Progress.__dataclass_fields__})
+        self.progress = Progress(**{k: saved[k] for k in Progress.__dataclass_fields__ if k in saved})
 
     def run(self) -> Result:
         """Train to the end. Raises Cancelled (after a checkpoint) and AppError `non_finite_loss`."""
@@ -194,6 +195,8 @@ class Trainer:
             self.train_rows, self.config.batch_size, self.config.gradient_accumulation,
             self.config.seed, self.config.epochs,
         )  # fmt: skip
+        if state.pending is not None:
+            self._end_step(state.pending, begun)
         for number, epoch, batches in plan:
             if number > self.total_steps:
                 break
@@ -210,15 +213,28 @@ class Trainer:
         loss, norm, tokens = self._step(number, batches)
         self._refuse_non_finite(number, loss, norm)
         state.step, state.tokens = number, state.tokens + tokens
-        rate = tokens / max(1e-9, time.monotonic() - tick)
-        last = number == self.total_steps
-        validation = self._validated(number) if last or number % self.validate_every == 0 else None
+        metric = {
+            "step": number, "epoch": round(epoch, 4), "train_loss": loss, "learning_rate": self.learning_rate(number),
+            "grad_norm": norm, "tokens": state.tokens, "peak_memory": mx.get_peak_memory(),
+            "tokens_per_second": tokens / max(1e-9, time.monotonic() - tick),
+        }  # fmt: skip
+        self._end_step(metric, begun)
+
+    def _end_step(self, metric: dict[str, Any], begun: float) -> None:
+        """Validate where it is due, report the step, checkpoint where it is due."""
+        state, number = self.progress, int(metric["step"])
+        last, validation = number == self.total_steps, None
+        if last or number % self.validate_every == 0:
+            state.pending, state.elapsed_s = metric, time.monotonic() - begun
+            try:
+                validation = self._validated(number)
+            except Cancelled:
+                # The step is done; what is left of it is done first after the resume.
+                self.checkpoint()
+                raise
+            state.pending = None
         state.elapsed_s = time.monotonic() - begun
-        self.emit(
-            "metric", step=number, epoch=round(epoch, 4), train_loss=loss, validation_loss=validation,
-            learning_rate=self.learning_rate(number), grad_norm=norm, tokens=state.tokens, tokens_per_second=rate,
-            peak_memory=mx.get_peak_memory(), elapsed_s=round(state.elapsed_s, 3),
-        )  # fmt: skip
+        self.emit("metric", **metric, validation_loss=validation, elapsed_s=round(state.elapsed_s, 3))
         is_best = validation is not None and state.best_step == number
         if is_best or last or number % self.checkpoint_every == 0:
             self.checkpoint()

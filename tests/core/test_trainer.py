@@ -75,6 +75,42 @@ def test_stopped_and_resumed_is_bit_identical(
     assert [seen[i].get("train_loss") for i in range(7)] == [m.get("train_loss") for m in metrics]
 
 
+@pytest.mark.parametrize("step", [3, 6])
+def test_stopped_while_validating_loses_no_step(
+    tmp_path: Path, undisturbed: tuple[Path, list[dict[str, Any]]], step: int
+) -> None:
+    rows = rendered(7)
+    token = CancelToken()
+    seen: list[dict[str, Any]] = []
+
+    def emit(kind: str, **fields: Any) -> None:
+        if kind == "metric":
+            seen.append(fields)
+
+    trainer, _ = make_trainer(tmp_path, CONFIG, rows[:5], rows[5:], emit, token)
+    validate = trainer.validate
+
+    def asked_meanwhile() -> float | None:
+        if trainer.progress.step == step:
+            token.cancel("pause")
+        return validate()
+
+    trainer.validate = asked_meanwhile  # type: ignore[method-assign]
+    with pytest.raises(Cancelled):
+        trainer.run()
+    newest = Checkpoints(tmp_path / "checkpoints").newest()
+    assert newest is not None
+    assert newest.step == step
+    assert [m["step"] for m in seen] == list(range(step))
+    trainer, _ = make_trainer(tmp_path, CONFIG, rows[:5], rows[5:], emit, CancelToken())
+    trainer.resume(newest)
+    trainer.run()
+    folder, metrics = undisturbed
+    assert same(tensors(tmp_path, 6), tensors(folder, 6))
+    for name in ("step", "train_loss", "validation_loss"):
+        assert [m.get(name) for m in seen] == [m.get(name) for m in metrics]
+
+
 def test_a_damaged_newest_checkpoint_is_passed_over(
     tmp_path: Path, undisturbed: tuple[Path, list[dict[str, Any]]]
 ) -> None:

@@ -26,14 +26,15 @@ from app.services import Services, build_services
 from app.single_instance import SingleInstance, raise_first
 from app.system import System, this_system
 from app.window_state import WindowState
-from core.db.connection import Connections
-from core.errors import AppError, bug_report
+from core.db.connection import Connections, explain
+from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job
 from core.workspace.paths import Workspace, default_workspace
 from ui.main_window import MODES, FatalWindow, MainWindow, theme
 
 log = logging.getLogger(__name__)
+SETTLE_AGAIN_MS = 5_000
 HEAVY = (
     "mlx", "mlx_lm", "transformers", "tokenizers", "torch", "pyqtgraph", "jsonschema_rs", "lancedb", "anthropic",
     "sentence_transformers", "ollama", "xllamacpp",
@@ -98,7 +99,7 @@ class Application(QObject):
             return False
         except Exception as exc:
             log.exception("the workspace can't be opened")
-            self._fail(bug_report(exc))
+            self._fail(explain(exc))
             return False
         return True
 
@@ -125,12 +126,23 @@ class Application(QObject):
         window.closed.connect(self._on_window_closed)
         window.painted.connect(self._on_painted)
         window.show()
-        services.tasks.run(
-            services.root, lambda: settle_services(services), self._on_settled, self._on_unsettled, serial=True
-        )
+        self._settle(services)
         if after is not None:
             after(services)
         log.info("opened %s", opened.workspace.root)
+
+    def _settle(self, services: Services, *, again: bool = False) -> None:
+        def failed(exc: Exception) -> None:
+            error = explain(exc)
+            if not again:
+                services.notifier.report(exc)
+            if error.code == "internal_error":
+                services.queue.start()
+            else:
+                # A full disk: jobs that were under way hold their slots until their end can be written.
+                QTimer.singleShot(SETTLE_AGAIN_MS, services.root, lambda: self._settle(services, again=True))
+
+        services.tasks.run(services.root, lambda: settle_services(services), self._on_settled, failed, serial=True)
 
     def _on_settled(self, recovered: list[Job]) -> None:
         if self.session is None:
@@ -141,11 +153,6 @@ class Application(QObject):
         if recovered:
             count = len(recovered)
             services.notifier.say("1 job was interrupted" if count == 1 else f"{count} jobs were interrupted")
-
-    def _on_unsettled(self, exc: Exception) -> None:
-        if self.session is not None:
-            self.session.services.notifier.report(exc)
-            self.session.services.queue.start()
 
     @Slot()
     def _on_painted(self) -> None:

@@ -34,13 +34,20 @@ class RingHandler(logging.Handler):
         return lines[-fresh:] if fresh else []
 
 
+class LogFile(logging.handlers.RotatingFileHandler):
+    """A file that can't be written loses its records; they are in the ring, and no reader of stderr is to blame."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing."""
+
+
 class Logs:
     """Installs the handlers on the root logger; one workspace's file at a time."""
 
     def __init__(self) -> None:
         self.ring = RingHandler()
         self.ring.setFormatter(logging.Formatter(FORMAT))
-        self._file: logging.handlers.RotatingFileHandler | None = None
+        self._file: LogFile | None = None
         self._console: logging.Handler | None = None
 
     def install(self) -> None:
@@ -58,9 +65,7 @@ class Logs:
     def open_file(self, folder: Path) -> None:
         """Write to `folder`/brightrun.log from now on."""
         self.close_file()
-        self._file = logging.handlers.RotatingFileHandler(
-            folder / "brightrun.log", maxBytes=2_000_000, backupCount=3, encoding="utf-8", delay=True
-        )
+        self._file = LogFile(folder / "brightrun.log", maxBytes=2_000_000, backupCount=3, encoding="utf-8", delay=True)
         self._file.setFormatter(logging.Formatter(FORMAT))
         logging.getLogger().addHandler(self._file)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
-from core.errors import AppError, Cancelled, bug_report
+from core.db.connection import explain
+from core.errors import Cancelled
 
 log = logging.getLogger(__name__)
 UNDO_DEPTH = 50
@@ -44,15 +45,14 @@ class Notifier(QObject):
         """Say what went wrong: kindly if expected, as a bug if not, nothing if the user stopped it."""
         if isinstance(exc, Cancelled):
             return
-        if isinstance(exc, AppError) and exc.code != "internal_error":
-            log.warning("%s: %s", exc.code, exc)
-            self.error.emit(exc, owner)
+        error = explain(exc, "".join(traceback.format_exception(exc)))
+        if error is not exc:
+            log.error("%s", type(exc).__name__, exc_info=exc)
+        if error.code == "internal_error":
+            self.bug.emit(error)
             return
-        if isinstance(exc, AppError):
-            self.bug.emit(exc)
-            return
-        log.error("unexpected %s", type(exc).__name__, exc_info=exc)
-        self.bug.emit(bug_report(exc, "".join(traceback.format_exception(exc))))
+        log.warning("%s: %s", error.code, error)
+        self.error.emit(error, owner)
 
     def say(self, text: str, undo: Undo | None = None) -> None:
         """A short notice that leaves by itself; with `undo` it offers to take the step back."""

@@ -55,10 +55,10 @@ def open_workspace(workspace: Workspace) -> Opened:
 def settle(db: Database, workspace: Workspace) -> list[Job]:
     """Before any job: replay what was under way, sweep, see that the library is there. Returns the recovered jobs."""
     recovered = recover(db, workspace)
-    for path in trash.sweep(db, workspace):
+    for path in trash.sweep(db, workspace) if recovered.whole else ():
         log.warning("removed %s, which no row names", path)
     seed(db)
-    return recovered
+    return recovered.jobs
 
 
 def queue_practice_model(db: Database) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import sys
 import traceback
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any
 import orjson
 
 from core.cancel import CancelToken
-from core.db.connection import database_error
-from core.errors import AppError, bug_report
-from core.workspace.files import disk_error
+from core.db.connection import explain
+from core.errors import AppError
 
 
 class Output:
@@ -48,10 +46,4 @@ class Output:
 
 def as_error(exc: Exception, workspace: Path) -> AppError:
     """Whatever went wrong, in the shape that is printed."""
-    if isinstance(exc, AppError):
-        return exc
-    if isinstance(exc, sqlite3.Error):
-        return database_error(exc, workspace / "workspace.db")
-    if isinstance(exc, OSError):
-        return disk_error(exc, Path(exc.filename or workspace))
-    return bug_report(exc, traceback.format_exc())
+    return explain(exc, traceback.format_exc(), workspace / "workspace.db")

@@ -17,8 +17,8 @@ from app.changes import ChangeHub
 from app.jobs.tasks import TaskRunner
 from app.jobs.time_left import TimeLeft
 from core import jobs
-from core.db.connection import Connections
-from core.errors import AppError, bug_report
+from core.db.connection import Connections, explain
+from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.workers import protocol
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 BATCH_MS = 100
 GRACE_MS = 10_000
 TAIL_BYTES = 64 * 1024
+RETRY_MS = 3_000
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class _Applied:
 class ProcessJob(QObject):
     """Lives in the GUI thread; never blocks it. Exactly one `ended(Job)`, after the process is gone.
 
+    `unwritten(AppError)`: the end could not be written, as on a full disk; it is tried again until it can.
     `progressed(done, total, stage, message, seconds_left | None)` comes at most every 100 ms.
     """
 
     started = Signal(object)
     progressed = Signal(object, object, str, str, object)
     ended = Signal(object)
+    unwritten = Signal(object)
 
     def __init__(
         self,
@@ -81,6 +84,8 @@ class ProcessJob(QObject):
         self._process.errorOccurred.connect(self._on_error)
         self._batch = self._timer(BATCH_MS, self._flush, single=True)
         self._killer = self._timer(grace_ms, self._process.kill, single=True)
+        self._retry = self._timer(RETRY_MS, lambda: self._end_on_lane(self._exit_text), single=True)
+        self._told = False
         self._watch = self._timer(max(50, min(2000, int(silence_s * 250))), self._check_silence)
 
     def _timer(self, interval_ms: int, slot: Any, *, single: bool = False) -> QTimer:
@@ -120,6 +125,10 @@ class ProcessJob(QObject):
         if self._asked and reason != "orphan":
             return
         self._asked = reason if not self._asked else self._asked
+        if reason == "orphan" and self._retry.isActive():
+            # The next start finds it under way, and writes its end.
+            self._retry.stop()
+            self.ended.emit(self.job)
         if self._process.state() == QProcess.ProcessState.Running:
             self._tell(reason)
 
@@ -176,7 +185,7 @@ class ProcessJob(QObject):
             self._tell(self._asked)
 
     def _on_not_prepared(self, exc: Exception) -> None:
-        self._error = exc if isinstance(exc, AppError) else bug_report(exc)
+        self._error = explain(exc)
         self._end_on_lane("it could not be prepared")
 
     # Reading
@@ -233,7 +242,7 @@ class ProcessJob(QObject):
         log.error("events of job %s could not be applied", self.job.id, exc_info=exc)
         self._applying = False
         self._lines.clear()
-        self._error = self._error or (exc if isinstance(exc, AppError) else bug_report(exc))
+        self._error = self._error or explain(exc)
         if self._gone:
             self._flush()
         else:
@@ -276,6 +285,7 @@ class ProcessJob(QObject):
         self._flush()
 
     def _end_on_lane(self, exit_text: str) -> None:
+        self._exit_text = exit_text
         self._tasks.run(self, lambda: self._finish(exit_text), self._on_ended, self._on_end_failed, serial=True)
 
     def _finish(self, exit_text: str) -> tuple[Job, Changed]:
@@ -309,6 +319,10 @@ class ProcessJob(QObject):
 
     def _on_end_failed(self, exc: Exception) -> None:
         log.error("the end of job %s could not be written", self.job.id, exc_info=exc)
-        error = exc if isinstance(exc, AppError) else bug_report(exc)
-        failed = {name: getattr(self.job, name) for name in self.job.__dataclass_fields__}
-        self.ended.emit(Job(**(failed | {"status": JobState.FAILED, "error": error})))
+        if not self._told:
+            self._told = True
+            self.unwritten.emit(explain(exc))
+        if self._asked == "orphan":
+            self.ended.emit(self.job)
+        else:
+            self._retry.start()

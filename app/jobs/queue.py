@@ -114,7 +114,7 @@ class JobQueue(QObject):
     def shutdown(self) -> None:
         """Stop claiming, close the workers' stdin so that they checkpoint and exit; `idle` follows."""
         self._closing = True
-        for process in self._running.values():
+        for process in list(self._running.values()):
             process.close()
         if not self.busy:
             self.idle.emit()
@@ -184,6 +184,7 @@ class JobQueue(QObject):
         self._running[job.id] = process
         process.progressed.connect(self._on_progressed)
         process.ended.connect(self._on_ended)
+        process.unwritten.connect(self.failed)
         self.job_changed.emit(job)
         self._hub.announce(Changed.JOBS)
         process.start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import sqlite3
 import threading
 import unicodedata
@@ -14,8 +16,8 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from core.db.schema import migrations
-from core.errors import AppError
-from core.workspace.files import TMP_PREFIX
+from core.errors import AppError, bug_report
+from core.workspace.files import TMP_PREFIX, disk_error
 
 
 def now() -> str:
@@ -60,6 +62,26 @@ def database_error(exc: sqlite3.Error, path: Path) -> AppError:
         hint="Close other programs that use it, or restore a copy from the folder backups.",
         detail=f"{path}: {exc!r}",
     )
+
+
+def explain(exc: BaseException, detail: str = "", database: Path = Path("workspace.db")) -> AppError:
+    """Any exception as an `AppError`: a full disk or a file that can't be used in the user's words, else a bug."""
+    if isinstance(exc, AppError):
+        return exc
+    if isinstance(exc, sqlite3.Error) and _is_trouble(exc):
+        return database_error(exc, database)
+    if isinstance(exc, OSError) and exc.filename:
+        return disk_error(exc, Path(os.fsdecode(exc.filename)))
+    if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+        return disk_error(exc, Path("a file of the workspace"))
+    return bug_report(exc, detail)
+
+
+def _is_trouble(exc: sqlite3.Error) -> bool:
+    """Whether the database's file is at fault, and not the statement."""
+    if isinstance(exc, sqlite3.OperationalError):
+        return not any(word in str(exc) for word in ("no such", "syntax", "has no column", "ambiguous"))
+    return type(exc) is sqlite3.DatabaseError
 
 
 def open_database(path: Path, backups: Path) -> Database:

@@ -6,6 +6,7 @@ Events a worker appends to `events.jsonl` before it sends them carry `seq` (1, 2
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ TRANSIENT = ("hello", "progress", "heartbeat", "error")
 FINAL = ("done", "failed", "stopped")
 HEARTBEAT_S = 2.0
 SILENCE_S = 60.0
+TAIL_BYTES = 64 * 1024
 
 
 def encode(ident: str, kind: str, fields: Mapping[str, Any]) -> bytes:
@@ -84,6 +86,21 @@ class EventLog:
         """Sync and close."""
         self.sync()
         self._file.close()
+
+
+def last_seq(path: Path) -> int:
+    """Number of the last event of a log that a database keeps; 0 where there is none. Reads the end alone."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as handle:
+        handle.seek(max(0, handle.seek(0, os.SEEK_END) - TAIL_BYTES))
+        lines = handle.read().split(b"\n")[:-1]
+    for line in reversed(lines):
+        with contextlib.suppress(AppError):
+            event = decode(line)
+            if event["type"] not in FINAL:
+                return int(event["seq"])
+    return max((int(event["seq"]) for event, _ in read_events(path) if event["type"] not in FINAL), default=0)
 
 
 def read_events(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

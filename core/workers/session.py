@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
 from core import jobs, registry
-from core.db.connection import transaction
-from core.errors import AppError, bug_report
+from core.db.connection import explain, transaction
+from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.workers import protocol
@@ -119,7 +121,23 @@ class JobSession:
         return self.kind.apply(db, self.workspace, job, message)
 
     def finish(self, db: Database, exit_text: str, log_tail: str = "") -> Changed:
-        """Write the final state once the worker has ended. `exit_text` says how, for a crash."""
+        """Write the final state once the worker has ended, and what it logged and could not send.
+
+        `exit_text` says how it ended, for a crash. `final` set before stands where the log has no end of its own.
+        """
+        given, self.final = self.final, None
+        try:
+            if given is None or self._log_is_ahead(db):
+                self.replay(db)
+            self.final = self.final or given
+        except (sqlite3.OperationalError, OSError):
+            # A full disk: the caller tries again, or the next start does.
+            self.final = given
+            raise
+        except Exception as exc:
+            log.exception("the events of job %s can't be applied", self.job_id)
+            error = explain(exc, traceback.format_exc())
+            self.final = {"type": "failed", "error": error.to_json()}
         with transaction(db):
             self._write_final(db, exit_text, log_tail)
             return Changed.JOBS | self.kind.ended(db, self.workspace, jobs.get(db, self.job_id))
@@ -148,21 +166,35 @@ class JobSession:
             detail=log_tail,
         )
 
+    @property
+    def _log(self) -> Path:
+        return run_folder(self.workspace, self.job_id) / "events.jsonl"
+
+    def _log_is_ahead(self, db: Database) -> bool:
+        return protocol.last_seq(self._log) > jobs.get(db, self.job_id).last_seq
+
     def replay(self, db: Database) -> Changed:
         """Apply what the log holds beyond `last_seq`: after a crash, before a resume."""
-        path = run_folder(self.workspace, self.job_id) / "events.jsonl"
-        if not path.exists():
+        if not self._log.exists():
             return Changed.NOTHING
-        return self.apply(db, [message for message, _ in protocol.read_events(path)])
+        return self.apply(db, [message for message, _ in protocol.read_events(self._log)])
 
 
-def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> list[Job]:
+@dataclass(frozen=True)
+class Recovered:
+    """`jobs` were under way; `whole`: every event that was logged is written, so what no row names is left over."""
+
+    jobs: list[Job]
+    whole: bool
+
+
+def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> Recovered:
     """After a crash: replay the events of every run that was under way and write how it ended.
 
     Runs before anything is queued. A worker that outlived its parent notices the end of stdin and leaves;
     its lock is awaited for up to `wait_s` seconds, and a resume replays once more.
     """
-    touched = []
+    touched, whole = [], True
     for job in jobs.listing(db, states=jobs.UNDER_WAY, limit=10_000):
         session = JobSession(workspace, job)
         folder = run_folder(workspace, job.id)
@@ -171,12 +203,19 @@ def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> list[Job
             if lock.acquire(wait_s):
                 lock.release()
         try:
-            session.replay(db)
             session.finish(db, "Bright Run was closed while it ran")
         except Exception as exc:
             # One run whose events can't be applied must not keep the workspace from opening.
             log.exception("job %s could not be recovered", job.id)
-            error = exc if isinstance(exc, AppError) else bug_report(exc, traceback.format_exc())
-            jobs.set_state(db, job.id, JobState.FAILED, error=error)
+            jobs.set_state(db, job.id, JobState.FAILED, error=explain(exc, traceback.format_exc()))
         touched.append(jobs.get(db, job.id))
-    return touched
+    # Jobs that ended may have logged more than was written then; a completed one was written to its end.
+    for row in db.execute("select id from jobs where status <> 'completed'").fetchall():
+        session = JobSession(workspace, jobs.get(db, row["id"]))
+        try:
+            if session._log_is_ahead(db):
+                session.replay(db)
+        except Exception:
+            log.exception("the events of job %s could not be written", row["id"])
+            whole = False
+    return Recovered(touched, whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from app.changes import ChangeHub
+from app.jobs import process
 from app.jobs.queue import JobQueue
 from app.jobs.tasks import TaskRunner
 from core import jobs
 from core.db.connection import Connections, connect
 from core.events import Changed
-from core.jobs import Job, JobState
+from core.jobs import UNDER_WAY, Job, JobState
+from core.workers.session import JobSession
 from core.workspace.paths import Workspace
 
 pytestmark = pytest.mark.usefixtures("tiny_jobs")
@@ -240,6 +243,47 @@ def test_a_bug_in_apply_ends_the_job_and_the_queue_goes_on(qtbot: QtBot, make: M
     assert job.error is not None
     assert job.error.code == "internal_error"
     assert house.finished["b"].status == JobState.COMPLETED
+
+
+def test_a_full_disk_at_the_end_is_said_and_the_queue_goes_on_when_there_is_room(
+    qtbot: QtBot, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "RETRY_MS", 50)
+    house = make()
+    said: list[Any] = []
+    house.queue.failed.connect(lambda exc: said.append(exc))
+    finish, room = JobSession.finish, [False]
+
+    def full(self: JobSession, *args: Any) -> Changed:
+        if not room[0]:
+            raise sqlite3.OperationalError("database or disk is full")
+        return finish(self, *args)
+
+    monkeypatch.setattr(JobSession, "finish", full)
+    house.queue.submit("tiny", "Tiny", {"ticks": 3}, "a")
+    house.queue.submit("tiny", "Tiny", {"ticks": 3}, "b")
+    qtbot.waitUntil(lambda: bool(said), timeout=LIMIT)
+    assert [error.code for error in said] == ["disk_full"]
+    qtbot.wait(300)
+    assert "a" not in house.finished
+    room[0] = True
+    wait_finished(qtbot, house, "b")
+    assert [house.job(ident).status for ident in "ab"] == [JobState.COMPLETED] * 2
+    assert len(said) == 1
+
+
+def test_closing_does_not_wait_for_room_on_the_disk(qtbot: QtBot, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = make()
+
+    def full(self: JobSession, *args: Any) -> Changed:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(JobSession, "finish", full)
+    house.queue.submit("tiny", "Tiny", {"ticks": 3}, "a")
+    qtbot.waitSignal(house.queue.failed, timeout=LIMIT).wait()
+    with qtbot.waitSignal(house.queue.idle, timeout=LIMIT):
+        house.queue.shutdown()
+    assert house.job("a").status in UNDER_WAY
 
 
 def test_an_unknown_kind_is_said_not_swallowed(qtbot: QtBot, make: Make) -> None:

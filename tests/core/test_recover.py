@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.opening import settle
 from core import jobs
+from core.db.connection import explain, new_id
+from core.errors import AppError
 from core.jobs import Job, JobState
 from core.workers import protocol
 from core.workers.session import JobSession, recover, run_folder
@@ -47,7 +52,7 @@ def test_a_job_that_reported_its_end_is_done_although_the_state_was_never_writte
     events = log(here, job, ("item", ITEM), ("done", {"result": {"in": 1, "rejected": 1}}))
     JobSession(here.workspace, job).apply(here.db, events)
     # Killed here: the events are applied, the final state is not.
-    assert [found.status for found in recover(here.db, here.workspace)] == [JobState.COMPLETED]
+    assert [found.status for found in recover(here.db, here.workspace).jobs] == [JobState.COMPLETED]
     assert jobs.get(here.db, job.id).result == {"in": 1, "rejected": 1}
     assert here.db.execute("select count(*) from import_items").fetchone()[0] == 1
 
@@ -55,7 +60,7 @@ def test_a_job_that_reported_its_end_is_done_although_the_state_was_never_writte
 def test_the_end_of_an_earlier_attempt_is_not_that_of_a_later_one(here: Place) -> None:
     job = under_way(here, "import", {"files": []})
     log(here, job, ("item", ITEM), ("stopped", {"reason": "user"}), ("item", ITEM))
-    assert [found.status for found in recover(here.db, here.workspace)] == [JobState.INTERRUPTED]
+    assert [found.status for found in recover(here.db, here.workspace).jobs] == [JobState.INTERRUPTED]
 
 
 def test_one_job_that_can_not_be_recovered_does_not_keep_the_others(here: Place) -> None:
@@ -69,5 +74,70 @@ def test_one_job_that_can_not_be_recovered_does_not_keep_the_others(here: Place)
     error = jobs.get(here.db, bad.id).error
     assert error is not None
     assert error.detail
-    assert recover(here.db, here.workspace) == []
+    assert recover(here.db, here.workspace).jobs == []
     assert jobs.claim_next(here.db, jobs.create(here.db, "import", "Next", {"files": []}).id) is not None
+
+
+def test_what_a_job_that_ended_had_logged_is_written_before_its_files_are_swept(here: Place) -> None:
+    """The worker was killed between writing an event and sending it; the job was ended as interrupted."""
+    job = jobs.create(here.db, "import", "Import", {"files": []})
+    ident = new_id()
+    folder = here.workspace.conversations / ident
+    folder.mkdir(parents=True)
+    (folder / "parsed.json").write_text("{}")
+    row = {
+        "id": ident, "title": "Logged", "status": "draft", "turn_count": 2, "content_hash": "h", "source_path": "a",
+        "file_path": f"conversations/{ident}/parsed.json", "import_notes": [], "source_ids": {}, "persona_key": None,
+        "emotional_arc_key": None, "training_topic_key": None,
+    }  # fmt: skip
+    log(here, job, ("conversation", {"row": row, "file": "a", "line": 0, "number": 1}))
+    jobs.set_state(here.db, job.id, JobState.INTERRUPTED)
+    settle(here.db, here.workspace)
+    assert folder.exists()
+    assert here.db.execute("select title from conversations").fetchone()[0] == "Logged"
+    assert jobs.get(here.db, job.id).status == JobState.INTERRUPTED
+
+
+def test_nothing_is_swept_while_a_log_can_not_be_applied(here: Place) -> None:
+    job = jobs.create(here.db, "import", "Import", {"files": []})
+    folder = here.workspace.conversations / new_id()
+    folder.mkdir(parents=True)
+    log(here, job, ("conversation", {"row": {"id": folder.name}}))
+    jobs.set_state(here.db, job.id, JobState.FAILED)
+    settle(here.db, here.workspace)
+    assert folder.exists()
+
+
+def test_finishing_writes_what_was_logged_and_never_reached_the_window(here: Place) -> None:
+    job = under_way(here, "import", {"files": []})
+    log(here, job, ("item", ITEM), ("done", {"result": {"in": 1}}))
+    session = JobSession(here.workspace, job)
+    session.finish(here.db, "signal 9")
+    assert jobs.get(here.db, job.id).status == JobState.COMPLETED
+    assert here.db.execute("select count(*) from import_items").fetchone()[0] == 1
+
+
+def test_a_stop_that_had_to_be_forced_is_still_a_stop(here: Place) -> None:
+    job = under_way(here, "import", {"files": []})
+    log(here, job, ("item", ITEM))
+    session = JobSession(here.workspace, job)
+    session.final = {"type": "stopped", "reason": "user"}
+    session.finish(here.db, "signal 9")
+    assert jobs.get(here.db, job.id).status == JobState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("exc", "code"),
+    [
+        (sqlite3.OperationalError("database or disk is full"), "disk_full"),
+        (sqlite3.DatabaseError("database disk image is malformed"), "database_error"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "disk_full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "file_error"),
+        (sqlite3.IntegrityError("UNIQUE constraint failed"), "internal_error"),
+        (sqlite3.OperationalError("no such column: x"), "internal_error"),
+        (KeyError("x"), "internal_error"),
+        (AppError("mine", "Mine"), "mine"),
+    ],
+)
+def test_what_is_no_bug_is_not_called_one(exc: Exception, code: str) -> None:
+    assert explain(exc).code == code

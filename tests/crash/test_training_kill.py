@@ -195,9 +195,9 @@ def test_a_torn_event_and_a_killed_window_lose_no_point(
         for n in range(4)
     ]
     (folder / "events.jsonl").write_bytes(b"\n".join(lines) + b'\n{"v":1,"id":')
-    recovered = recover(db, workspace)
+    recovered = recover(db, workspace).jobs
     assert [(j.id, j.status) for j in recovered] == [(job_id, JobState.INTERRUPTED)]
     assert [p["step"] for p in store.metrics(db, job_id)] == [0, 1, 2, 3]
-    assert recover(db, workspace) == []
+    assert recover(db, workspace).jobs == []
     db.close()
     shutil.rmtree(folder)

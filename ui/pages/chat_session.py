@@ -11,8 +11,8 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from sqlite_utils import Database
 
 from app.services import Services
-from core.db.connection import transaction
-from core.errors import AppError, bug_report
+from core.db.connection import explain, transaction
+from core.errors import AppError
 from core.events import Changed
 from core.inference.engine import GenerateRequest, Sampling
 from core.models import store as models
@@ -244,7 +244,7 @@ class ChatSession(QObject):
     def _fail(self, running: Running, exc: Exception) -> None:
         if running is not self.running:
             return
-        error = exc if isinstance(exc, AppError) else bug_report(exc)
+        error = explain(exc)
         if error.code == "engine_closed":
             self._finish(running, chats.INTERRUPTED)
             return

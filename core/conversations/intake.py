@@ -29,6 +29,7 @@ class _Before:
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     rejected: Counter[tuple[str, int, str, str]] = field(default_factory=Counter)
     conversations: dict[tuple[str, int], str] = field(default_factory=dict)
+    datasets: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Intake:
@@ -136,9 +137,23 @@ class Intake:
 
     def dataset(self, row: Mapping[str, Any]) -> None:
         """Report a dataset whose files are in place."""
-        self._context.emit("dataset", row=row)
+        self._context.emit("dataset", row=row, file=self._file)
+        self._take_dataset(row)
+
+    def _take_dataset(self, row: Mapping[str, Any]) -> None:
+        self.names.append(str(row["name"]))
         self.datasets.append(str(row["id"]))
         self._new["datasets"].append(str(row["id"]))
+
+    def dataset_taken_before(self) -> bool:
+        """Whether an earlier attempt made a dataset of the file; then it is counted."""
+        row = self._before.datasets.get(self._file)
+        if row is None:
+            return False
+        for name in ("used", "rejected", "cut"):
+            setattr(self.tally, name, getattr(self.tally, name) + row["counts"][name])
+        self._take_dataset(row)
+        return True
 
     def tick(self, offset: int, what: str) -> None:
         """Progress within the present file, at most a few times a second."""
@@ -161,6 +176,8 @@ def _before(path: Path) -> _Before:
             found.files[event["file"]] = event
         elif kind == "conversation":
             found.conversations[(event["file"], event["number"])] = event["row"]["id"]
+        elif kind == "dataset":
+            found.datasets[event["file"]] = event["row"]
         elif kind == "item" and event["code"] == "already_here":
             found.conversations[(event["file"], event["number"])] = event["target"]
         elif kind == "item" and event["outcome"] == "rejected":

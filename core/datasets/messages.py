@@ -19,8 +19,9 @@ def check(value: Any) -> list[Message]:
     if not isinstance(value, list):
         found = "missing or null" if value is None else json_type(value)
         raise _wrong("wrong_shape", f"“messages” is {found}; it has to be a list.", "messages", _EXAMPLE)
-    if len(value) > MAX_TURNS:
-        raise _wrong("too_many_turns", too_many_turns(len(value)), "messages", SPLIT)
+    system = bool(value) and isinstance(value[0], Mapping) and value[0].get("role") == "system"
+    if (turns_given := len(value) - system) > MAX_TURNS:
+        raise _wrong("too_many_turns", too_many_turns(turns_given), "messages", SPLIT)
     messages = [_message(item, index) for index, item in enumerate(value)]
     turns = messages[1:] if messages and messages[0]["role"] == "system" else messages
     if not turns:

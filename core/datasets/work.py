@@ -53,12 +53,13 @@ def run(context: JobContext) -> dict[str, Any]:
 
 def ingest(intake: Intake, db: Database, found: Recognised) -> None:
     """Take in a recognised file as a dataset; called by the import job."""
+    if intake.dataset_taken_before():
+        return
     reads = records(found.path, found.encoding, found.layout, intake.token)
     name = unique_name(db, found.path.stem, frozenset(intake.names))
     row = {"name": name, "source_path": str(found.path)}
     dataset_id = _build(intake, db, found.importer, reads, row, "", found.notes)
     if dataset_id:
-        intake.names.append(name)
         message = " ".join([f"Became the dataset {name}.", *found.notes])
         intake.item("used", target=dataset_id, message=message, code="dataset")
 

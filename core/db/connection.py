@@ -17,7 +17,9 @@ from sqlite_utils import Database
 
 from core.db.schema import migrations
 from core.errors import AppError, bug_report
-from core.workspace.files import TMP_PREFIX, disk_error
+from core.workspace.files import TMP_PREFIX, disk_error, publish_file, sweep_temporary
+
+BACKUPS = 10
 
 
 def now() -> str:
@@ -118,14 +120,20 @@ def _refuse_newer(db: Database, path: Path) -> None:
 
 
 def back_up(db: Database, folder: Path, reason: str) -> Path:
-    """A consistent copy of the open database under `folder`; the newest ten are kept."""
+    """A consistent copy of the open database under `folder`; the newest `BACKUPS` are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"workspace-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{reason}.db"
     tmp, final = folder / f"{TMP_PREFIX}{name}", folder / name
-    with contextlib.closing(sqlite3.connect(tmp)) as target:
-        db.conn.backup(target)
-    tmp.rename(final)
-    for old in sorted(folder.glob("workspace-*.db"))[:-10]:
+    sweep_temporary(folder)
+    try:
+        with contextlib.closing(sqlite3.connect(tmp)) as target:
+            db.conn.backup(target)
+        publish_file(tmp, final)
+    except BaseException:
+        tmp.unlink(missing_ok=True)
+        raise
+    # By name, which is by time; the fresh one stays even where the clock went back.
+    for old in [path for path in sorted(folder.glob("workspace-*.db")) if path != final][: 1 - BACKUPS]:
         old.unlink()
     return final
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from core.errors import AppError
 from core.workspace.files import new_folder, read_json, sha256_file, write_json
+from core.workspace.lock import FileLock
 from core.workspace.paths import models_cache, resources
 
 NAME = "Practice model"
 PRACTICE_ID = "practice"
 TRUTH = "A tiny model for trying things out. It answers in words, but it knows almost nothing."
 MANIFEST = "manifest.json"
+LOCK_S = 60.0
 
 
 def shipped_folder() -> Path:
@@ -55,22 +57,31 @@ def ensure_practice_model() -> Path:
     Raises AppError `practice_model_damaged` when the shipped copy itself is not as its manifest says.
     """
     target = cached_folder()
-    if target.exists() and not damaged_files(target):
+    if not damaged_files(target):
         return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The cache is shared by all workspaces, and each of them may be open in a Bright Run of its own.
+    lock = FileLock(target.parent / ".practice.lock")
+    lock.acquire(LOCK_S)
+    try:
+        if damaged_files(target):
+            _copy(target)
+    finally:
+        lock.release()
+    return target
+
+
+def _copy(target: Path) -> None:
     source = shipped_folder()
-    bad = damaged_files(source)
-    if bad:
+    if bad := damaged_files(source):
         raise AppError(
             "practice_model_damaged",
             f"The shipped practice model is damaged: {', '.join(bad)}.",
             hint="Install Bright Run again, or build the practice model anew from its text on the Adapters page.",
-            action="job:build_practice_model",
+            action="page:adapters",
         )
-    if target.exists():
-        shutil.rmtree(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)
     with new_folder(target) as tmp:
         for path in source.iterdir():
             if path.is_file():
                 shutil.copyfile(path, tmp / path.name)
-    return target

@@ -105,6 +105,14 @@ def new_folder(final: Path) -> Iterator[Path]:
         raise
 
 
+def publish_file(tmp: Path, final: Path) -> None:
+    """fsync `tmp`, rename it to `final`, fsync the parent."""
+    with tmp.open("rb") as handle:
+        os.fsync(handle.fileno())
+    os.rename(tmp, final)
+    fsync_dir(final.parent)
+
+
 def publish_folder(tmp: Path, final: Path, before_rename: Callable[[], None] | None = None) -> None:
     """fsync the files of `tmp`, rename it to `final`, fsync the parent."""
     for file in tmp.rglob("*"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,19 @@ def test_the_practice_model_is_copied_checked_and_mended() -> None:
     (folder / "tokenizer.json").write_text("{}")
     assert practice.damaged_files(folder) == ["tokenizer.json"]
     practice.ensure_practice_model()
+    assert practice.damaged_files(folder) == []
+
+
+def test_several_at_once_get_the_same_model() -> None:
+    begin = threading.Barrier(4)
+
+    def get(_: int) -> Path:
+        begin.wait()
+        return practice.ensure_practice_model()
+
+    with ThreadPoolExecutor(4) as pool:
+        folders = set(pool.map(get, range(4)))
+    (folder,) = folders
     assert practice.damaged_files(folder) == []
 
 

@@ -26,6 +26,7 @@ from core.jobs import Job
 from core.models import store as models
 from core.models.rendering import load_tokenizer
 from core.models.work import practice_row
+from core.workers.runner import run_to_end
 from core.workspace import settings
 from tests.core.factories import Place, place, run_job
 
@@ -255,6 +256,29 @@ def test_empty_answers_and_fields_that_are_not_used_are_told(here: Place, tmp_pa
     notes = only(here).stats["notes"]
     assert "10 answers are empty: kept as context, not trained on." in notes
     assert "Fields of messages that are not used: tool_calls (5)." in notes
+
+
+def test_an_import_killed_behind_its_dataset_makes_no_second_one(here: Place, tmp_path: Path) -> None:
+    path = save_lines(tmp_path / "a.jsonl", [chat(f"q{n}", "a") for n in range(5)] + ["{broken"])
+    first = load(here, path)
+    log = here.workspace.runs / first.id / "events.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    kinds = [json.loads(line)["type"] for line in lines]
+    log.write_bytes(b"".join(lines[: kinds.index("dataset") + 1]))
+    with transaction(here.db):
+        here.db.execute("update jobs set status = 'interrupted', last_seq = ?", [kinds.index("dataset") + 1])
+    job = jobs.claim_next(here.db, jobs.requeue(here.db, first.id).id)
+    assert job is not None
+    again = run_to_end(here.db, here.workspace, job)
+    assert {k: again.result[k] for k in ("in", "used", "rejected")} == {"in": 6, "used": 5, "rejected": 1}
+    assert again.result["datasets"] == first.result["datasets"] == [only(here).id]
+
+
+def test_the_system_message_is_no_turn_of_the_thousand() -> None:
+    talk = chat(*("x" for _ in range(1000)), system="S")["messages"]
+    assert len(messages.check(talk)) == 1001
+    with pytest.raises(AppError, match="1,002 turns"):
+        messages.check([*talk, *talk[1:3]])
 
 
 # --- split, statistics, rows

@@ -13,6 +13,7 @@ from core.db.connection import Connections, connect, open_database, transaction
 from core.db.schema import migrations
 from core.errors import AppError
 from core.workspace import settings
+from core.workspace.files import TMP_PREFIX
 from core.workspace.paths import source_root
 
 NAMES = [m.name for m in migrations._migrations]
@@ -122,6 +123,18 @@ def test_ten_backups_are_kept(tmp_path: Path) -> None:
     for _ in range(13):
         connection.back_up(db, tmp_path / "b", "test")
     assert len(list((tmp_path / "b").glob("*.db"))) == 10
+    db.close()
+
+
+def test_the_fresh_backup_stays_even_where_the_clock_went_back(tmp_path: Path) -> None:
+    db = open_database(tmp_path / "w.db", tmp_path / "b")
+    (tmp_path / "b").mkdir(exist_ok=True)
+    for number in range(10):
+        (tmp_path / "b" / f"workspace-2199010{number}-000000-000000-test.db").touch()
+    (tmp_path / "b" / f"{TMP_PREFIX}left-over.db").touch()
+    fresh = connection.back_up(db, tmp_path / "b", "test")
+    assert fresh.stat().st_size > 0
+    assert len(list((tmp_path / "b").iterdir())) == 10
     db.close()
 
 

@@ -6,7 +6,8 @@ import importlib.util
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,20 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Somebody else's file may hold anything: what trips over its shape is AppError `not_a_model`, naming the file."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as exc:
+        raise AppError(
+            "not_a_model",
+            f"{path.name} can't be read as that of a base model ({type(exc).__name__}: {exc}).",
+            hint="Copy or download the file again, or choose another base model.",
+            where=Where(file=str(path)),
+        ) from exc
+
+
 def not_a_model(folder: Path, why: str) -> AppError:
     """The folder does not hold a base model in MLX or Hugging Face format."""
     return AppError(
@@ -46,7 +61,7 @@ def check_architecture(config: Mapping[str, Any], folder: Path) -> str:
 
     name = str(config["model_type"])
     module = MODEL_REMAPPING.get(name, name)
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", module) or not importlib.util.find_spec(f"mlx_lm.models.{module}"):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", module) or not importlib.util.find_spec(f"mlx_lm.models.{module}"):
         raise AppError(
             "unknown_architecture",
             f"mlx-lm has no code for the architecture “{name}”.",
@@ -117,10 +132,12 @@ def read_header(path: Path) -> dict[str, Any]:
             if not 2 <= length <= min(size - 8, 100_000_000):
                 raise ValueError("the header is longer than the file")
             header: dict[str, Any] = orjson.loads(handle.read(length))
+        if any(not isinstance(v["shape"], list) for k, v in header.items() if k != "__metadata__"):
+            raise ValueError("a tensor has no shape")
         ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
         if max(ends, default=0) + 8 + length != size:
             raise ValueError("the file is cut off or has bytes too many")
-    except (ValueError, KeyError, TypeError, OSError) as exc:
+    except (ValueError, LookupError, TypeError, AttributeError, OSError) as exc:
         raise AppError(
             "damaged_weights",
             f"{path.name} is not a complete safetensors file: {exc}.",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
+from core.models.folder import reading
 from core.workspace.files import read_json
 
 Message = Mapping[str, Any]
@@ -154,8 +155,9 @@ def load_tokenizer(folder: Path) -> ChatTokenizer:
     except Exception as exc:
         raise AppError(
             "tokenizer_missing",
-            f"The tokenizer in {folder} can't be loaded.",
-            hint="The folder needs tokenizer.json (or tokenizer.model) and tokenizer_config.json.",
+            f"The tokenizer in {folder} can't be loaded ({type(exc).__name__}: {_first_line(exc)}).",
+            hint="The folder needs tokenizer.json (or tokenizer.model), tokenizer_config.json and a config.json that "
+            "fits them; copy or download them again.",
             detail=repr(exc),
         ) from exc
     if not tokenizer.chat_template:
@@ -173,6 +175,11 @@ def _end_ids(folder: Path, tokenizer: Any) -> frozenset[int]:
         found.add(int(tokenizer.eos_token_id))
     for name in ("generation_config.json", "config.json"):
         path = folder / name
-        value = read_json(path).get("eos_token_id") if path.exists() else None
-        found |= {int(v) for v in (value if isinstance(value, list) else [value]) if v is not None}
+        with reading(path):
+            value = read_json(path).get("eos_token_id") if path.exists() else None
+            found |= {int(v) for v in (value if isinstance(value, list) else [value]) if v is not None}
     return frozenset(found)
+
+
+def _first_line(exc: Exception) -> str:
+    return next(iter(str(exc).strip().splitlines()), "no reason given")[:200]

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from core.errors import AppError
 from core.models import folder as folders
 from core.models.fingerprint import weight_files
@@ -25,11 +27,13 @@ _PROBE = [
 def base_row(model_id: str, name: str, folder: Path, kind: str, notes: list[str]) -> dict[str, Any]:
     """A checked folder as a row of `base_models`: loads its tokenizer and renders a probe conversation."""
     config = folders.read_config(folder)
+    with folders.reading(folder / "config.json"):
+        facts = folders.describe(folder, config)
     tokenizer = load_tokenizer(folder)
     tokenizer.render(_PROBE)
     return {
         "id": model_id, "name": name, "path": str(folder), "kind": kind, "notes": notes,
-        "template_hash": tokenizer.template_hash, **folders.describe(folder, config),
+        "template_hash": tokenizer.template_hash, **facts,
     }  # fmt: skip
 
 
@@ -54,9 +58,10 @@ def _add_folder(context: JobContext, source: Path, name: str) -> dict[str, Any]:
         raise folders.not_a_model(source, "it is not a folder")
     source = source.resolve()
     context.progress(0, 3, "Reading the configuration")
-    config = folders.read_config(source)
-    folders.check_architecture(config, source)
-    config, notes = folders.mended_config(config, source)
+    with folders.reading(source / "config.json"):
+        config = folders.read_config(source)
+        folders.check_architecture(config, source)
+        config, notes = folders.mended_config(config, source)
     for path in weight_files(source):
         folders.read_header(path)
     context.token.raise_if_cancelled()
@@ -67,10 +72,21 @@ def _add_folder(context: JobContext, source: Path, name: str) -> dict[str, Any]:
         context.token.raise_if_cancelled()
         context.progress(2, 3, "Checking the weights against the architecture")
         _check_weights(view)
+    except AppError as error:
+        shutil.rmtree(view, ignore_errors=True)
+        raise _naming(error, view, source) from error
     except BaseException:
         shutil.rmtree(view, ignore_errors=True)
         raise
     return row
+
+
+def _naming(error: AppError, view: Path, source: Path) -> AppError:
+    """The error with the user's folder in the place of the view, which is gone again."""
+    text = orjson.dumps(error.to_json()).decode()
+    for old, new in ((str(view), str(source)), (view.name, source.name)):
+        text = text.replace(orjson.dumps(old).decode()[1:-1], orjson.dumps(new).decode()[1:-1])
+    return AppError.from_json(orjson.loads(text))
 
 
 def _check_weights(folder: Path) -> None:

@@ -155,6 +155,44 @@ def test_a_folder_that_can_not_be_used_says_why_and_leaves_nothing(
     assert store.listing(opened[1]) == []
 
 
+def header_of(entry: Any) -> bytes:
+    text = orjson.dumps(entry)
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("file", "values"),
+    [
+        ("config.json", {"model_type": "..os"}),
+        ("config.json", {"rope_parameters": {"rope_theta": "big"}}),
+        ("config.json", {"text_config": "x"}),
+        ("config.json", {"quantization": [4]}),
+        ("config.json", {"quantization": {"bits": "four"}}),
+        ("config.json", {"vocab_size": "many"}),
+        ("config.json", {"max_position_embeddings": "inf"}),
+        ("generation_config.json", [1]),
+        ("generation_config.json", {"eos_token_id": "end"}),
+        ("model.safetensors", header_of([])),
+        ("model.safetensors", header_of({"x": {"data_offsets": [0, 0]}})),
+    ],
+)
+def test_whatever_the_files_hold_it_is_no_internal_error(
+    tmp_path: Path, opened: tuple[Workspace, Database], file: str, values: Any
+) -> None:
+    path = write_hf_model(tmp_path / "my base") / file
+    if isinstance(values, bytes):
+        path.write_bytes(values)
+    elif isinstance(values, dict) and path.exists():
+        path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | values))
+    else:
+        path.write_bytes(orjson.dumps(values))
+    job = run(opened, "add_base_model", {"path": str(path.parent), "name": ""})
+    assert job.error is not None
+    assert job.error.code in ("not_a_model", "unknown_architecture", "damaged_weights", "tokenizer_missing")
+    assert file in f"{job.error.where} {job.error.message}" or job.error.code == "tokenizer_missing"
+    assert "my-base-" not in str(job.error.to_json())
+
+
 def test_fingerprints_tell_structure_from_content(tmp_path: Path) -> None:
     one, two = write_hf_model(tmp_path / "one", seed=1), write_hf_model(tmp_path / "two", seed=2)
     assert content_fingerprint(one) != content_fingerprint(two)
@@ -200,4 +238,4 @@ def test_the_practice_model_is_built_anew_in_the_worker(opened: tuple[Workspace,
     assert built.content_fingerprint != shipped
     assert "Built on this machine" in built.notes
     assert practice.damaged_files(practice.cached_folder()) == []
-    assert [p.name for p in practice.cached_folder().parent.iterdir()] == ["practice"]
+    assert [p.name for p in practice.cached_folder().parent.iterdir() if p.is_dir()] == ["practice"]

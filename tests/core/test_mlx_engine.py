@@ -114,6 +114,16 @@ def broken(tmp_path: Path, source: AdapterRef, how: str) -> AdapterRef:
         config.write_text("{}")
     elif how == "other_base":
         config.write_bytes(orjson.dumps({**orjson.loads(config.read_bytes()), "base_fingerprint": "x"}))
+    elif how in ("scale_nan", "scale_huge"):
+        scale = "nan" if how == "scale_nan" else 1e300
+        config.write_bytes(orjson.dumps({**orjson.loads(config.read_bytes()), "lora_parameters": {"scale": scale}}))
+    elif how == "config_list":
+        config.write_text("[]")
+    elif how == "header_list":
+        tensors.write_bytes((2).to_bytes(8, "little") + b"[]")
+    elif how == "dtype":
+        text = orjson.dumps({"x.lora_a": {"dtype": "F99", "shape": [0], "data_offsets": [0, 0]}})
+        tensors.write_bytes(len(text).to_bytes(8, "little") + text)
     elif how == "pickle":
         tensors.write_bytes(b"\x80\x04\x95" + b"x" * 200)
     else:
@@ -133,6 +143,10 @@ def rewrite(path: Path, how: str) -> None:
         del tensors[name]
     elif how == "wrong_shape":
         tensors[name] = mx.zeros((3, 3))
+    elif how == "scalar":
+        tensors[name] = mx.array(1.0)
+    elif how in ("layers.99.", "layers.x."):
+        tensors = {k.replace("layers.0.", how): v for k, v in tensors.items()}
     elif how == "unknown_module":
         tensors = {f"model.nowhere.{k}": v for k, v in tensors.items()}
     mx.save_safetensors(str(path), tensors)
@@ -140,7 +154,25 @@ def rewrite(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    ["truncated", "gone", "no_config", "other_base", "pickle", "nan", "half_pair", "wrong_shape", "unknown_module"],
+    [
+        "truncated",
+        "gone",
+        "no_config",
+        "other_base",
+        "pickle",
+        "nan",
+        "half_pair",
+        "wrong_shape",
+        "unknown_module",
+        "scale_nan",
+        "scale_huge",
+        "config_list",
+        "header_list",
+        "dtype",
+        "scalar",
+        "layers.99.",
+        "layers.x.",
+    ],
 )
 def test_a_bad_adapter_is_refused_and_the_active_one_stays(
     tmp_path: Path, adapters: list[AdapterRef], how: str

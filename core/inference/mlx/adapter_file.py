@@ -12,6 +12,8 @@ from core.inference.engine import AdapterRef
 from core.models.folder import read_header
 from core.workspace.files import read_json
 
+MAX_SCALE = 1e4
+
 
 @dataclass(frozen=True)
 class AdapterFile:
@@ -57,17 +59,24 @@ def read_adapter(adapter: AdapterRef, base_structure: str, base_content: str) ->
         scale = float(parameters["scale"])
     except AppError as error:
         raise bad_adapter(adapter, error.message.rstrip(".")) from error
-    except (KeyError, TypeError, ValueError) as exc:
+    except (LookupError, TypeError, ValueError, AttributeError) as exc:
         raise bad_adapter(adapter, "adapter_config.json lacks lora_parameters with rank and scale") from exc
+    if not abs(scale) <= MAX_SCALE:
+        raise bad_adapter(adapter, f"its scale {scale:g} is no usable number")
     if config.get("fine_tune_type", "lora") != "lora":
         raise bad_adapter(adapter, f"it is of the type {config['fine_tune_type']!r}, and only LoRA is supported")
     _check_base(adapter, config, base_structure, base_content)
-    tensors: dict[str, Any] = mx.load(str(folder / "adapters.safetensors"))  # type: ignore[assignment]
+    try:
+        tensors: dict[str, Any] = mx.load(str(folder / "adapters.safetensors"))  # type: ignore[assignment]
+    except (RuntimeError, ValueError) as exc:
+        raise bad_adapter(adapter, f"adapters.safetensors can't be read ({exc})") from exc
     pairs: dict[str, tuple[Any, Any]] = {}
     for name in tensors:
         path, _, leaf = name.rpartition(".")
         if leaf not in ("lora_a", "lora_b"):
             raise bad_adapter(adapter, f"it holds an unknown tensor {name}")
+        if tensors[name].ndim < 2:
+            raise bad_adapter(adapter, f"{name} has {tensors[name].ndim} dimensions where two are needed")
         if f"{path}.lora_a" not in tensors or f"{path}.lora_b" not in tensors:
             raise bad_adapter(adapter, f"half of the pair {path} is missing")
         pairs[path] = (tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"])

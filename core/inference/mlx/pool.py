@@ -81,7 +81,10 @@ class AdapterPool:
             *names, attribute = path.split(".")
             parent = self._model
             for name in names:
-                parent = parent[int(name)] if isinstance(parent, list) else getattr(parent, name, None)
+                if isinstance(parent, list):
+                    parent = parent[int(name)] if name.isdigit() and int(name) < len(parent) else None
+                else:
+                    parent = getattr(parent, name, None)
                 if parent is None:
                     return None
             base = getattr(parent, attribute, None)

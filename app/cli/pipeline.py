@@ -30,6 +30,7 @@ from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
 from core.jobs import Job, JobState
 from core.models import store as models
+from core.models.fingerprint import content_fingerprint
 from core.models.store import BaseModel
 from core.training import store as training
 from core.training.config import DEFAULT_PRESET, PRESETS, TrainingConfig, configure
@@ -206,9 +207,9 @@ class Pipeline:
         if folder is None:
             done = self.job("add_base_model", "Practice model", {"path": "practice"})
         else:
-            known = [m for m in models.listing(self.db) if f"Weights stay in {folder.resolve()}" in m.notes]
-            if known:
-                return known[0]
+            for known in models.listing(self.db):
+                if f"Weights stay in {folder.resolve()}" in known.notes and _is_there(known, folder):
+                    return known
             done = self.job("add_base_model", folder.name, {"path": str(folder.absolute()), "name": folder.name})
         return models.get(self.db, done.result["base_model_id"])
 
@@ -320,6 +321,15 @@ class Pipeline:
             reasons=self.reasons, exit_code=code,
         )  # fmt: skip
         return code
+
+
+def _is_there(base: BaseModel, folder: Path) -> bool:
+    """Whether a base's view is whole, and the weights of the folder are those it was made of."""
+    try:
+        models.require_folder(base)
+    except AppError:
+        return False
+    return base.content_fingerprint == content_fingerprint(folder)
 
 
 def main(args: Sequence[str]) -> int:

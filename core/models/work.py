@@ -55,7 +55,7 @@ def add_base(context: JobContext) -> dict[str, Any]:
 
 def _add_folder(context: JobContext, source: Path, name: str) -> dict[str, Any]:
     if not source.is_dir():
-        raise folders.not_a_model(source, "it is not a folder")
+        raise folders.not_a_model(source, "it is not a folder" if source.exists() else "there is no such folder")
     source = source.resolve()
     context.progress(0, 3, "Reading the configuration")
     with folders.reading(source / "config.json"):

@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
+ORPHAN_S = 60.0
 
 
 def claim_stdout() -> BinaryIO:
@@ -96,15 +98,17 @@ class JobContext:
         return connect(self.workspace.db_path, read_only=True)
 
 
-def watch_stdin(context: JobContext) -> None:
-    """Take commands; end of stdin means the parent closed or died: checkpoint and exit."""
+def watch_stdin(context: JobContext, orphan_s: float = ORPHAN_S) -> None:
+    """Take commands; end of stdin means the parent closed or died: checkpoint and exit within `orphan_s`."""
     buffer = b""
     while True:
         # os.read, not sys.stdin: a daemon thread blocked in the buffered reader aborts the interpreter at exit.
         chunk = os.read(0, 65536)
         if not chunk:
             context.token.cancel("orphan")
-            return
+            # Code that never looks at the token would go on for nobody, and hold the run's lock.
+            time.sleep(orphan_s)
+            os._exit(3)
         *lines, buffer = (buffer + chunk).split(b"\n")
         for line in lines:
             _command(context, line)
@@ -156,7 +160,8 @@ def run_job(args: list[str]) -> int:
     context = JobContext(spec, run_dir, channel, events)
     _heed_signals(context)
     context.send_transient("hello", pid=os.getpid(), protocol=protocol.VERSION, seq=events.seq)
-    threading.Thread(target=watch_stdin, args=(context,), daemon=True).start()
+    orphan_s = float(spec.get("orphan_s", ORPHAN_S))
+    threading.Thread(target=watch_stdin, args=(context, orphan_s), daemon=True).start()
     stop = threading.Event()
     threading.Thread(target=_heartbeat, args=(context, stop), daemon=True).start()
     try:

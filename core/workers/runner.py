@@ -6,6 +6,7 @@ import contextlib
 import queue
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
@@ -20,13 +21,23 @@ from core.workers import protocol
 from core.workers.session import LOG_TAIL, JobSession, prepare_run, run_folder, worker_environment
 from core.workspace.paths import Workspace, source_root
 
+GRACE_S = 10.0
 Listener = Callable[[Mapping[str, Any]], None]
 
 
 def run_to_end(
-    db: Database, workspace: Workspace, job: Job, *, listen: Listener | None = None, token: CancelToken | None = None
+    db: Database,
+    workspace: Workspace,
+    job: Job,
+    *,
+    listen: Listener | None = None,
+    token: CancelToken | None = None,
+    grace_s: float = GRACE_S,
 ) -> Job:
-    """Start the worker of a claimed job, apply its events, return the job in its final state."""
+    """Start the worker of a claimed job, apply its events, return the job in its final state.
+
+    When `token` is cancelled the worker is asked to stop, and killed if it is still there after `grace_s` seconds.
+    """
     session = JobSession(workspace, job)
     session.replay(db)
     session.final = None
@@ -48,7 +59,7 @@ def run_to_end(
     for reader in readers:
         reader.start()
     try:
-        _consume(db, session, process.stdin, lines, listen, token)
+        _consume(db, session, process, lines, listen, token, grace_s)
     finally:
         with contextlib.suppress(OSError):
             process.stdin.close()
@@ -57,6 +68,9 @@ def run_to_end(
             reader.join()
         process.stdout.close()
         process.stderr.close()
+    if session.final is None and token is not None and token.cancelled:
+        # It had to be killed: the user's word counts, not how the process went.
+        session.final = {"type": "stopped", "reason": token.reason}
     session.finish(db, _exit_text(code), "\n".join(tail))
     return jobs.get(db, job.id)
 
@@ -83,12 +97,14 @@ def _tail(stream: BinaryIO, tail: deque[str], path: Any) -> None:
 def _consume(
     db: Database,
     session: JobSession,
-    stdin: Any,
+    process: subprocess.Popen[bytes],
     lines: queue.Queue[bytes | None],
     listen: Listener | None,
     token: CancelToken | None,
+    grace_s: float,
 ) -> None:
-    asked = False
+    assert process.stdin is not None
+    asked = 0.0
     while True:
         try:
             batch = [lines.get(timeout=0.1)]
@@ -108,9 +124,11 @@ def _consume(
         for message in messages if listen else ():
             listen(message)  # type: ignore[misc]
         if token is not None and token.cancelled and not asked:
-            asked = True
+            asked = time.monotonic()
             with contextlib.suppress(OSError):
-                stdin.write(protocol.encode(session.job_id, "stop", {}))
-                stdin.flush()
+                process.stdin.write(protocol.encode(session.job_id, "stop", {}))
+                process.stdin.flush()
+        if asked and time.monotonic() - asked > grace_s:
+            process.kill()
         if ended:
             return

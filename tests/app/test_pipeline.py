@@ -223,9 +223,17 @@ def test_a_base_that_moved_away_is_named_with_its_place(tmp_path: Path) -> None:
     assert pipeline(tmp_path / "w", *QUICK, "--base", base, talks(tmp_path / "a.jsonl", 2))[0] == 0
     base.rename(tmp_path / "moved")
     code, lines = pipeline(tmp_path / "w", *QUICK, "--base", base, talks(tmp_path / "b.jsonl", 2, "Tell"))
-    final = report(lines)
-    assert (code, [r["code"] for r in final["reasons"]]) == (1, ["base_missing"])
-    assert str(base) in final["reasons"][0]["message"]
+    assert code == 1
+    (error,) = [line for line in lines if line["type"] == "error"]
+    assert f"{base} is not a base model: there is no such folder" in error["message"]
+
+
+def test_a_base_comes_back_when_the_models_cache_was_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIGHTRUN_MODELS", str(tmp_path / "cache"))
+    base = write_hf_model(tmp_path / "base")
+    assert pipeline(tmp_path / "w", *QUICK, "--base", base, talks(tmp_path / "a.jsonl", 2))[0] == 0
+    shutil.rmtree(tmp_path / "cache")
+    assert pipeline(tmp_path / "w", *QUICK, "--base", base, talks(tmp_path / "b.jsonl", 2, "Tell"))[0] == 0
 
 
 def test_a_reader_that_leaves_stops_the_run_in_order(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ import pytest
 
 from app.opening import settle
 from core import jobs
+from core.cancel import CancelToken
 from core.db.connection import explain, new_id
 from core.errors import AppError
 from core.jobs import Job, JobState
 from core.workers import protocol
-from core.workers.session import JobSession, recover, run_folder
+from core.workers.runner import run_to_end
+from core.workers.session import JobSession, prepare_run, recover, run_folder, worker_environment
+from core.workspace.files import read_json, write_json
+from core.workspace.paths import source_root
 from tests.core.factories import Place, place
 
 
@@ -141,3 +146,26 @@ def test_a_stop_that_had_to_be_forced_is_still_a_stop(here: Place) -> None:
 )
 def test_what_is_no_bug_is_not_called_one(exc: Exception, code: str) -> None:
     assert explain(exc).code == code
+
+
+def test_a_worker_that_hears_nothing_is_ended_after_the_grace(here: Place, tiny_jobs: None) -> None:
+    token = CancelToken()
+    job = under_way(here, "tiny", {"mode": "deaf"})
+    ended = run_to_end(
+        here.db, here.workspace, job, token=token, grace_s=0.5,
+        listen=lambda event: token.cancel() if event["type"] == "tick" else None,
+    )  # fmt: skip
+    assert ended.status == JobState.CANCELLED
+
+
+def test_a_worker_without_its_parent_leaves_even_if_it_hears_nothing(here: Place, tiny_jobs: None) -> None:
+    job = under_way(here, "tiny", {"mode": "deaf"})
+    command = prepare_run(here.workspace, job)
+    spec = run_folder(here.workspace, job.id) / "spec.json"
+    write_json(spec, {**read_json(spec), "orphan_s": 0.5})
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=worker_environment(), cwd=source_root()
+    )
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(20) == 3

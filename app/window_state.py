@@ -41,11 +41,3 @@ class WindowState:
     def put_number(self, name: str, value: float) -> None:
         """Save a number."""
         self._settings.setValue(name, value)
-
-    def text(self, name: str, default: str = "") -> str:
-        """A saved word."""
-        return str(self._settings.value(name, default, type=str))
-
-    def put_text(self, name: str, value: str) -> None:
-        """Save a word."""
-        self._settings.setValue(name, value)

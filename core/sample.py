@@ -7,6 +7,7 @@ from pathlib import Path
 from core.db.connection import open_database
 from core.scaffolding import store as scaffolding
 from core.workspace import settings
+from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace, resources
 
 
@@ -16,12 +17,13 @@ def sample_files() -> list[Path]:
 
 
 def create(workspace: Workspace) -> list[Path]:
-    """Make the workspace if it is not there yet; returns the files to import."""
+    """Make the workspace if it is not there yet; returns the files to import. Raises AppError `workspace_locked`."""
     workspace.create()
-    db = open_database(workspace.db_path, workspace.backups)
-    try:
-        scaffolding.seed(db)
-        settings.put(db, "is_sample", True)
-    finally:
-        db.close()
+    with FileLock(workspace.root / ".lock"):
+        db = open_database(workspace.db_path, workspace.backups)
+        try:
+            scaffolding.seed(db)
+            settings.put(db, "is_sample", True)
+        finally:
+            db.close()
     return sample_files()

@@ -219,6 +219,8 @@ class MainWindow(QMainWindow):
     # The end
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        for page in self._pages.values():
+            page.flush()
         if self._may_close or not self.services.queue.busy:
             self._leave(event)
             return

@@ -120,7 +120,7 @@ class WindowCommands(QObject):
 
             banner = Banner(
                 "warn", "Bright Run did not close properly last time.",
-                "Your data was checked and is intact. Whatever was under way can be resumed.",
+                "Nothing that was reported is lost. Whatever was under way can be resumed.",
                 action=("Show the report", self.show_crash_report), details=self.window.crash_report,
             )  # fmt: skip
             self.window.banners.add(banner)

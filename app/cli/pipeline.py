@@ -304,7 +304,7 @@ class Pipeline:
         out: dict[str, str] = {}
         try:
             with InferenceClient(self.workspace.logs / "inference.log") as client:
-                client.load(base.path)
+                client.load(base.path, base.engine)
                 for key, ref in (("base", None), ("adapter", reference)):
                     out[key] = client.generate(GenerateRequest(messages, ref, Sampling(max_tokens=160)))[0].strip()
         except (AppError, OSError) as exc:

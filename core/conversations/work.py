@@ -105,6 +105,8 @@ class Walk:
         for folder, subfolders, names in os.walk(top, onerror=unreadable_folders.append):
             self._token.raise_if_cancelled()
             subfolders.sort()
+            # A link may lead round in a circle, so none is followed; each counts as passed over.
+            self.ignored += sum(os.path.islink(os.path.join(folder, name)) for name in subfolders)
             for name in sorted(names):
                 if not name.lower().endswith(SUFFIXES) or name.startswith("."):
                     self.ignored += 1

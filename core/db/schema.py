@@ -160,6 +160,12 @@ def m004_training_and_chat(db: Database) -> None:
     _run(db, _TRAIN)
 
 
+@migrations()
+def m005_engine(db: Database) -> None:
+    """Which engine answers with a base: a name in `core.registries.ENGINES`."""
+    db.execute("alter table base_models add column engine text not null default 'mlx'")
+
+
 def _run(db: Database, script: str) -> None:
     # executescript() would commit, and a migration must share one transaction with its record.
     for statement in script.split(";"):

@@ -117,10 +117,15 @@ def _report(stage: Stage, position: int, findings: tuple[Finding, ...], started:
 def _key(context: StageContext, library: Library) -> dict[str, str]:
     """What a kept state rests on: the source file, and the library with the row's own fields."""
     path = source_path(context)
+    try:
+        source = hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
+    except OSError:
+        # The first stage reads it again and says why it can't.
+        source = ""
     row = context.conversation
     own = [row["title"], row["human_reviewed"], row["reviewer_notes"], row["created_at"]]
     return {
-        "source": hashlib.sha256(path.read_bytes()).hexdigest() if path else "",
+        "source": source,
         "library": hashlib.sha256(orjson.dumps([library.fingerprint, own])).hexdigest(),
     }
 

@@ -36,6 +36,7 @@ class BaseModel:
     template_hash: str
     notes: Sequence[str]
     created_at: str
+    engine: str
 
     @property
     def is_practice(self) -> bool:

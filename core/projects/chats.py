@@ -78,7 +78,7 @@ def get(db: Database, chat_id: str) -> Chat:
     return _chat(row)
 
 
-def listing(db: Database, limit: int = 200, search: str = "") -> list[Chat]:
+def listing(db: Database, limit: int = 2_000, search: str = "") -> list[Chat]:
     """Most recently used first; `search` looks into titles and messages."""
     where, args = "deleted_at is null", []
     if search.strip():

@@ -47,8 +47,16 @@ class Rows:
         )
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Tokens of a conversation at most: by the settings, and by what the base reads (0: it does not say)."""
+
+    max_seq_length: int
+    context_length: int = 0
+
+
 def read_rows(
-    path: Path, tokenizer: ChatTokenizer, max_length: int, token: CancelToken, progress: Callable[[int], None]
+    path: Path, tokenizer: ChatTokenizer, limits: Limits, token: CancelToken, progress: Callable[[int], None]
 ) -> Rows:
     """Render every row of data.jsonl. Raises AppError `nothing_to_train` when no training row is left."""
     rows = Rows()
@@ -64,7 +72,7 @@ def read_rows(
                     raise
                 rows.leave_out(number, row, error.code, str(error), error.hint)
                 continue
-            reason = _unusable(rendered, max_length)
+            reason = _unusable(rendered, limits)
             if reason:
                 rows.leave_out(number, row, *reason)
                 continue
@@ -81,9 +89,13 @@ def read_rows(
     return rows
 
 
-def _unusable(rendered: Rendered, max_length: int) -> tuple[str, str, str] | None:
-    if len(rendered.ids) > max_length:
-        why = f"{len(rendered.ids)} tokens, more than the {max_length} of max_seq_length"
+def _unusable(rendered: Rendered, limits: Limits) -> tuple[str, str, str] | None:
+    tokens = len(rendered.ids)
+    if limits.context_length and tokens > limits.context_length:
+        why = f"{tokens} tokens, more than the {limits.context_length} that the base model reads"
+        return "too_long", why, "Shorten it, or choose a base model that reads more."
+    if tokens > limits.max_seq_length:
+        why = f"{tokens} tokens, more than the {limits.max_seq_length} of max_seq_length"
         return "too_long", why, "Raise max_seq_length to use it."
     if not rendered.supervised:
         why = "no turn of it trains (every answer is empty or has weight 0)"

@@ -106,6 +106,7 @@ def _base_facts(base: BaseModel) -> dict[str, Any]:
     return {
         "id": base.id, "name": base.name, "path": str(base.path), "architecture": base.architecture,
         "structure_fingerprint": base.structure_fingerprint, "content_fingerprint": base.content_fingerprint,
+        "context_length": base.context_length,
     }  # fmt: skip
 
 
@@ -129,7 +130,7 @@ def _run_value(db: Database, row: Mapping[str, Any]) -> TrainingRun:
     )  # fmt: skip
 
 
-def list_runs(db: Database, limit: int = 200) -> list[TrainingRun]:
+def list_runs(db: Database, limit: int = 2_000) -> list[TrainingRun]:
     """Newest first."""
     rows = db.execute(f"{_RUN_SQL} order by j.queued_at desc limit {int(limit)}").fetchall()
     return [_run_value(db, row) for row in rows]
@@ -242,7 +243,7 @@ def get_adapter(db: Database, adapter_id: str) -> Adapter:
 
 
 def seconds_per_token(db: Database, base_model_id: str) -> float | None:
-    """Measured on this machine's completed runs with this base, for an estimate; None before the first."""
+    """Measured on this machine's runs with this base, ended or not, for an estimate; None before the first."""
     row = db.execute(
         "select sum(m.elapsed_s) / sum(m.tokens) as rate from metrics_points m join training_jobs t on t.id = m.job_id"
         " where t.base_model_id = ? and m.step = t.current_step and m.tokens > 0",

@@ -18,7 +18,7 @@ from core.errors import AppError
 from core.models.fingerprint import content_fingerprint
 from core.models.rendering import ChatTokenizer, load_tokenizer
 from core.models.store import require_files
-from core.training.batches import Rows, read_rows
+from core.training.batches import Limits, Rows, read_rows
 from core.training.checkpoints import ADAPTER, Checkpoints, check_same_run
 from core.training.config import TrainingConfig, check
 from core.training.lora import attach, load_base
@@ -46,7 +46,7 @@ def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig)
     model, _ = load_base(base_folder)
     context.token.raise_if_cancelled()
     rows = read_rows(
-        data, tokenizer, config.max_seq_length, context.token,
+        data, tokenizer, Limits(config.max_seq_length, int(params["base"].get("context_length") or 0)), context.token,
         lambda n: context.progress(n, int(params["dataset"]["total_conversations"]), "Reading the dataset"),
     )  # fmt: skip
     lora_parameters = _attach(model, config)

@@ -32,6 +32,8 @@ class Member:
     enriched_file_path: str
     human_reviewed: bool
     reviewer_notes: str | None
+    quality_score: float | None = None
+    enriched_at: str = ""
 
 
 @dataclass
@@ -77,7 +79,8 @@ class Aggregation:
         self.totals = Totals()
         self.profile: Mapping[str, Any] | None = None
         self.content_hash = ""
-        self.mixed_profiles = 0
+        self._profile_of = ""
+        self._profiles: Counter[bytes] = Counter()
 
     def write_lines(self, members: Sequence[Member], path: Path, progress: Callable[[int, str], None]) -> None:
         """Write every pair of every member as a line, verified. Raises AppError naming what can't be used."""
@@ -94,7 +97,6 @@ class Aggregation:
 
     def _pairs(self, member: Member) -> Iterator[dict[str, Any]]:
         document = _read(self.workspace, member)
-        scores = []
         for index, pair in enumerate(document["training_pairs"]):
             self.token.raise_if_cancelled()
             schema.check_pair("aggregate", pair, f"{member.title}: training_pairs[{index}]")
@@ -103,24 +105,29 @@ class Aggregation:
             pair["training_metadata"]["reviewer_notes"] = member.reviewer_notes
             self.totals.pairs += 1
             self.totals.without_answer += pair["target_response"] is None
-            if pair["training_metadata"]["quality_score"] is not None:
-                scores.append(float(pair["training_metadata"]["quality_score"]))
             yield pair
-        self._count(member, document, scores)
+        self._count(member, document)
 
-    def _count(self, member: Member, document: Mapping[str, Any], scores: list[float]) -> None:
+    def _count(self, member: Member, document: Mapping[str, Any]) -> None:
         totals, keys = self.totals, document["input_parameters"]
         totals.conversations += 1
         totals.reviewed += member.human_reviewed
         totals.personas[keys["persona_key"]] += 1
         totals.emotional_arcs[keys["emotional_arc_key"]] += 1
         totals.training_topics[keys["training_topic_key"]] += 1
-        if scores:
-            totals.scores.append(round(sum(scores) / len(scores), 2))
-        if self.profile is not None and self.profile != document["consultant_profile"]:
-            self.mixed_profiles += 1
-        # There is one profile a file: the newest member's, since the setting only moves forward.
-        self.profile = document["consultant_profile"]
+        if member.quality_score is not None:
+            totals.scores.append(member.quality_score)
+        # There is one profile a file: that of the member enriched last, since the setting only moves forward.
+        profile = document["consultant_profile"]
+        self._profiles[orjson.dumps(profile, option=orjson.OPT_SORT_KEYS)] += 1
+        if self.profile is None or member.enriched_at >= self._profile_of:
+            self.profile, self._profile_of = profile, member.enriched_at
+
+    @property
+    def mixed_profiles(self) -> int:
+        """Members enriched with another consultant profile than the file's."""
+        own = orjson.dumps(self.profile, option=orjson.OPT_SORT_KEYS)
+        return self._profiles.total() - self._profiles[own]
 
     def frame(self) -> dict[str, Any]:
         """The document without its pairs, verified."""

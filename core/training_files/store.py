@@ -71,7 +71,7 @@ class Candidate:
     turn_count: int
     quality_score: float | None
     human_reviewed: bool
-    enriched_at: str
+    updated_at: str
     added_at: str = ""
 
 
@@ -80,7 +80,7 @@ _VERSION_FIELDS = tuple(Version.__dataclass_fields__)
 _CANDIDATE = (
     "c.conversation_id, c.title, coalesce(c.tier, '') tier, coalesce(c.persona_key, '') persona_key,"
     " coalesce(c.emotional_arc_key, '') emotional_arc_key, coalesce(c.training_topic_key, '') training_topic_key,"
-    " c.turn_count, c.quality_score, c.human_reviewed, coalesce(c.enriched_at, '') enriched_at"
+    " c.turn_count, c.quality_score, c.human_reviewed, c.updated_at"
 )
 
 
@@ -218,7 +218,7 @@ def current_members(db: Database, training_file_id: str) -> list[Member]:
 def _row(db: Database, ident: str) -> Mapping[str, Any] | None:
     row: Mapping[str, Any] | None = db.execute(
         "select conversation_id, title, enrichment_status, enriched_file_path, human_reviewed, reviewer_notes,"
-        " deleted_at from conversations where conversation_id = ?",
+        " quality_score, enriched_at, deleted_at from conversations where conversation_id = ?",
         [ident],
     ).fetchone()
     return row
@@ -253,6 +253,8 @@ def _member(row: Mapping[str, Any]) -> Member:
         row["enriched_file_path"],
         bool(row["human_reviewed"]),
         row["reviewer_notes"],
+        row["quality_score"],
+        row["enriched_at"] or "",
     )
 
 

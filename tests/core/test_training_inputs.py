@@ -125,14 +125,16 @@ def test_what_is_left_out_is_counted_in_conversations_and_in_answers(tmp_path: P
     from core.cancel import CancelToken
     from core.models.practice import shipped_folder
     from core.models.rendering import load_tokenizer
-    from core.training.batches import read_rows
+    from core.training.batches import Limits, read_rows
 
     tokenizer = load_tokenizer(shipped_folder())
     lengths = sorted(len(tokenizer.render(row["messages"]).ids) for row in rows)
     data = workspace.datasets / DATASET_ID / "data.jsonl"
-    found = read_rows(data, tokenizer, lengths[-1] - 1, CancelToken(), lambda _n: None)
+    found = read_rows(data, tokenizer, Limits(lengths[-1] - 1), CancelToken(), lambda _n: None)
     assert found.counts == {"in": 4, "used": 3, "rejected": 0, "cut": 1}
     longest = max(rows, key=lambda row: len(tokenizer.render(row["messages"]).ids))
     answers = sum(1 for message in longest["messages"] if message.get("weight"))
     assert found.left_out_pairs == {"rejected": 0, "cut": answers}
     assert found.left_out[0]["hint"]
+    found = read_rows(data, tokenizer, Limits(100_000, lengths[-1] - 1), CancelToken(), lambda _n: None)
+    assert "that the base model reads" in found.left_out[0]["reason"]

@@ -242,6 +242,9 @@ class ChatPage(ChatFrame):
         if self.chat is not None:
             self._change(sampling={**self.chat.sampling, **values})
 
+    def flush(self) -> None:
+        self.settings.flush()
+
     # Asking
 
     @Slot(str)

@@ -182,8 +182,9 @@ class ChatSession(QObject):
     def _folder_there(self, running: Running) -> None:
         if running is self.running:
             self._services.engine.load(
-                self, running.base.path, lambda _facts: self._next(running), lambda error: self._fail(running, error)
-            )
+                self, running.base.path, lambda _facts: self._next(running), lambda error: self._fail(running, error),
+                engine=running.base.engine,
+            )  # fmt: skip
 
     def _next(self, running: Running) -> None:
         if running is not self.running:
@@ -301,8 +302,9 @@ class ChatSession(QObject):
                 refused(error)
 
         self._services.engine.load(
-            self, base.path, lambda _facts: self._services.engine.prepare(self, ref, failed, ended), failed
-        )
+            self, base.path, lambda _facts: self._services.engine.prepare(self, ref, failed, ended), failed,
+            engine=base.engine,
+        )  # fmt: skip
 
     def ask_status(self) -> None:
         """Ask the worker what is resident."""

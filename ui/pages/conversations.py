@@ -326,6 +326,9 @@ class ConversationsPage(Page):
         if self.inspector.detail is not None:
             SourcesDialog(self, self.inspector.detail).open()
 
+    def flush(self) -> None:
+        self.inspector.flush_notes()
+
     # Training file
 
     def add_to_training_file(self) -> None:
@@ -346,7 +349,9 @@ class ConversationsPage(Page):
         text = f"“{job.params['name']}” version {version} is built"
         navigator = self.services.navigator
         open_it = ("Open training file", lambda: navigator.open_page("training_files", ident))
-        self.banners.add(Banner("ok", text, action=open_it))
+        mixed = int(job.result.get("mixed_profiles", 0))
+        told = f"{fmt.plural(mixed, 'member')} enriched with an earlier consultant profile; the newest is in the file."
+        self.banners.add(Banner("ok", text, told if mixed else "", action=open_it))
 
     # Review
 

@@ -14,7 +14,9 @@ from sqlite_utils import Database
 from app.services import Services
 from core.conversations import report
 from core.conversations.report import ImportItem
+from core.events import Changed
 from core.jobs import Job, JobState
+from core.workspace import settings
 from ui import format as fmt
 from ui.messages import Dialog
 from ui.models.paged import PagedRows, Query
@@ -185,10 +187,19 @@ class ImportDesk(QObject):
 
     def announce(self, job: Job) -> None:
         """Once for each import, also for one that ended while the page was not there."""
-        key, value = f"import_seen/{self._services.workspace.root.name}", f"{job.id} {job.status}"
-        if self._services.state.text(key) != value:
-            self._services.state.put_text(key, value)
-            self._services.read(self, lambda db: import_counts(db, job), lambda counts: self._show(job, counts))
+        seen = f"{job.id} {job.status}"
+
+        def once(db: Database) -> tuple[Changed, Mapping[str, int] | None]:
+            if settings.get(db, "import_seen") == seen:
+                return Changed.NOTHING, None
+            settings.put(db, "import_seen", seen)
+            return Changed.NOTHING, import_counts(db, job)
+
+        def show(counts: Mapping[str, int] | None) -> None:
+            if counts is not None:
+                self._show(job, counts)
+
+        self._services.write(self, once, show)
 
     def _show(self, job: Job, counts: Mapping[str, int]) -> None:
         banner = import_banner(

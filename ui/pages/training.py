@@ -32,7 +32,7 @@ from ui.widgets.empty import EmptyState
 from ui.widgets.page import Page
 
 PURPOSE = "Turn a dataset into a LoRA adapter: a small file that changes how the base answers."
-MOST_DATASETS = 500
+MOST_DATASETS = 2_000
 PRACTICE_PARAMS = {"path": "practice", "name": ""}
 
 

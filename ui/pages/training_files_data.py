@@ -50,7 +50,7 @@ FOLD_ORDER = ("updated_at", "size", "avg_quality_score", "state", "version", "co
 @dataclass(frozen=True)
 class Detail:
     """One training file for the inspector; `names` are those of the library by key, `newer` the members that were
-    enriched again after the newest version was built."""
+    changed (enriched again, reviewed) after the newest version was built."""
 
     file: TrainingFile
     versions: Sequence[Version]
@@ -65,7 +65,7 @@ def read_detail(db: Database, training_file_id: str) -> Detail:
     versions, members = store.versions(db, file.id), store.members(db, file.id)
     names = {group: _names(db, kind) for group, kind in LIBRARY}
     built = versions[0].created_at if versions else ""
-    newer = sum(1 for member in members if built and member.enriched_at > built)
+    newer = sum(1 for member in members if built and member.updated_at > built)
     return Detail(file, versions, members, names, newer)
 
 

@@ -159,7 +159,7 @@ class Inspector(Card):
         self._show_versions(detail)
         self._show_members(detail)
         self._newer_row.setVisible(detail.newer > 0)
-        self.newer.setText(f"{fmt.plural(detail.newer, 'member')} enriched again since this version was built.")
+        self.newer.setText(f"{fmt.plural(detail.newer, 'member')} changed since this version was built.")
         self.again.setText(f"Build version {file.version + 1}")
         self.setAccessibleName(file.name)
 

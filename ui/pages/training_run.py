@@ -94,7 +94,8 @@ class Side(QWidget):
         self.settings.set_facts(words.settings_facts(run))
         self.counts.setVisible(bool(run.counts))
         self.sum.setText(sum_words(run.counts))
-        self.left_out.setText(words.left_out_words(run.left_out) or "Nothing was left out.")
+        left_out = int(run.counts.get("rejected", 0)) + int(run.counts.get("cut", 0))
+        self.left_out.setText(words.left_out_words(run.left_out, left_out) or "Nothing was left out.")
 
     def show_log(self, entries: Sequence[Entry]) -> None:
         """Newest on top."""

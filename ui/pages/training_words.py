@@ -98,10 +98,10 @@ def _batch(config: TrainingConfig) -> str:
     return f"{config.batch_size}{extra}"
 
 
-def left_out_words(items: Sequence[Mapping[str, Any]], limit: int = 6) -> str:
-    """Line by line, why; the rest as a number."""
+def left_out_words(items: Sequence[Mapping[str, Any]], total: int, limit: int = 6) -> str:
+    """Line by line, why; the rest of `total` as a number."""
     shown = [f"Line {item['line']}: {item['reason']}" for item in items[:limit]]
-    more = len(items) - limit
+    more = total - len(shown)
     return "\n".join([*shown, *([f"and {fmt.count(more)} more"] if more > 0 else [])])
 
 

@@ -104,6 +104,9 @@ class Page(QWidget):
         outer.addWidget(self._toolbar)
         outer.addWidget(self._states, 1)
 
+    def flush(self) -> None:
+        """Hand out what was typed and is kept only after a pause; called before the window closes."""
+
     def set_header(self, title: str, line: str = "") -> None:
         """Title and the one line that says what the page is for; may be called again."""
         self._title.setText(title)

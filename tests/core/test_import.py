@@ -104,8 +104,9 @@ def test_folders_arrays_and_lines_are_read_recursively(here: Place, source: Path
     save(source / "list.json", [raw(2), raw(3)])
     (source / "lines.jsonl").write_text("\n".join(json.dumps(raw(n)) for n in (4, 5)) + "\n\n")
     (source / "notes.txt").write_text("not looked at")
+    (source / "circle").symlink_to(source)
     job = load(here, source, source / "list.json")
-    assert (job.result["used"], job.result["rejected"], job.result["ignored_files"]) == (5, 0, 1)
+    assert (job.result["used"], job.result["rejected"], job.result["ignored_files"]) == (5, 0, 2)
     assert {c.title for c in store.listing(here.db)} == {f"Number {n}" for n in range(1, 6)}
     line = store.listing(here.db, store.Filter(search="Number 5"))[0]
     raw_file = here.workspace.absolute(line.raw_response_path or "")

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,23 @@ def test_stopping_a_build_leaves_nothing(here: Place, formats: Any) -> None:
         here.workspace.training_files / "half-written"
     ]
     assert store.listing(here.db) == []
+
+
+def test_the_profile_is_that_of_the_member_enriched_last(here: Place, tmp_path: Path) -> None:
+    idents = three(here)
+    path = here.workspace.absolute(f"conversations/{idents[0]}/enriched.json")
+    document = orjson.loads(path.read_bytes())
+    path.write_bytes(orjson.dumps(document | {"consultant_profile": {"name": "Newer"}}))
+    members = [
+        replace(member, enriched_at=f"2026-01-0{3 - number}")
+        for number, member in enumerate(store.check_conversations(here.db, idents))
+    ]
+    aggregation = Aggregation(here.workspace, "n", "v", CancelToken())
+    aggregation.write_lines(members, tmp_path / "lines", lambda done, title: None)
+    assert aggregation.profile == {"name": "Newer"}
+    assert aggregation.mixed_profiles == 2
+    rows = [here.db.execute("select quality_score from conversations where id = ?", [i]).fetchone()[0] for i in idents]
+    assert aggregation.totals.scores == rows
 
 
 def test_a_large_build_stays_flat_in_memory(here: Place, tmp_path: Path) -> None:

@@ -56,6 +56,17 @@ def test_an_empty_page_says_what_to_do(qtbot: QtBot, window: MainWindow, here: P
     window.findChild(object, "import_dialog").close()
 
 
+def test_notes_typed_right_before_closing_are_kept(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    ident = add_conversation(here, parsed(title="One"))
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 1)
+    page.table.select_id(ident)
+    until(qtbot, lambda: page.inspector.detail is not None)
+    qtbot.keyClicks(find(page, QPlainTextEdit, "reviewer_notes"), "Last words")
+    window.close()
+    until(qtbot, lambda: store.get(here.db, ident).reviewer_notes == "Last words")
+
+
 def test_an_import_ends_with_its_books_and_what_was_rejected(
     qtbot: QtBot, qapp: Any, window: MainWindow, here: Place, tmp_path: Path
 ) -> None:

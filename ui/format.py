@@ -72,13 +72,6 @@ def percent(share: float | None) -> str:
     return f"{share * 100:.1f} %" if 0 < share < 0.1 and round(share * 100) != share * 100 else f"{share * 100:.0f} %"
 
 
-def money(dollars: float | None) -> str:
-    """$4.37, and $0.004 where cents would hide it."""
-    if dollars is None:
-        return NOTHING
-    return f"${dollars:,.3f}" if 0 < abs(dollars) < 0.095 else f"${dollars:,.2f}"
-
-
 def moment(stored: str | None, *, now: datetime | None = None) -> str:
     """A stored time for lists: "14:02" today, "18 Nov", or "18 Nov 2024"."""
     if not stored:

@@ -34,22 +34,6 @@ class Encoding:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """A text, the codec it was read with, and what is worth telling about that."""
-
-    text: str
-    encoding: str
-    notes: tuple[str, ...]
-
-
-def decode(data: bytes) -> Decoded:
-    """The text of some bytes. Raises AppError `binary_file` or `damaged_text`."""
-    encoding = _detect(lambda: [data], Where())
-    out = b"".join(_transcode([data], encoding, Where()))
-    return Decoded(out.decode("utf-8", "replace"), encoding.name, encoding.notes)
-
-
 def detect(path: Path, token: CancelToken | None = None) -> Encoding:
     """Look at all of a file, in blocks. Raises AppError: unreadable, empty, `binary_file`."""
     if file_size(path) == 0:

@@ -15,7 +15,6 @@ from core.errors import AppError
 from core.workspace.paths import Workspace
 
 BLOCKER, WARNING, INFO, NORMALISED = "blocker", "warning", "info", "normalised"
-SEVERITIES = (BLOCKER, WARNING, INFO, NORMALISED)
 COMPLETED, FAILED = "completed", "failed"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import uuid
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from core.registries import EXPORT_FORMATS
 from core.training_files import store
 from core.training_files.aggregate import from_version
 from core.training_files.exports import ExportFormat
-from core.workspace.files import TMP_PREFIX, disk_error, fsync_dir
+from core.workspace.files import TMP_PREFIX, disk_error, publish_file, publish_folder
 from core.workspace.paths import Workspace
 
 
@@ -37,6 +37,8 @@ def export_to(
 ) -> int:  # fmt: skip
     """Write a version (the newest by default) in a format; afterwards `path` is the old file or the whole new one.
 
+    A format of several files writes a new folder; one that is there already, with something in it, stays as it is.
+
     Returns the number of rows. Raises AppError `no_such_version`, `unknown_export_format` or about the disk.
     """
     found = [item for item in store.versions(db, training_file_id) if version in (None, item.version)]
@@ -56,13 +58,12 @@ def export_to(
     tmp = path.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}-{path.name}")
     try:
         rows = target.write(data, tmp, token or CancelToken())
-        with tmp.open("rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(tmp, path)
-        fsync_dir(path.parent)
+        (publish_folder if tmp.is_dir() else publish_file)(tmp, path)
     except OSError as exc:
         raise disk_error(exc, path) from exc
     finally:
+        if tmp.is_dir():
+            shutil.rmtree(tmp, ignore_errors=True)
         with contextlib.suppress(OSError):
             tmp.unlink(missing_ok=True)
     return rows

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,15 +113,13 @@ def publish_file(tmp: Path, final: Path) -> None:
     fsync_dir(final.parent)
 
 
-def publish_folder(tmp: Path, final: Path, before_rename: Callable[[], None] | None = None) -> None:
+def publish_folder(tmp: Path, final: Path) -> None:
     """fsync the files of `tmp`, rename it to `final`, fsync the parent."""
     for file in tmp.rglob("*"):
         if file.is_file():
             with file.open("rb") as handle:
                 os.fsync(handle.fileno())
     fsync_dir(tmp)
-    if before_rename is not None:
-        before_rename()
     os.rename(tmp, final)
     fsync_dir(final.parent)
 

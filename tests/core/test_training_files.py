@@ -246,6 +246,18 @@ def test_a_format_from_elsewhere_works_in_the_worker_and_in_export(here: Place, 
     assert (tmp_path / "x.txt").read_text("utf-8") == text
 
 
+def test_a_format_of_several_files_is_a_folder(here: Place, formats: Any, tmp_path: Path) -> None:
+    formats.register("folder", "tests.plugins.tiny_format:FOLDER")
+    ident = build(here, three(here)).result["training_file_id"]
+    (tmp_path / "out").mkdir()
+    assert export.suggested_name("Spring", 1, "folder") == "Spring v1"
+    assert export.export_to(here.db, here.workspace, ident, tmp_path / "out" / "x", "folder") == 5
+    assert sorted(path.name for path in (tmp_path / "out" / "x").iterdir()) == ["train.jsonl", "valid.jsonl"]
+    with pytest.raises(AppError, match="could not be"):
+        export.export_to(here.db, here.workspace, ident, tmp_path / "out" / "x", "folder")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
+
+
 def test_killing_the_worker_while_it_writes_leaves_no_version(here: Place, formats: Any) -> None:
     idents = three(here)
     ident = build(here, idents[:1]).result["training_file_id"]

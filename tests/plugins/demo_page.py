@@ -17,7 +17,6 @@ from ui.widgets.card import Card, Figure
 from ui.widgets.chip import ChipRow, StatusPill
 from ui.widgets.empty import EmptyState
 from ui.widgets.forms import Form, SliderSpin, choice, number, text_area, text_field
-from ui.widgets.meter import Meter
 from ui.widgets.page import Page
 from ui.widgets.table import TableView
 
@@ -99,8 +98,6 @@ class DemoPage(Page):
         self.form.add("notes", "Notes", text_area("Kept with the run.", 3))
         self.form.begin_advanced()
         self.form.add("seed", "Seed", number(0, 9999, 7), "The same seed gives the same order.")
-        meter = Meter()
-        meter.set_parts([("Base", 0.26), ("Adapters", 0.05), ("Caches", 0.07)])
         return column(
             Card(
                 "New run",
@@ -109,7 +106,6 @@ class DemoPage(Page):
                 row(Button("Start", "main", "ph.play"), Button("Cancel"), None),
             ),
             row(Figure("Step", "412 of 900", "epoch 2 of 3"), Figure("Loss", "1.09", "base 2.87"), gap=12),
-            Card("Memory", meter, label("Base 4.2 · adapters 0.1 GB", "caption")),
             None,
             gap=12,
         )

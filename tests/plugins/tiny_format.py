@@ -1,4 +1,4 @@
-"""Export formats from elsewhere: one that counts, and one that never ends."""
+"""Export formats from elsewhere: one that counts, one of several files, and one that never ends."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ class TinyFormat:
         return rows
 
 
+class FolderFormat:
+    name = "folder"
+    title = "Two files"
+    suffix = ""
+
+    def write(self, data: TrainingData, path: Path, token: CancelToken) -> int:
+        path.mkdir()
+        lines = list(data.lines())
+        (path / "train.jsonl").write_bytes(b"\n".join(lines[1:]))
+        (path / "valid.jsonl").write_bytes(lines[0])
+        return len(lines)
+
+
 class EndlessJson:
     """Writes half a document and waits: for killing the worker in the middle."""
 
@@ -45,3 +58,4 @@ class EndlessJson:
 
 FORMAT = TinyFormat()
 ENDLESS = EndlessJson()
+FOLDER = FolderFormat()

@@ -39,7 +39,7 @@ LEAVES_FIRST = ("base_name", "preset", "steps", "dataset_name")
 
 
 class RunsView(QWidget):
-    """`opened(run)` by Enter or double click; `delete_wanted([run, ...])`; `again_wanted(run)`."""
+    """`opened(run)` by Enter or double click; `delete_wanted([run, ...])`."""
 
     opened = Signal(object)
     delete_wanted = Signal(object)

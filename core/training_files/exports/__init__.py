@@ -24,12 +24,13 @@ class TrainingData:
 
 
 class ExportFormat(Protocol):
-    """One format. `write` makes one file at a path of the caller's, who sees to it that it is all or nothing."""
+    """One format. `write` makes one file, or one folder of files where `suffix` is empty, at a path of the caller's,
+    who sees to it that it is all or nothing."""
 
     name: str
     title: str
     suffix: str
 
     def write(self, data: TrainingData, path: Path, token: CancelToken) -> int:
-        """Write the file and return the number of rows in it."""
+        """Write the file or the folder and return the number of rows in it."""
         ...

@@ -24,7 +24,7 @@ from core.cancel import CancelToken
 from core.conversations.text import printable, refuse_name
 from core.datasets import store as datasets
 from core.datasets.store import Dataset
-from core.db.connection import connect
+from core.db.connection import connect, free_name
 from core.errors import AppError
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
@@ -222,7 +222,8 @@ class Pipeline:
         rows = [r for r in self._not_rejected(conversation_ids, tell=False) if r["enrichment_status"] == "completed"]
         if not rows:
             return
-        name = self._free_name(self.options.name.strip() or f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}")
+        given = self.options.name.strip() or f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}"
+        name = free_name(self.db, "training_files", given)
         file = self.job(
             "build_training_file", name,
             {"name": name, "description": "", "conversation_ids": [r["conversation_id"] for r in rows]},
@@ -253,14 +254,6 @@ class Pipeline:
     def _leave_out(self, source: str, units: int) -> None:
         self.rejected += units
         self.open[source] -= units
-
-    def _free_name(self, wanted: str) -> str:
-        rows = self.db.execute("select name from training_files where deleted_at is null").fetchall()
-        taken, name, number = {row["name"] for row in rows}, wanted, 1
-        while name in taken:
-            number += 1
-            name = f"{wanted} {number}"
-        return name
 
     def train(self, source: str, dataset: Dataset, base: BaseModel) -> None:
         """Train an adapter on a dataset and ask it the question."""

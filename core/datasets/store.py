@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from core.conversations.report import ImportItem
 from core.datasets.build import INDEX
-from core.db.connection import fold, now, transaction
+from core.db.connection import fold, free_name, now, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.workspace.files import disk_error
@@ -121,13 +121,7 @@ def get(db: Database, dataset_id: str) -> Dataset:
 
 def unique_name(db: Database, wanted: str, taken: frozenset[str] = frozenset()) -> str:
     """`wanted`, with a number behind it when a dataset of that name exists."""
-    used = taken | {row[0] for row in db.execute("select name from datasets where deleted_at is null").fetchall()}
-    base = " ".join(wanted.split()) or "Dataset"
-    name, number = base, 1
-    while name in used:
-        number += 1
-        name = f"{base} {number}"
-    return name
+    return free_name(db, "datasets", " ".join(wanted.split()) or "Dataset", taken)
 
 
 def rename(db: Database, dataset_id: str, name: str) -> Changed:

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import unicodedata
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +35,16 @@ def new_id() -> str:
 def fold(text: str | None) -> str | None:
     """A text as searches compare it; also the SQL function `fold`, since SQLite's lower() and LIKE know ASCII only."""
     return None if text is None else unicodedata.normalize("NFC", text).casefold()
+
+
+def free_name(db: Database, table: str, wanted: str, taken: Iterable[str] = ()) -> str:
+    """`wanted`, with a number behind it where a row of `table` that is not in the trash, or one of `taken`, has it."""
+    rows = db.execute(f"select name from {table} where deleted_at is null").fetchall()
+    used, name, number = {row["name"] for row in rows} | set(taken), wanted, 1
+    while name in used:
+        number += 1
+        name = f"{wanted} {number}"
+    return name
 
 
 def connect(path: Path, *, read_only: bool = False) -> Database:

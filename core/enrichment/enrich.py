@@ -37,7 +37,7 @@ class Enrich:
         if not library.profile_is_set:
             context.find(
                 INFO, "consultant_profile", "No consultant profile is set; a minimal one is used.",
-                "Write the profile in Settings and enrich again.",
+                "Nothing has to be done; every file says which profile it was made with.",
             )  # fmt: skip
         found = pairs.exchanges(state.source["turns"])
         context.token.raise_if_cancelled()

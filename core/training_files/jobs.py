@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlite_utils import Database
 
-from core.db.connection import now, transaction
+from core.db.connection import free_name, now, transaction
 from core.events import Changed
 from core.jobs import Job, JobKind
 from core.workspace.paths import Workspace
@@ -28,7 +28,8 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
     values |= {"status": "active", "updated_at": stamp}
     with transaction(db):
         if db.execute("select 1 from training_files where id = ?", [ident]).fetchone() is None:
-            name = _free_name(db, str(event["name"]))
+            # It may have been given away while the file was built: what was built is not thrown away.
+            name = free_name(db, "training_files", str(event["name"]))
             fresh = {"id": ident, "name": name, "description": event["description"], "created_at": stamp, **values}
             db.execute(
                 f"insert into training_files({', '.join(fresh)}) values({', '.join('?' * len(fresh))})",
@@ -51,14 +52,6 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
             [(ident, member, stamp) for member in event["added"]],
         )
     return Changed.TRAINING_FILES
-
-
-def _free_name(db: Database, name: str) -> str:
-    """The name, numbered if it was given away while the file was built: what was built is not thrown away."""
-    free, number = name, 2
-    while db.execute("select 1 from training_files where name = ? and deleted_at is null", [free]).fetchone():
-        free, number = f"{name} {number}", number + 1
-    return free
 
 
 BUILD = JobKind(

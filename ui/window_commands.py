@@ -271,8 +271,12 @@ class WindowCommands(QObject):
     def _on_finished(self, job: Job) -> None:
         if job.status == JobState.COMPLETED:
             self.services.notifier.say(finished_text(job))
-        elif job.error is not None:
+        elif job.error is not None and not self._told_by_page(job):
             self.services.notifier.report(job.error, job.page or None)
+
+    def _told_by_page(self, job: Job) -> bool:
+        page = self.window.current_page
+        return page is not None and page.tells_end_of(job)
 
 
 def _badges(db: Database, wanted: Mapping[str, str]) -> dict[str, int]:

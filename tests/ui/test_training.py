@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +179,21 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(
     # One further where the stop came while that step was being validated.
     told = [f"resumed at step {number}" for number in (steps, steps + 1)]
     qtbot.waitUntil(lambda: any(words in text(page, "run_log") for words in told), timeout=LIMIT)
+
+
+def test_a_worker_that_dies_is_told_once(qtbot: QtBot, dataset: str, window: MainWindow, services: Services) -> None:
+    job = studio.new_run(services.connections.db, dataset, batch_size=1, epochs=2, rank=4)
+    services.queue.kick()
+    services.hub.announce(Changed.JOBS)
+    page = opened(qtbot, window)
+    qtbot.waitUntil(lambda: page.run.isVisible() and len(page.run.points) >= 3, timeout=LIMIT)
+    os.kill(services.queue.pid(job.id), signal.SIGKILL)
+    qtbot.waitUntil(page.resume.isVisible, timeout=LIMIT)
+    qtbot.waitUntil(lambda: bool(page.banners.banners), timeout=LIMIT)
+    qtbot.wait(300)
+    (banner,) = page.banners.banners
+    assert banner.text.startswith("This run was interrupted at step ")
+    assert not window.banners.banners
 
 
 def test_an_interrupted_run_offers_to_resume(

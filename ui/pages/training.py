@@ -237,6 +237,9 @@ class TrainingPage(Page):
         self.show_content()
         self._show_banner(run)
 
+    def tells_end_of(self, job: Job) -> bool:
+        return job.id == self._run_id and job.status in (JobState.INTERRUPTED, JobState.FAILED)
+
     def _show_banner(self, run: TrainingRun) -> None:
         state = run.id, str(run.job.status)
         if state == self._bannered:

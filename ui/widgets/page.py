@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from app.services import Services
 from core.errors import AppError
 from core.events import Changed
+from core.jobs import Job
 from ui.deleting import delete_rows
 from ui.icons import icon
 from ui.theme import theme
@@ -103,6 +104,10 @@ class Page(QWidget):
         outer.addWidget(self.banners)
         outer.addWidget(self._toolbar)
         outer.addWidget(self._states, 1)
+
+    def tells_end_of(self, job: Job) -> bool:
+        """Whether the page itself says how this job ended, so that nothing else has to."""
+        return False
 
     def flush(self) -> None:
         """Hand out what was typed and is kept only after a pause; called before the window closes."""

@@ -145,9 +145,8 @@ class ProcessJob(QObject):
     def _prepare(self) -> tuple[list[str], Changed]:
         db = self._connections.db
         session = JobSession(self._workspace, self.job)
-        changed = session.replay(db)
-        session.final, session.error = None, None
-        command = prepare_run(self._workspace, self.job)
+        changed = session.begin(db)
+        command = prepare_run(self._workspace, jobs.get(db, self.job.id))
         self._session = session
         log_path = self._log_path()
         self._log_from = log_path.stat().st_size if log_path.exists() else 0

@@ -88,8 +88,11 @@ class EventLog:
         self._file.close()
 
 
-def last_seq(path: Path) -> int:
-    """Number of the last event of a log that a database keeps; 0 where there is none. Reads the end alone."""
+def last_seq(path: Path, *, final: bool = False) -> int:
+    """Number of the last event of a log, one that ends the job counted only if `final`; 0 where there is none.
+
+    Reads the end of the file alone.
+    """
     if not path.exists():
         return 0
     with path.open("rb") as handle:
@@ -98,9 +101,9 @@ def last_seq(path: Path) -> int:
     for line in reversed(lines):
         with contextlib.suppress(AppError):
             event = decode(line)
-            if event["type"] not in FINAL:
+            if final or event["type"] not in FINAL:
                 return int(event["seq"])
-    return max((int(event["seq"]) for event, _ in read_events(path) if event["type"] not in FINAL), default=0)
+    return max((int(e["seq"]) for e, _ in read_events(path) if final or e["type"] not in FINAL), default=0)
 
 
 def read_events(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

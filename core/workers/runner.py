@@ -39,9 +39,8 @@ def run_to_end(
     When `token` is cancelled the worker is asked to stop, and killed if it is still there after `grace_s` seconds.
     """
     session = JobSession(workspace, job)
-    session.replay(db)
-    session.final = None
-    command = prepare_run(workspace, job)
+    session.begin(db)
+    command = prepare_run(workspace, jobs.get(db, job.id))
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=worker_environment(), cwd=source_root(),

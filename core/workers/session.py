@@ -173,8 +173,17 @@ class JobSession:
     def _log_is_ahead(self, db: Database) -> bool:
         return protocol.last_seq(self._log) > jobs.get(db, self.job_id).last_seq
 
+    def begin(self, db: Database) -> Changed:
+        """Before the worker starts, maybe once more: apply what the log holds; an end in it was an earlier attempt's."""
+        changed = self.replay(db)
+        self.final, self.error = None, None
+        last = protocol.last_seq(self._log, final=True)
+        with transaction(db):
+            db.execute("update jobs set last_seq = max(last_seq, ?) where id = ?", [last, self.job_id])
+        return changed
+
     def replay(self, db: Database) -> Changed:
-        """Apply what the log holds beyond `last_seq`: after a crash, before a resume."""
+        """Apply what the log holds beyond `last_seq`."""
         if not self._log.exists():
             return Changed.NOTHING
         return self.apply(db, [message for message, _ in protocol.read_events(self._log)])

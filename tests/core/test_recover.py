@@ -68,6 +68,24 @@ def test_the_end_of_an_earlier_attempt_is_not_that_of_a_later_one(here: Place) -
     assert [found.status for found in recover(here.db, here.workspace).jobs] == [JobState.INTERRUPTED]
 
 
+def test_a_resumed_worker_that_dies_at_once_is_not_taken_for_the_stop_before(here: Place) -> None:
+    job = under_way(here, "import", {"files": []})
+    events = log(here, job, ("item", ITEM), ("stopped", {"reason": "user"}))
+    session = JobSession(here.workspace, job)
+    session.apply(here.db, events)
+    session.finish(here.db, "exit code 3")
+    assert jobs.get(here.db, job.id).status == JobState.CANCELLED
+    again = jobs.claim_next(here.db, jobs.requeue(here.db, job.id).id)
+    assert again is not None
+    session = JobSession(here.workspace, again)
+    session.begin(here.db)
+    session.finish(here.db, "signal 9")
+    ended = jobs.get(here.db, job.id)
+    assert ended.status == JobState.INTERRUPTED
+    assert ended.error is not None
+    assert ended.error.code == "worker_crashed"
+
+
 def test_one_job_that_can_not_be_recovered_does_not_keep_the_others(here: Place) -> None:
     bad, good = (jobs.create(here.db, "import", name, {"files": []}) for name in ("bad", "good"))
     for job in (bad, good):

@@ -174,7 +174,7 @@ class JobSession:
         return protocol.last_seq(self._log) > jobs.get(db, self.job_id).last_seq
 
     def begin(self, db: Database) -> Changed:
-        """Before the worker starts, maybe once more: apply what the log holds; an end in it was an earlier attempt's."""
+        """Before the worker starts: apply what the log holds; an end that is in it was an earlier attempt's."""
         changed = self.replay(db)
         self.final, self.error = None, None
         last = protocol.last_seq(self._log, final=True)

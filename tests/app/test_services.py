@@ -163,7 +163,7 @@ def test_window_state_survives_a_restart_with_its_types(qtbot: QtBot, tmp_path: 
     code = (
         "import sys; from pathlib import Path; from app.window_state import WindowState; from PySide6.QtCore import"
         " QByteArray; s = WindowState(Path(sys.argv[1])); s.put_flag('f', True); s.put_flag('g', False);"
-        " s.put_number('n', 1.5); s.put_text('t', 'word'); s.put_bytes('b', QByteArray(b'abc'))"
+        " s.put_number('n', 1.5); s.put_bytes('b', QByteArray(b'abc'))"
     )
     subprocess.run([sys.executable, "-c", code, path], check=True, cwd=source_root())
     from pathlib import Path
@@ -171,7 +171,6 @@ def test_window_state_survives_a_restart_with_its_types(qtbot: QtBot, tmp_path: 
     state = WindowState(Path(path))
     assert (state.flag("f"), state.flag("g"), state.flag("h", True)) == (True, False, True)
     assert state.number("n", 0) == 1.5
-    assert state.text("t") == "word"
     assert bytes(state.bytes("b").data()) == b"abc"
     assert state.bytes("none").isEmpty()
 

@@ -35,13 +35,14 @@ from core.training import store as training
 from core.training.config import PRACTICE_OVERRIDES, configure
 from core.workspace.paths import Workspace
 from tests.support.broken import broken_files, sample_talk
+from ui.format import plural
 from ui.registry import PAGES
 from ui.theme import theme
 
 SIZES = {"1440x900": (1440, 900), "1100x700": (1100, 700)}
 TITLES = {
-    "import": "Importing {count} files",
-    "enrich": "Enriching {count} conversations",
+    "import": "Importing {count}",
+    "enrich": "Enriching {count}",
     "build_training_file": "Building Planner",
     "build_dataset": "Making the dataset Planner",
     "add_base_model": "Adding {name}",
@@ -63,7 +64,8 @@ class Studio:
 
     def job(self, kind: str, params: dict[str, Any]) -> Job:
         found: list[Job] = []
-        count = len(params.get("files") or params.get("conversation_ids") or ())
+        noun = "file" if "files" in params else "conversation"
+        count = plural(len(params.get("files") or params.get("conversation_ids") or ()), noun)
         title = TITLES[kind].format(count=count, name=params.get("name"))
         wait(lambda done: self.services.start_job(kind, title, params, then=lambda j: (found.append(j), done())))
         return found[0]

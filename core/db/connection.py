@@ -84,7 +84,7 @@ def explain(exc: BaseException, detail: str = "", database: Path = Path("workspa
         return database_error(exc, database)
     if isinstance(exc, OSError) and exc.filename:
         return disk_error(exc, Path(os.fsdecode(exc.filename)))
-    if isinstance(exc, OSError) and exc.errno == errno.ENOSPC:
+    if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
         return disk_error(exc, Path("a file of the workspace"))
     return bug_report(exc, detail)
 

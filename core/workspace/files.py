@@ -21,7 +21,7 @@ TMP_PREFIX = ".tmp-"
 
 def disk_error(exc: OSError, path: Path) -> AppError:
     """An OSError in the user's words."""
-    if exc.errno == errno.ENOSPC:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
         return AppError(
             "disk_full",
             f"The disk is full: {path} could not be written.",

@@ -155,6 +155,8 @@ def test_a_stop_that_had_to_be_forced_is_still_a_stop(here: Place) -> None:
         (sqlite3.OperationalError("database or disk is full"), "disk_full"),
         (sqlite3.DatabaseError("database disk image is malformed"), "database_error"),
         (OSError(errno.ENOSPC, "No space left on device", "/x"), "disk_full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full"),
+        (OSError(errno.EROFS, "Read-only file system"), "file_error"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "file_error"),
         (sqlite3.IntegrityError("UNIQUE constraint failed"), "internal_error"),
         (sqlite3.OperationalError("no such column: x"), "internal_error"),

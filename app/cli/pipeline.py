@@ -257,8 +257,9 @@ class Pipeline:
 
     def train(self, source: str, dataset: Dataset, base: BaseModel) -> None:
         """Train an adapter on a dataset and ask it the question."""
-        name = self.options.name.strip() or dataset.name
-        job = training.find_unfinished(self.db, dataset.content_hash or "", base.id, self.config)
+        asked = self.options.name.strip()
+        name = asked or dataset.name
+        job = training.find_unfinished(self.db, dataset.content_hash or "", base.id, self.config, asked)
         if job is None:
             job = training.create_run(
                 self.db, name=name, dataset_id=dataset.id, base_model_id=base.id,

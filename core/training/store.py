@@ -144,11 +144,16 @@ def get_run(db: Database, run_id: str) -> TrainingRun:
     return _run_value(db, row)
 
 
-def find_unfinished(db: Database, dataset_hash: str, base_model_id: str, config: TrainingConfig) -> Job | None:
-    """The newest run that was cut short and would train the same thing: same data, base and settings."""
+def find_unfinished(
+    db: Database, dataset_hash: str, base_model_id: str, config: TrainingConfig, name: str = ""
+) -> Job | None:
+    """The newest run that was cut short and would train the same thing: same data, base and settings, and `name`."""
     for run in list_runs(db):
+        full = run.job.error is not None and run.job.error.code == "disk_full"
         if (
-            run.job.status in (JobState.INTERRUPTED, JobState.PAUSED, JobState.CANCELLED)
+            (full or run.job.status in (JobState.INTERRUPTED, JobState.PAUSED, JobState.CANCELLED))
+            and run.job.can_resume
+            and name in ("", run.name)
             and run.job.params["dataset"]["content_hash"] == dataset_hash
             and (run.base_model_id, run.config) == (base_model_id, config)
         ):

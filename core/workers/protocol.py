@@ -88,11 +88,8 @@ class EventLog:
         self._file.close()
 
 
-def last_seq(path: Path, *, final: bool = False) -> int:
-    """Number of the last event of a log, one that ends the job counted only if `final`; 0 where there is none.
-
-    Reads the end of the file alone.
-    """
+def last_seq(path: Path) -> int:
+    """Number of the last event of a log but the one that ends the job; 0 where there is none. Reads the end alone."""
     if not path.exists():
         return 0
     with path.open("rb") as handle:
@@ -101,9 +98,9 @@ def last_seq(path: Path, *, final: bool = False) -> int:
     for line in reversed(lines):
         with contextlib.suppress(AppError):
             event = decode(line)
-            if final or event["type"] not in FINAL:
+            if event["type"] not in FINAL:
                 return int(event["seq"])
-    return max((int(e["seq"]) for e, _ in read_events(path) if final or e["type"] not in FINAL), default=0)
+    return max((int(e["seq"]) for e, _ in read_events(path) if e["type"] not in FINAL), default=0)
 
 
 def read_events(path: Path) -> Iterator[tuple[dict[str, Any], int]]:

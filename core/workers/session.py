@@ -79,7 +79,7 @@ class JobSession:
     def apply(self, db: Database, messages: Iterable[Mapping[str, Any]]) -> Changed:
         """Apply a batch in one transaction; events applied before (`seq` <= `last_seq`) are passed over.
 
-        `last_seq` does not move past a final event: until the state is written, a replay has to find it again.
+        `last_seq` moves past a final event with the state that it makes: until then a replay has to find it again.
         """
         changed = Changed.NOTHING
         progress: Mapping[str, Any] | None = None
@@ -155,6 +155,10 @@ class JobSession:
         else:
             state = JobState.INTERRUPTED if self.kind.resumable else JobState.FAILED
             jobs.set_state(db, self.job_id, state, error=self.error or self._crash(exit_text, log_tail))
+        # Or the next attempt would take this end for its own.
+        db.execute(
+            "update jobs set last_seq = max(last_seq, ?) where id = ?", [int(final.get("seq", 0)), self.job_id]
+        )  # fmt: skip
 
     def _crash(self, exit_text: str, log_tail: str) -> AppError:
         return AppError(
@@ -177,9 +181,6 @@ class JobSession:
         """Before the worker starts: apply what the log holds; an end that is in it was an earlier attempt's."""
         changed = self.replay(db)
         self.final, self.error = None, None
-        last = protocol.last_seq(self._log, final=True)
-        with transaction(db):
-            db.execute("update jobs set last_seq = max(last_seq, ?) where id = ?", [last, self.job_id])
         return changed
 
     def replay(self, db: Database) -> Changed:

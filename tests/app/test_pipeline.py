@@ -167,6 +167,21 @@ def test_after_kill_9_in_training_the_same_command_goes_on(tmp_path: Path) -> No
     assert steps[-1] == 20
 
 
+def test_a_run_of_another_name_is_not_gone_on_with(tmp_path: Path) -> None:
+    for status, error in (("cancelled", None), ("failed", '{"code": "disk_full", "message": "Full"}')):
+        folder = tmp_path / status
+        args = (*QUICK, sample_files()[0])
+        assert pipeline(folder, *args, "--name", "alpha")[0] == 0
+        db = connect(folder / "workspace.db")
+        with db.conn:
+            db.execute("update jobs set status = ?, error = ? where kind = 'training'", [status, error])
+        code, lines = pipeline(folder, *args, "--name", "beta")
+        assert (code, report(lines)["adapters"][0]["name"]) == (0, "beta")
+        assert pipeline(folder, *args, "--name", "alpha")[0] == 0
+        runs = db.execute("select t.name, j.status from training_jobs t join jobs j on j.id = t.id order by 1")
+        assert [tuple(row) for row in runs.fetchall()] == [("alpha", "completed"), ("beta", "completed")]
+
+
 def talks(path: Path, count: int, word: str = "Say") -> Path:
     turns = [
         [{"role": "user", "content": f"{word} {n}"}, {"role": "assistant", "content": f"It is {n}."}]

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
+from core import jobs
 from core.jobs import JobState
 from core.models import store as models
 from core.models.practice import shipped_folder
@@ -19,6 +20,7 @@ from core.workspace.paths import Workspace
 from tests.support import studio
 from ui.main_window import MainWindow
 from ui.pages.adapters import AdaptersPage
+from ui.practice import ADDING, add_practice
 
 LIMIT = 90_000
 
@@ -149,3 +151,15 @@ def test_open_item_selects(qtbot: QtBot, trained: str, window: MainWindow, servi
     qtbot.waitUntil(lambda: page.inspector.base.isVisible(), timeout=LIMIT)
     services.navigator.open_page("adapters", trained)
     qtbot.waitUntil(lambda: page.inspector.adapter.isVisible(), timeout=LIMIT)
+
+
+def test_the_practice_model_is_added_once_for_two_quick_clicks(
+    qtbot: QtBot, window: MainWindow, services: Services
+) -> None:
+    window.open_page("adapters")
+    for _ in range(2):
+        add_practice(services)
+    db = services.connections.db
+    qtbot.waitUntil(lambda: bool(models.listing(db)), timeout=LIMIT)
+    assert len(jobs.listing(db, kind="add_base_model")) == 1
+    qtbot.waitUntil(lambda: not services.root.property(ADDING), timeout=LIMIT)

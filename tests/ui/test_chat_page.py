@@ -347,6 +347,18 @@ def test_what_fails_in_a_chat_that_was_left_changes_no_other(chat: Chatting) -> 
     assert [m.status for m in chats.messages(chat.db, mine)] == ["complete", "complete"]
 
 
+def test_what_fails_in_a_chat_that_was_left_does_not_take_over_a_new_one(chat: Chatting) -> None:
+    chat.page.open_item({"adapter": "broken"})
+    chat.settle()
+    chat.send("Hello")
+    chat.until(lambda: bool(chat.page.chat and chat.page.chat.id))
+    mine = chat.page.chat.id
+    chat.page.new_chat()
+    chat.ended()
+    assert (chat.page.chat.id, chat.page.messages) == ("", [])
+    assert [m.status for m in chats.messages(chat.db, mine)] == ["complete", "complete"]
+
+
 def test_compare_asks_base_and_adapter_the_same_and_shows_both(chat: Chatting) -> None:
     assert not chat.page.compare.isEnabled()
     chat.choose("calm")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from core.db.connection import connect, now
 from core.errors import AppError
 from core.jobs import Job, JobState
 from core.sample import sample_files
+from core.workers.session import JobSession
 from core.workspace import settings
 from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace
@@ -464,3 +466,19 @@ def test_home_says_of_an_ended_job_whether_all_was_used(
             return row.pill.status.word if row is not None else ""
 
         qtbot.waitUntil(lambda shown=shown, word=word: shown() == word, timeout=LIMIT)
+
+
+def test_the_window_closes_though_a_jobs_end_can_not_be_written(
+    qtbot: QtBot, window: MainWindow, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: JobSession, *args: Any) -> Any:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(JobSession, "finish", full)
+    with qtbot.waitSignal(services.queue.failed, timeout=LIMIT):
+        services.start_job("import", "Importing", {"files": [str(sample_files()[0])]})
+    assert services.queue.busy
+    qtbot.wait(50)
+    with qtbot.waitSignal(window.closed, timeout=LIMIT):
+        window.close()
+    assert not window.isVisible()

@@ -24,6 +24,7 @@ from ui import format as fmt
 from ui.models.rows import Column, RowModel
 from ui.pages.adapters_inspector import Inspector, base_status, dataset_name, kind_words, parameters
 from ui.pages.training_words import losses, verdict_short
+from ui.practice import add_practice
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
 from ui.widgets.empty import EmptyState
@@ -247,8 +248,7 @@ class AdaptersPage(Page):
 
     def _add_practice(self) -> None:
         self.show_content()
-        params = {"path": "practice", "name": ""}
-        self.services.start_job("add_base_model", "Adding the practice model", params)
+        add_practice(self.services)
 
     def _rebuild(self) -> None:
         self.services.start_job("build_practice_model", "Building the practice model", {})

@@ -307,7 +307,9 @@ class ChatPage(ChatFrame):
     @Slot(object, object, object)
     def _on_asked(self, chat: Chat, question: Message | None, answer: Message) -> None:
         self._frame.start()
-        if self.chat is None or self.chat.id not in ("", chat.id):
+        # A chat without an id is the one that was asked in, unless an old question is asked again.
+        mine = (chat.id,) if question is None else ("", chat.id)
+        if self.chat is None or self.chat.id not in mine:
             return
         self.chat = replace(self.chat, id=chat.id, title=chat.title, updated_at=chat.updated_at)
         running = self.session.running

@@ -17,6 +17,7 @@ from ui.models.rows import Status
 from ui.pages.chat_data import Overview, base_name, sampling_of
 from ui.pages.chat_session import ChatSession
 from ui.pages.chat_turns import Names, choices_of, state_line
+from ui.practice import add_practice
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, plain_tip
 from ui.widgets.chat_adapters import AdapterChips
@@ -66,7 +67,7 @@ class ChatFrame(Page):
         self.show_empty()
 
     def _add_practice(self) -> None:
-        self.services.start_job("add_base_model", "Adding the practice model", {"path": "practice", "name": ""})
+        add_practice(self.services)
 
     def _build_header(self) -> None:
         self.base_pill = StatusPill(Status("neutral", "Base"))

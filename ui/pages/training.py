@@ -25,6 +25,7 @@ from ui.pages.training_form import Choices, NewRunForm
 from ui.pages.training_run import RunView, Shown, read_shown
 from ui.pages.training_runs import RunsView
 from ui.pages.training_words import run_line
+from ui.practice import add_practice
 from ui.widgets.banner import Banner
 from ui.widgets.basic import restyle
 from ui.widgets.chip import StatusPill
@@ -33,7 +34,6 @@ from ui.widgets.page import Page
 
 PURPOSE = "Turn a dataset into a LoRA adapter: a small file that changes how the base answers."
 MOST_DATASETS = 2_000
-PRACTICE_PARAMS = {"path": "practice", "name": ""}
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class TrainingPage(Page):
         )  # fmt: skip
 
     def _add_practice(self) -> None:
-        self.services.start_job("add_base_model", "Adding the practice model", PRACTICE_PARAMS)
+        add_practice(self.services)
 
     # The run that is shown
 

@@ -181,6 +181,29 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(
     qtbot.waitUntil(lambda: any(words in text(page, "run_log") for words in told), timeout=LIMIT)
 
 
+def test_buttons_that_are_hit_twice_do_their_work_once(
+    qtbot: QtBot, dataset: str, window: MainWindow, services: Services
+) -> None:
+    def twice(name: str) -> None:
+        (button,) = [found for found in page.findChildren(QPushButton, name) if found.isVisible()]
+        for _ in range(2):
+            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    db = services.connections.db
+    page = form(qtbot, window, dataset)
+    click(qtbot, page, "preset_fast")
+    page.form.settings.field("epochs").spin.setValue(10)  # type: ignore[attr-defined]
+    twice("start_training")
+    qtbot.waitUntil(lambda: page.run.isVisible() and len(page.run.points) >= 2, timeout=LIMIT)
+    assert len(store.list_runs(db)) == 1
+    twice("stop")
+    qtbot.waitUntil(page.resume.isVisible, timeout=LIMIT)
+    twice("resume")
+    qtbot.waitUntil(lambda: page.run.side.result.isVisible(), timeout=LIMIT)
+    assert [str(run.job.status) for run in store.list_runs(db)] == ["completed"]
+    assert len(store.list_adapters(db)) == 1
+
+
 def test_a_worker_that_dies_is_told_once(qtbot: QtBot, dataset: str, window: MainWindow, services: Services) -> None:
     job = studio.new_run(services.connections.db, dataset, batch_size=1, epochs=2, rank=4)
     services.queue.kick()

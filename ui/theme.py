@@ -62,10 +62,11 @@ class Theme(QObject):
             return
         self._applied = key
         self.sizes = Sizes().scaled(self.scale)
-        if app.style() is None or app.style().objectName() != "fusion":
-            app.setStyle("Fusion")
         # Qt replaces a sheet widget by widget, and far slower than it takes one off and puts one on.
         app.setStyleSheet("")
+        # Only now: a sheet wraps the style, which has no name then.
+        if app.style() is None or app.style().objectName() != "fusion":
+            app.setStyle("Fusion")
         app.setPalette(palette(self.tokens))
         app.setFont(self.font())
         app.setStyleSheet(style_sheet(self.tokens, self.sizes))

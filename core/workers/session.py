@@ -127,7 +127,8 @@ class JobSession:
         """
         given, self.final = self.final, None
         try:
-            if given is None or self._log_is_ahead(db):
+            # An end of the caller's making has no number; the log may hold the worker's own.
+            if given is None or "seq" not in given or self._log_is_ahead(db):
                 self.replay(db)
             self.final = self.final or given
         except (sqlite3.OperationalError, OSError):

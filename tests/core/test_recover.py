@@ -149,6 +149,22 @@ def test_a_stop_that_had_to_be_forced_is_still_a_stop(here: Place) -> None:
     assert jobs.get(here.db, job.id).status == JobState.CANCELLED
 
 
+def test_a_worker_killed_right_behind_its_own_end_leaves_none_for_the_next_attempt(here: Place) -> None:
+    job = under_way(here, "import", {"files": []})
+    session = JobSession(here.workspace, job)
+    session.apply(here.db, log(here, job, ("item", ITEM)))
+    log(here, job, ("stopped", {"reason": "user"}))
+    session.final = {"type": "stopped", "reason": "user"}
+    session.finish(here.db, "signal 9")
+    assert jobs.get(here.db, job.id).status == JobState.CANCELLED
+    again = jobs.claim_next(here.db, jobs.requeue(here.db, job.id).id)
+    assert again is not None
+    session = JobSession(here.workspace, again)
+    session.begin(here.db)
+    session.finish(here.db, "signal 9")
+    assert jobs.get(here.db, job.id).status == JobState.INTERRUPTED
+
+
 @pytest.mark.parametrize(
     ("exc", "code"),
     [

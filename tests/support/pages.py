@@ -7,10 +7,13 @@ from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton, QWidget
+from pytestqt.qtbot import QtBot
 
 from app.services import Services
 from core.scaffolding.store import seed
 from tests.core.factories import Place
+from ui.main_window import MainWindow
+from ui.pages.conversations import ConversationsPage
 
 
 def filled(services: Services) -> Place:
@@ -49,3 +52,12 @@ def dialog(qapp: Any, name: str) -> Any:
     found = [w for w in qapp.topLevelWidgets() if w.objectName() == name and w.isVisible()]
     assert found, f"no dialog {name}"
     return found[-1]
+
+
+def conversations_page(qtbot: QtBot, window: MainWindow) -> ConversationsPage:
+    """The Conversations page, opened and read."""
+    window.open_page("conversations")
+    page = window.current_page
+    assert isinstance(page, ConversationsPage)
+    until(qtbot, lambda: page.shown_state != "busy")
+    return page

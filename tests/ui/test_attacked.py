@@ -26,10 +26,10 @@ from core.models.practice import PRACTICE_ID
 from core.workspace.paths import Workspace, source_root
 from tests.core.factories import Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, until
+from tests.support.pages import conversations_page as opened
 from ui.actions import COMMANDS
 from ui.deleting import delete_rows
 from ui.main_window import MainWindow
-from ui.pages.conversations import ConversationsPage
 from ui.widgets.banner import Banner
 from ui.widgets.basic import Button, ElidedLabel, label, plain_tip
 from ui.widgets.empty import EmptyState
@@ -42,14 +42,6 @@ MARKUP = "<img src='file:///etc/hostname'> and <b>more</b>"
 @pytest.fixture
 def here(services: Services) -> Place:
     return filled(services)
-
-
-def opened(qtbot: QtBot, window: MainWindow) -> ConversationsPage:
-    window.open_page("conversations")
-    page = window.current_page
-    assert isinstance(page, ConversationsPage)
-    until(qtbot, lambda: page.shown_state != "busy")
-    return page
 
 
 def enrichments(here: Place) -> int:

@@ -17,6 +17,7 @@ from core.conversations import store
 from core.workspace.files import write_json
 from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, until
+from tests.support.pages import conversations_page as opened
 from ui.main_window import MainWindow
 from ui.pages.conversations import ConversationsPage
 
@@ -24,14 +25,6 @@ from ui.pages.conversations import ConversationsPage
 @pytest.fixture
 def here(services: Services) -> Place:
     return filled(services)
-
-
-def opened(qtbot: QtBot, window: MainWindow) -> ConversationsPage:
-    window.open_page("conversations")
-    page = window.current_page
-    assert isinstance(page, ConversationsPage)
-    until(qtbot, lambda: page.shown_state != "busy")
-    return page
 
 
 def unknown(title: str = "Nobody knows her") -> dict[str, Any]:

@@ -31,7 +31,7 @@ from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job
 from core.workspace.paths import Workspace, default_workspace
-from ui.main_window import MODES, FatalWindow, MainWindow, theme
+from ui.window.main_window import MODES, FatalWindow, MainWindow, theme
 
 log = logging.getLogger(__name__)
 SETTLE_AGAIN_MS = 5_000

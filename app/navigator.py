@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from core.workspace.paths import Workspace
 
-if TYPE_CHECKING:
-    from app.services import Services
-
-AfterOpen = Callable[["Services"], None]
+# Called with the `Services` of the workspace that was opened; they hold a navigator, so it can't name them.
+AfterOpen = Callable[[Any], None]
 
 
 class Navigator(QObject):
     """Lives in the GUI thread.
 
-    `page_requested(name, argument)`, `command_requested(name)` with a name of `ui.actions`,
+    `page_requested(name, argument)`, `command_requested(name)` with a name of `ui.window.actions`,
     `workspace_requested(Workspace, after)`, `import_requested([Path])`.
     """
 

@@ -98,7 +98,7 @@ def services(qtbot: Any, workspace: Workspace, tmp_path: Path) -> Iterator[Any]:
 def window(qtbot: Any, services: Any) -> Iterator[Any]:
     """The main window over `services`, shown."""
     from app.logs import RingHandler
-    from ui.main_window import MainWindow
+    from ui.window.main_window import MainWindow
 
     made = MainWindow(services, RingHandler())
     made.show()

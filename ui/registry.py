@@ -1,4 +1,4 @@
-"""The pages: a new one is a new module and one line here. Its module is imported when it is first opened."""
+"""The pages: a new one is a new package `ui/pages/<name>/` and one line here; it is imported when first opened."""
 
 from __future__ import annotations
 
@@ -51,13 +51,15 @@ class PageRegistry:
 
 
 PAGES = PageRegistry(
-    PageSpec("home", "Home", "", "ph.house", "ui.pages.home:HomePage"),
-    PageSpec("scaffolding", "Scaffolding", "DATA", "ph.books", "ui.pages.scaffolding:ScaffoldingPage"),
-    PageSpec("conversations", "Conversations", "DATA", "ph.chats-circle", "ui.pages.conversations:ConversationsPage"),
-    PageSpec("training_files", "Training files", "DATA", "ph.stack", "ui.pages.training_files:TrainingFilesPage"),
-    PageSpec("datasets", "Datasets", "TRAIN", "ph.table", "ui.pages.datasets:DatasetsPage"),
-    PageSpec("training", "Training", "TRAIN", "ph.chart-line", "ui.pages.training:TrainingPage"),
-    PageSpec("adapters", "Adapters", "TRAIN", "ph.swap", "ui.pages.adapters:AdaptersPage"),
-    PageSpec("chat", "Chat", "ASSIST", "ph.chat-teardrop-text", "ui.pages.chat:ChatPage"),
-    PageSpec("settings", "Settings", "foot", "ph.gear-six", "ui.pages.settings:SettingsPage"),
+    PageSpec("home", "Home", "", "ph.house", "ui.pages.home.page:HomePage"),
+    PageSpec("scaffolding", "Scaffolding", "DATA", "ph.books", "ui.pages.scaffolding.page:ScaffoldingPage"),
+    PageSpec(
+        "conversations", "Conversations", "DATA", "ph.chats-circle", "ui.pages.conversations.page:ConversationsPage"
+    ),
+    PageSpec("training_files", "Training files", "DATA", "ph.stack", "ui.pages.training_files.page:TrainingFilesPage"),
+    PageSpec("datasets", "Datasets", "TRAIN", "ph.table", "ui.pages.datasets.page:DatasetsPage"),
+    PageSpec("training", "Training", "TRAIN", "ph.chart-line", "ui.pages.training.page:TrainingPage"),
+    PageSpec("adapters", "Adapters", "TRAIN", "ph.swap", "ui.pages.adapters.page:AdaptersPage"),
+    PageSpec("chat", "Chat", "ASSIST", "ph.chat-teardrop-text", "ui.pages.chat.page:ChatPage"),
+    PageSpec("settings", "Settings", "foot", "ph.gear-six", "ui.pages.settings.page:SettingsPage"),
 )

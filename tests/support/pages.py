@@ -12,8 +12,8 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from core.scaffolding.store import seed
 from tests.core.factories import Place
-from ui.main_window import MainWindow
-from ui.pages.conversations import ConversationsPage
+from ui.pages.conversations.page import ConversationsPage
+from ui.window.main_window import MainWindow
 
 
 def filled(services: Services) -> Place:

@@ -18,9 +18,9 @@ from core.models.practice import shipped_folder
 from core.workspace import settings
 from core.workspace.paths import Workspace
 from tests.support import studio
-from ui.main_window import MainWindow
-from ui.pages.adapters import AdaptersPage
+from ui.pages.adapters.page import AdaptersPage
 from ui.practice import ADDING, add_practice
+from ui.window.main_window import MainWindow
 
 LIMIT = 90_000
 

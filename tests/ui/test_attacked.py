@@ -27,13 +27,13 @@ from core.workspace.paths import Workspace, source_root
 from tests.core.factories import Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, until
 from tests.support.pages import conversations_page as opened
-from ui.actions import COMMANDS
 from ui.deleting import delete_rows
-from ui.main_window import MainWindow
 from ui.widgets.banner import Banner
 from ui.widgets.basic import Button, ElidedLabel, label, plain_tip
 from ui.widgets.empty import EmptyState
 from ui.widgets.forms import SliderSpin
+from ui.window.actions import COMMANDS
+from ui.window.main_window import MainWindow
 
 ENDLESS = "x" * 500
 MARKUP = "<img src='file:///etc/hostname'> and <b>more</b>"

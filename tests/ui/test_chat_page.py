@@ -21,10 +21,10 @@ from core.events import Changed
 from core.projects import chats
 from core.registries import ENGINES
 from tests.support.chat import TINY_BASE, add_adapter, add_base, add_dataset
-from ui.pages.chat_data import switch_text
+from ui.pages.chat.data import switch_text
+from ui.pages.chat.message import TurnView
 from ui.theme import theme
-from ui.widgets.chat_message import TurnView
-from ui.widgets.chat_text import CodeBlock, MessageText, blocks, column_width
+from ui.widgets.plain_markdown import CodeBlock, MessageText, blocks, column_width
 
 PROMPT = "You are a warm consultant."
 QUESTIONS = ["I keep putting off a letter. What now?", "My partner hides debts.", "Can I retire at 55?"]

@@ -18,8 +18,8 @@ from core.workspace.files import write_json
 from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, until
 from tests.support.pages import conversations_page as opened
-from ui.main_window import MainWindow
-from ui.pages.conversations import ConversationsPage
+from ui.pages.conversations.page import ConversationsPage
+from ui.window.main_window import MainWindow
 
 
 @pytest.fixture

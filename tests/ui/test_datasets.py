@@ -14,9 +14,9 @@ from app.services import Services
 from core.datasets import store
 from core.workspace.paths import Workspace
 from tests.support import studio
-from ui.main_window import MainWindow
-from ui.pages.datasets import DatasetsPage
-from ui.pages.datasets_conversations import TurnCard
+from ui.pages.datasets.conversations import TurnCard
+from ui.pages.datasets.page import DatasetsPage
+from ui.window.main_window import MainWindow
 
 LIMIT = 30_000
 

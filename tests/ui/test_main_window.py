@@ -26,12 +26,12 @@ from core.workspace import settings
 from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace
 from tests.plugins.demo_page import DemoPage
-from ui.actions import COMMANDS
-from ui.main_window import MainWindow
-from ui.pages.home import JobRow
+from ui.pages.home.page import JobRow
 from ui.registry import PAGES, PageSpec
 from ui.theme import theme
-from ui.widgets.log_window import LogWindow
+from ui.window.actions import COMMANDS
+from ui.window.log_window import LogWindow
+from ui.window.main_window import MainWindow
 
 LIMIT = 20_000
 

@@ -14,9 +14,9 @@ from core.scaffolding import store
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
 from tests.core.factories import Place, add_conversation, parsed
 from tests.support.pages import click, filled, find, until
-from ui.main_window import MainWindow
-from ui.pages.scaffolding import ScaffoldingPage
-from ui.pages.scaffolding_kinds import ARC, PERSONA, TOPIC, form_values, to_entry, wrong_beats
+from ui.pages.scaffolding.kinds import ARC, PERSONA, TOPIC, form_values, to_entry, wrong_beats
+from ui.pages.scaffolding.page import ScaffoldingPage
+from ui.window.main_window import MainWindow
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from core.training.config import PRACTICE_OVERRIDES, PRESETS
 from core.workspace.paths import Workspace
 from tests.support import studio
 from tests.support.ticker import Ticker
-from ui.main_window import MainWindow
-from ui.pages.training import TrainingPage
+from ui.pages.training.page import TrainingPage
+from ui.window.main_window import MainWindow
 
 LIMIT = 90_000
 

@@ -17,8 +17,8 @@ from core.registries import EXPORT_FORMATS
 from core.training_files import store
 from tests.core.factories import KIND, Place, add_conversation, enrich, parsed, run_job
 from tests.support.pages import click, dialog, filled, find, until
-from ui.main_window import MainWindow
-from ui.pages.training_files import TrainingFilesPage
+from ui.pages.training_files.page import TrainingFilesPage
+from ui.window.main_window import MainWindow
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from ui.actions import KEYS_IN_LISTS
-from ui.messages import Dialog
+from ui.dialogs.base import Dialog
 from ui.theme import theme
 from ui.widgets.basic import Button, label, row
+from ui.window.actions import KEYS_IN_LISTS
 
 Keys = Sequence[tuple[str, str]]
 

@@ -14,7 +14,7 @@ from core.errors import AppError
 from core.events import Changed
 from core.trash import Trashed
 from ui import format as fmt
-from ui.messages import Dialog, confirm
+from ui.dialogs.base import Dialog, confirm
 from ui.models.rows import Column, RowModel
 from ui.theme import theme
 from ui.widgets.banner import BannerArea

@@ -1,0 +1,263 @@
+"""Beside the lists of the Adapters page: a base model, or an adapter with its passport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from core.models.store import BaseModel
+from core.training.store import Adapter
+from ui import format as fmt
+from ui.models.rows import Status
+from ui.pages.datasets.inspector import sum_words
+from ui.pages.training.form import TITLES
+from ui.pages.training.presets import rate_words
+from ui.pages.training.words import losses, preset_title, result_words, verdict_status
+from ui.theme import theme
+from ui.widgets.basic import Button, ElidedLabel, column, label, row
+from ui.widgets.card import Card
+from ui.widgets.chip import StatusPill
+from ui.widgets.facts import Fact, Facts, short_hash
+from ui.widgets.scroll import ScrollColumn
+
+PRACTICE_KIND = "Practice model, for trying things out"
+# What the passport keeps beside TITLES.
+EXTRA_TITLES = {
+    "targets": "What adapts", "schedule": "Schedule", "scale": "Scale", "preset": "Preset",
+    "grad_checkpoint": "Less memory",
+}  # fmt: skip
+
+AUTOMATIC = {
+    "max_steps": "all epochs", "validate_every": "automatic", "checkpoint_every": "automatic", "grad_clip": "off",
+}  # fmt: skip
+
+
+def parameters(count: int) -> str:
+    """4022468096 -> "4.02 B"."""
+    for limit, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if count >= limit:
+            return f"{count / limit:.3g} {unit}"
+    return fmt.count(count)
+
+
+def kind_words(base: BaseModel) -> str:
+    """What kind of base it is, said truly."""
+    return PRACTICE_KIND if base.is_practice else "Folder"
+
+
+def base_status(is_default: bool) -> Status:
+    """Whether new datasets and chats start with it."""
+    return Status("ok", "Default") if is_default else Status("neutral", "Available")
+
+
+def _lay_out(owner: QWidget, *items: QWidget, stretch: QWidget) -> None:
+    box = QVBoxLayout(owner)
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(theme().sizes.grid)
+    for item in items:
+        box.addWidget(item, 1 if item is stretch else 0)
+
+
+class BaseDetail(QWidget):
+    """A base model: what it is, what was mended, where it lies."""
+
+    default_wanted = Signal()
+    rebuild_wanted = Signal()
+    folder_wanted = Signal()
+    delete_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = theme().sizes
+        self.title, self.line = ElidedLabel("", "section"), ElidedLabel("", "muted")
+        self.title.setObjectName("base_title")
+        self.pill = StatusPill(Status("neutral", ""))
+        self.facts, self.prints = Facts(), Facts()
+        self.notes = label("", wrap=True, selectable=True, name="base_notes")
+        self.default = Button("Make default", "", "ph.star", on_click=self.default_wanted.emit, name="set_default")
+        self.rebuild = Button(
+            "Build anew", "", "ph.wrench", on_click=self.rebuild_wanted.emit, name="rebuild_practice",
+            tip="Build the practice model from its text on this machine",
+        )  # fmt: skip
+        self.folder = Button("Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="base_folder")
+        self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_base")
+        self._scroll = ScrollColumn(
+            self.facts, label("Notes", "strong"), self.notes, label("Fingerprints", "strong"), self.prints,
+            gap=sizes.grid, accessible="Facts about the base model",
+        )  # fmt: skip
+        _lay_out(
+            self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
+            row(self.default, self.rebuild, None),
+            row(self.folder, self.delete, None), stretch=self._scroll,
+        )  # fmt: skip
+
+    def show_base(self, base: BaseModel, is_default: bool) -> None:
+        """This one."""
+        self.title.setText(base.name)
+        self.line.setText(kind_words(base))
+        self.pill.set_status(base_status(is_default))
+        self.facts.set_facts(
+            [
+                Fact("Architecture", base.architecture),
+                Fact("Parameters", parameters(base.parameter_count), fmt.count(base.parameter_count)),
+                Fact("Size", fmt.size(base.size_bytes)),
+                Fact("Quantisation", base.quantization or "none"),
+                Fact("Context", f"{fmt.count(base.context_length)} tokens"),
+                Fact("Vocabulary", f"{fmt.count(base.vocab_size)} tokens"),
+                Fact("Added", fmt.moment_long(base.created_at)),
+            ]
+        )
+        self.notes.setText("\n".join(base.notes) or "Nothing had to be mended.")
+        self.prints.set_facts(
+            [
+                short_hash("Structure", base.structure_fingerprint),
+                short_hash("Content", base.content_fingerprint),
+                short_hash("Chat template", base.template_hash),
+            ]
+        )
+        self.default.setEnabled(not is_default)
+        self.rebuild.setVisible(base.is_practice)
+
+
+class AdapterDetail(QWidget):
+    """An adapter with its passport."""
+
+    run_wanted = Signal()
+    folder_wanted = Signal()
+    delete_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = theme().sizes
+        self._passport: Mapping[str, Any] = {}
+        self.title, self.line = ElidedLabel("", "section"), ElidedLabel("", "muted")
+        self.title.setObjectName("adapter_title")
+        self.pill = StatusPill(Status("neutral", ""))
+        self.losses, self.verdict = (
+            label("", "big", name="adapter_losses"),
+            label("", wrap=True, name="adapter_verdict"),
+        )
+        self.facts, self.settings, self.hashes, self.versions = Facts(), Facts(), Facts(), Facts()
+        self.sum = label("", wrap=True, name="adapter_sum")
+        self._scroll = ScrollColumn(
+            label("Validation loss, before and after", "caption"), self.losses, self.verdict, self.facts,
+            label("Conversations", "strong"), self.sum, label("Settings", "strong"), self.settings,
+            label("Hashes", "strong"), self.hashes, label("Made with", "strong"), self.versions, gap=sizes.grid,
+            accessible="Passport of the adapter",
+        )  # fmt: skip
+        self.run = Button("Open its run", "", "ph.chart-line", on_click=self.run_wanted.emit, name="open_run")
+        self.copy = Button("Copy passport", "", "ph.copy", on_click=self._copy, name="copy_passport")
+        self.folder = Button(
+            "Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="adapter_folder"
+        )
+        self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_adapter")
+        _lay_out(
+            self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
+            row(self.run, self.copy, None),
+            row(self.folder, self.delete, None), stretch=self._scroll,
+        )  # fmt: skip
+
+    def show_adapter(self, adapter: Adapter, several: int = 1) -> None:
+        """This one; `several` are selected."""
+        passport = self._passport = adapter.passport
+        self.title.setText(adapter.name)
+        self.line.setText(f"{adapter.base_name} · {fmt.moment_long(adapter.created_at)}")
+        self.pill.set_status(verdict_status(adapter.verdict))
+        self.losses.setText(losses(passport.get("loss_before"), passport.get("loss_after")))
+        self.verdict.setText(result_words(adapter))
+        self.facts.set_facts(_facts(adapter))
+        counts = passport.get("counts", {})
+        self.sum.setText(sum_words(counts) if counts else "Not recorded")
+        self.settings.set_facts(_settings(passport.get("hyperparameters", {})))
+        self.hashes.set_facts(_hashes(adapter))
+        made = [Fact(name, str(version)) for name, version in passport.get("versions", {}).items()]
+        self.versions.set_facts([*made, Fact("Machine", str(passport.get("machine", fmt.NOTHING)))])
+        self.run.setEnabled(bool(adapter.training_job_id))
+        self.delete.setText(f"Delete {fmt.count(several)}" if several > 1 else "Delete")
+
+    def _copy(self) -> None:
+        text = orjson.dumps(self._passport, option=orjson.OPT_INDENT_2).decode()
+        QGuiApplication.clipboard().setText(text)
+
+
+def dataset_name(adapter: Adapter) -> str:
+    """The dataset's name as it was when the adapter was trained."""
+    return str(adapter.passport.get("dataset", {}).get("name") or fmt.NOTHING)
+
+
+def _facts(adapter: Adapter) -> list[Fact]:
+    passport = adapter.passport
+    return [
+        Fact("Base", adapter.base_name),
+        Fact("Dataset", dataset_name(adapter)),
+        Fact("Steps", f"{fmt.count(passport.get('published_step'))} of {fmt.count(passport.get('steps'))}",
+             "The step with the best validation loss was published"),
+        Fact("Trained tokens", fmt.count(passport.get("trained_tokens"))),
+        Fact("Trained for", fmt.duration(passport.get("seconds"))),
+        Fact("Size", fmt.size(adapter.size_bytes)),
+    ]  # fmt: skip
+
+
+def _settings(values: Mapping[str, Any]) -> list[Fact]:
+    out = []
+    for key, value in values.items():
+        if key == "preset":
+            text = preset_title(str(value))
+        elif key == "learning_rate":
+            text = rate_words(float(value))
+        elif isinstance(value, bool):
+            text = "yes" if value else "no"
+        elif value == 0 and key in AUTOMATIC:
+            text = AUTOMATIC[key]
+        elif isinstance(value, int):
+            text = str(value) if key == "seed" else fmt.count(value)
+        else:
+            text = f"{value:g}" if isinstance(value, float) else fmt.word(str(value))
+        out.append(Fact(TITLES.get(key) or EXTRA_TITLES.get(key) or fmt.word(key), text))
+    return out
+
+
+def _hashes(adapter: Adapter) -> list[Fact]:
+    passport = adapter.passport
+    base = passport.get("base", {})
+    return [
+        short_hash("Adapter", adapter.sha256),
+        short_hash("Dataset", passport.get("dataset_hash")),
+        short_hash("Chat template", passport.get("template_hash")),
+        short_hash("Settings", passport.get("config_hash")),
+        short_hash("Base, structure", base.get("structure_fingerprint")),
+        short_hash("Base, content", base.get("content_fingerprint")),
+    ]
+
+
+class Inspector(Card):
+    """The card at the right: nothing, a base, or an adapter."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.setObjectName("adapters_inspector")
+        self.base, self.adapter = BaseDetail(), AdapterDetail()
+        self._nothing = column(label("Select a base model or an adapter to see its facts.", "muted", wrap=True), None)
+        self._views = QStackedWidget()
+        for view in (self._nothing, self.base, self.adapter):
+            self._views.addWidget(view)
+        self.add(self._views, 1)
+
+    def show_base(self, base: BaseModel, is_default: bool) -> None:
+        """A base model."""
+        self.base.show_base(base, is_default)
+        self._views.setCurrentWidget(self.base)
+
+    def show_adapter(self, adapter: Adapter, several: int) -> None:
+        """An adapter."""
+        self.adapter.show_adapter(adapter, several)
+        self._views.setCurrentWidget(self.adapter)
+
+    def show_nothing(self) -> None:
+        """Nothing is selected."""
+        self._views.setCurrentWidget(self._nothing)

@@ -1,0 +1,312 @@
+"""Adapters and the base models they sit on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from PySide6.QtCore import Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog, QWidget
+from sqlite_utils import Database
+
+from app.services import Services
+from core.errors import AppError
+from core.events import Changed
+from core.models import store as models
+from core.models.store import BaseModel
+from core.training import store
+from core.training.store import Adapter
+from core.workspace import settings
+from ui import format as fmt
+from ui.models.rows import Column, RowModel
+from ui.pages.adapters.inspector import Inspector, base_status, dataset_name, kind_words, parameters
+from ui.pages.training.words import losses, verdict_short
+from ui.practice import add_practice
+from ui.theme import theme
+from ui.widgets.basic import Button, column, label, row
+from ui.widgets.empty import EmptyState
+from ui.widgets.fit_columns import FitColumns
+from ui.widgets.job_strip import JobStrip
+from ui.widgets.keys import Keys
+from ui.widgets.page import Page
+from ui.widgets.table import TableView
+
+PURPOSE = "What training made, and the base models it sits on."
+BASE_ROWS = 5
+
+
+@dataclass(frozen=True)
+class BaseRow:
+    """A base model and whether it is the default."""
+
+    id: str
+    base: BaseModel
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything the page shows."""
+
+    bases: tuple[BaseRow, ...]
+    adapters: tuple[Adapter, ...]
+
+
+def read_snapshot(db: Database) -> Snapshot:
+    """All of it, by one reader."""
+    default = models.default(db)
+    chosen = default.id if default else ""
+    bases = tuple(BaseRow(base.id, base, base.id == chosen) for base in models.listing(db))
+    return Snapshot(bases, tuple(store.list_adapters(db)))
+
+
+def _loss(adapter: Adapter) -> str:
+    return losses(adapter.passport.get("loss_before"), adapter.passport.get("loss_after"))
+
+
+BASE_COLUMNS = (
+    Column("name", "Name", role="strong", value=lambda r: r.base.name),
+    Column("kind", "Kind", 250, role="muted", value=lambda r: kind_words(r.base)),
+    Column("architecture", "Architecture", 98, value=lambda r: r.base.architecture),
+    Column("parameters", "Parameters", 88, "right", value=lambda r: parameters(r.base.parameter_count)),
+    Column("size", "Size", 76, "right", fmt.size, value=lambda r: r.base.size_bytes),
+    Column("quantization", "Quantised", 84, value=lambda r: r.base.quantization or "none", role="muted"),
+    Column("context", "Context", 76, "right", fmt.count, value=lambda r: r.base.context_length),
+    Column("default", "State", 100, formatter=base_status, role="status", value=lambda r: r.is_default),
+)
+BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind")
+ADAPTER_COLUMNS = (
+    Column("name", "Name", role="strong"),
+    Column("base_name", "Base", 128, role="muted"),
+    Column("dataset", "Dataset", 148, role="muted", value=dataset_name),
+    Column("verdict", "Verdict", 118, formatter=verdict_short, role="status"),
+    Column("loss", "Loss before → after", 134, "right", value=_loss),
+    Column("size_bytes", "Size", 80, "right", fmt.size),
+    Column("created_at", "Made", 80, "right", fmt.moment, tooltip=lambda a: fmt.moment_long(a.created_at)),
+)
+ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset")
+
+
+class AdaptersPage(Page):
+    """`open_item(id)` selects an adapter or a base model; `{"adapter": id}` and `{"base": id}` do so too."""
+
+    watches: ClassVar[Changed] = Changed.ADAPTERS | Changed.MODELS | Changed.SETTINGS
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self.set_header("Adapters", PURPOSE)
+        self._wanted = ""
+        self._on_bases = False
+        self._settling = False
+        self.train = self.add_action("Train an adapter", "ph.chart-line", self._train)
+        self.talk = self.add_action("Talk to it", "ph.chat-teardrop-text", self._talk, primary=True)
+        self.bases = self._table(BASE_COLUMNS, "bases_table", "Base models", BASES_LEAVE_FIRST)
+        self.adapters = self._table(ADAPTER_COLUMNS, "adapters_table", "Adapters", ADAPTERS_LEAVE_FIRST)
+        self.add_base = Button(
+            "Add base model", "", "ph.folder-plus", on_click=self.choose_folder, name="add_base_model"
+        )
+        self.add_base.setToolTip("A folder in MLX or Hugging Face format")
+        self.add_practice = Button(
+            "Add the practice model", "", "ph.plus", on_click=self._add_practice, name="add_practice_model"
+        )
+        self.strip = JobStrip(services, ("add_base_model", "build_practice_model"))
+        self.no_bases = label(
+            "There is no base model yet. Add a folder in MLX or Hugging Face format, or the practice model for trying "
+            "things out.", "muted", wrap=True, name="no_bases",
+        )  # fmt: skip
+        self.no_adapters = EmptyState(
+            "ph.swap", "An adapter is a small file that changes how its base answers; training makes one.",
+            ("Train an adapter", self._train),
+            ("Look at the datasets", lambda: services.navigator.open_page("datasets")),
+            title="No adapters yet", button_icon="ph.chart-line",
+        )  # fmt: skip
+        self.no_adapters.setObjectName("no_adapters")
+        self.set_content(self._content())
+        self.inspector = Inspector()
+        self.set_inspector(self.inspector, scroll=False)
+        self.set_empty(self._empty_state())
+        self._connect()
+        self.show_busy()
+
+    def _table(self, columns: tuple[Column, ...], name: str, words: str, order: tuple[str, ...]) -> TableView:
+        table = TableView(RowModel(columns, self), name, words)
+        table.remember(self.services.state)
+        FitColumns(table, order)
+        return table
+
+    def _content(self) -> QWidget:
+        self.caption = label("", "caption", name="adapters_caption")
+        self._adapters_title = label("Adapters", "section")
+        self._adapters_title.setContentsMargins(0, theme().sizes.grid, 0, 0)
+        heads = row(label("Base models", "section"), None, self.add_practice, self.add_base)
+        return column(
+            self.strip, heads, self.no_bases, self.bases, self._adapters_title, self.no_adapters, self.adapters,
+            self.caption, gap=theme().sizes.grid, stretch=self.adapters,
+        )  # fmt: skip
+
+    def _empty_state(self) -> EmptyState:
+        return EmptyState(
+            "ph.swap", "Adapters sit on a base model: a folder in MLX or Hugging Face format, or the practice model.",
+            ("Add the practice model", self._add_practice), ("Add a base model from a folder", self.choose_folder),
+            title="No base model yet", button_icon="ph.plus",
+        )  # fmt: skip
+
+    def _connect(self) -> None:
+        for table, on_bases in ((self.bases, True), (self.adapters, False)):
+            table.selection_changed.connect(partial(self._on_selection, on_bases))
+            Keys(table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self._delete))
+        self.adapters.opened.connect(lambda _row: self._talk())
+        base, adapter = self.inspector.base, self.inspector.adapter
+        base.default_wanted.connect(self._set_default)
+        base.rebuild_wanted.connect(self._rebuild)
+        base.folder_wanted.connect(self._show_folder)
+        base.delete_wanted.connect(self._delete)
+        adapter.run_wanted.connect(self._open_run)
+        adapter.folder_wanted.connect(self._show_folder)
+        adapter.delete_wanted.connect(self._delete)
+
+    # Rows
+
+    def reload(self) -> None:
+        self.read(read_snapshot, self._show)
+
+    def _show(self, snapshot: Snapshot) -> None:
+        bases, adapters = snapshot.bases, snapshot.adapters
+        self.bases.rows.set_rows(bases)
+        self.adapters.rows.set_rows(adapters)
+        self.no_bases.setVisible(not bases)
+        self.bases.setVisible(bool(bases))
+        self._fit_bases(len(bases))
+        self.no_adapters.setVisible(not adapters)
+        self.adapters.setVisible(bool(adapters))
+        self.add_practice.setVisible(not any(r.base.is_practice for r in bases))
+        self.caption.setText(f"{fmt.plural(len(adapters), 'adapter')} · Enter talks to it" if adapters else "")
+        if bases or adapters or self.strip.jobs:
+            self.show_content()
+        else:
+            self.show_empty()
+        self._settle()
+
+    def _fit_bases(self, count: int) -> None:
+        sizes = theme().sizes
+        rows = min(max(count, 1), BASE_ROWS)
+        self.bases.setFixedHeight(sizes.row * rows + self.bases.horizontalHeader().sizeHint().height() + sizes.half)
+
+    def _settle(self) -> None:
+        wanted, self._wanted = self._wanted, ""
+        self._settling = True
+        for table, on_bases in ((self.adapters, False), (self.bases, True)):
+            if wanted and table.select_id(wanted):
+                self._on_bases = on_bases
+            if table.current() is None:
+                table.step(0)
+        if not (self.bases if self._on_bases else self.adapters).rows.rows:
+            self._on_bases = not self._on_bases
+        self._settling = False
+        self._show_detail()
+
+    def _on_selection(self, on_bases: bool, rows: list[object]) -> None:
+        if rows and not self._settling:
+            self._on_bases = on_bases
+            self._show_detail()
+
+    def _show_detail(self) -> None:
+        # One selection on the page: what the inspector shows.
+        (self.adapters if self._on_bases else self.bases).clearSelection()
+        base_row, adapter = self.bases.current(), self.adapters.current()
+        self.talk.setEnabled(adapter is not None)
+        self.train.setEnabled(base_row is not None)
+        if self._on_bases and base_row is not None:
+            self.inspector.show_base(base_row.base, base_row.is_default)
+        elif adapter is not None:
+            self.inspector.show_adapter(adapter, len(self.adapters.selected()))
+        else:
+            self.inspector.show_nothing()
+
+    # Base models
+
+    def choose_folder(self) -> None:
+        """Ask for the folder of a base model; without blocking."""
+        dialog = QFileDialog(self, "Add a base model")
+        dialog.setObjectName("base_dialog")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self.add_folder)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def add_folder(self, name: str) -> None:
+        """Check a folder and add it, as a job."""
+        path = Path(name)
+        self.show_content()
+        params = {"path": str(path), "name": path.name}
+        self.services.start_job("add_base_model", f"Adding {path.name}", params)
+
+    def _add_practice(self) -> None:
+        self.show_content()
+        add_practice(self.services)
+
+    def _rebuild(self) -> None:
+        self.services.start_job("build_practice_model", "Building the practice model", {})
+
+    def _set_default(self) -> None:
+        chosen = self.bases.current()
+        if chosen is not None:
+            ident = chosen.id
+            self.write(lambda db: settings.put(db, "default_base", ident))
+
+    # Actions
+
+    def _talk(self) -> None:
+        adapter = self.adapters.current()
+        if adapter is not None:
+            self.services.navigator.open_page("chat", {"adapter": adapter.id})
+
+    def _train(self) -> None:
+        base = self.bases.current()
+        chosen = {"base": base.id} if base is not None and self._on_bases else {}
+        self.services.navigator.open_page("training", {"new": True, **chosen})
+
+    def _open_run(self) -> None:
+        adapter = self.adapters.current()
+        if adapter is not None and adapter.training_job_id:
+            self.services.navigator.open_page("training", {"run": adapter.training_job_id})
+
+    def _show_folder(self) -> None:
+        path = self._folder()
+        if path is None:
+            return
+        if path.is_dir():
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+        else:
+            self.show_error(
+                AppError("folder_gone", f"The folder {path} is gone.", hint="Put it back, or delete this entry.")
+            )
+
+    def _folder(self) -> Path | None:
+        base, adapter = self.bases.current(), self.adapters.current()
+        if self._on_bases:
+            return base.base.path if base is not None else None
+        return self.services.workspace.absolute(adapter.path) if adapter is not None else None
+
+    @Slot()
+    def _delete(self) -> None:
+        table, name = (self.bases, "base_models") if self._on_bases else (self.adapters, "model_artifacts")
+        rows = table.selected()
+        if not rows:
+            return
+        noun = "base model" if self._on_bases else "adapter"
+        first = rows[0].base.name if self._on_bases else rows[0].name
+        text = f"Deleted {first}" if len(rows) == 1 else f"Deleted {fmt.plural(len(rows), noun)}"
+        self.delete(name, [chosen.id for chosen in rows], text)
+
+    def open_item(self, argument: object) -> None:
+        """See the class."""
+        if isinstance(argument, dict):
+            argument = argument.get("adapter") or argument.get("base")
+        self._wanted = str(argument or "")
+        self.reload()

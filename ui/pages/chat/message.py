@@ -1,0 +1,255 @@
+"""One turn of a chat: the user's tinted at the right, an answer plain at the left with who gave it and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from core.projects import chats
+from ui import format as fmt
+from ui.models.rows import Status
+from ui.theme import theme
+from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
+from ui.widgets.chip import StatusPill
+from ui.widgets.plain_markdown import MessageText, column_width
+
+STREAMING, WAITING = "streaming", "waiting"
+UNDER_WAY = (STREAMING, WAITING)
+_PILLS = {
+    chats.STOPPED: Status("neutral", "Stopped"),
+    chats.FAILED: Status("bad", "Failed"),
+    chats.INTERRUPTED: Status("warn", "Interrupted"),
+}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one side answered."""
+
+    who: str
+    text: str
+    status: str
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One row of the transcript; a comparison has two answers, the base's first. `last` may be asked again."""
+
+    id: str
+    role: str
+    said: tuple[Said, ...]
+    last: bool = False
+
+
+def speed_text(stats: Mapping[str, Any]) -> str:
+    """ "34 tokens/s · first token 0.18 s"; empty while nothing is known."""
+    parts = []
+    if stats.get("tokens_per_second"):
+        rate = float(stats["tokens_per_second"])
+        parts.append(f"{fmt.count(round(rate)) if rate >= 9.5 else fmt.decimal(rate, 1)} tokens/s")
+    if stats.get("first_token_s") is not None:
+        parts.append(f"first token {fmt.duration(float(stats['first_token_s']))}")
+    if stats.get("finish_reason") == "length":
+        parts.append(f"cut at {fmt.plural(int(stats.get('tokens', 0)), 'token')}")
+    return " · ".join(parts)
+
+
+class _Speed(ElidedLabel):
+    """A caption at the right edge that gives way before the buttons do."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        with QPainter(self) as painter:
+            painter.setPen(self.palette().color(self.foregroundRole()))
+            text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+            painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
+
+
+class AnswerPart(QWidget):
+    """Who answers, the text, how it ended."""
+
+    def __init__(self, said: Said) -> None:
+        super().__init__()
+        sizes = theme().sizes
+        self.who = label("", "caption", name="answered_by")
+        self.text = MessageText()
+        self.speed = _Speed("", "caption")
+        self.speed.setObjectName("answer_speed")
+        self.pill: StatusPill | None = None
+        copy = Button(
+            "", "ghost", "ph.copy", on_click=self._copy, tip="Copy", name="copy", accessible="Copy the answer"
+        )
+        self._foot = QHBoxLayout()
+        self._foot.setContentsMargins(0, 0, 0, 0)
+        self._foot.setSpacing(sizes.half)
+        copy.setFixedWidth(sizes.control)
+        self._foot.addWidget(copy)
+        self._foot.addWidget(self.speed, 1)
+        self._tools = QWidget()
+        self._tools.setLayout(self._foot)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(sizes.half)
+        for item in (self.who, self.text, self._tools):
+            box.addWidget(item)
+        box.addStretch(1)
+        self.show_said(said)
+
+    def add_tool(self, button: Button) -> None:
+        """A button behind Copy."""
+        self._foot.insertWidget(1, button)
+
+    def show_said(self, said: Said) -> None:
+        """All of it, as it is now."""
+        self.who.setText(said.who)
+        self.text.set_text(said.text, caret=said.status == STREAMING)
+        self.speed.setText(speed_text(said.stats))
+        self._tools.setVisible(said.status not in UNDER_WAY)
+        self._show_pill(_PILLS.get(said.status))
+        self.setAccessibleName(f"{said.who}: {said.text[:200]}")
+
+    def _show_pill(self, status: Status | None) -> None:
+        if status is not None and self.pill is None:
+            self.pill = StatusPill(status)
+            self.pill.setObjectName("answer_status")
+            self._foot.addWidget(self.pill)
+        if self.pill is not None:
+            self.pill.setVisible(status is not None)
+            if status is not None:
+                self.pill.set_status(status)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.text.plain_text())
+
+
+class TurnView(QWidget):
+    """One turn, centred in the transcript. `again_requested` from the last answer."""
+
+    again_requested = Signal()
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__()
+        self.turn = turn
+        self.setObjectName(f"turn_{turn.id}")
+        self.parts: list[AnswerPart] = []
+        self.again: Button | None = None
+        self._body = QWidget()
+        self._own: QLabel | MessageText | None = None
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addStretch(0)
+        box.addWidget(self._body, 1)
+        box.addStretch(0)
+        self._inner = QVBoxLayout(self._body)
+        self._inner.setContentsMargins(0, 0, 0, 0)
+        self._build()
+        self._fit()
+        self.show_turn(turn)
+        theme().changed.connect(self._fit)
+
+    def _build(self) -> None:
+        sizes = theme().sizes
+        if self.turn.role == "user":
+            self._own = MessageText(self.turn.said[0].text, markdown=False)
+            frame = QFrame()
+            frame.setProperty("role", "tint")
+            frame.setObjectName("question")
+            box = QVBoxLayout(frame)
+            box.setContentsMargins(sizes.grid + 6, sizes.grid + 2, sizes.grid + 6, sizes.grid + 2)
+            box.addWidget(self._own)
+            self._frame = frame
+            holder = QHBoxLayout()
+            holder.addStretch(1)
+            holder.addWidget(frame)
+            self._inner.addLayout(holder)
+            return
+        self.parts = [AnswerPart(said) for said in self.turn.said]
+        if len(self.parts) == 1:
+            self._inner.addWidget(self.parts[0])
+        else:
+            cards = [self._side(part) for part in self.parts]
+            pair = QHBoxLayout()
+            pair.setSpacing(2 * sizes.grid)
+            for card in cards:
+                pair.addWidget(card, 1)
+            self._inner.addLayout(pair)
+
+    @staticmethod
+    def _side(part: AnswerPart) -> QWidget:
+        grid = theme().sizes.grid
+        out = QFrame()
+        out.setProperty("role", "card")
+        out.setObjectName("compared")
+        box = QVBoxLayout(out)
+        box.setContentsMargins(2 * grid - 2, grid + 2, 2 * grid - 2, grid)
+        box.addWidget(part)
+        return out
+
+    @Slot()
+    def _fit(self) -> None:
+        wide = column_width()
+        pair = len(self.parts) > 1
+        self._body.setMaximumWidth(2 * wide if pair else wide)
+        if isinstance(self._own, MessageText):
+            self._frame.setMaximumWidth(wide * 3 // 4)
+            self._fit_question(self._own.plain_text(), wide)
+
+    def _fit_question(self, text: str, wide: int) -> None:
+        # A wrapped label asks for an odd width of its own; a bubble hugs its longest line instead.
+        metrics = self.fontMetrics()
+        lines = text[:2000].split("\n")[:40]
+        longest = max((metrics.horizontalAdvance(line) for line in lines), default=0)
+        margins = 2 * (theme().sizes.grid + 6) + theme().sizes.half
+        self._frame.setMinimumWidth(min(longest + margins, wide * 3 // 4, theme().sizes.field))
+        self._frame.setMaximumWidth(max(min(longest + margins, wide * 3 // 4), self._frame.minimumWidth()))
+
+    def show_turn(self, turn: Turn) -> None:
+        """The same turn as it is now."""
+        self.turn = turn
+        for part, said in zip(self.parts, turn.said, strict=False):
+            part.show_said(said)
+        ended = all(said.status not in UNDER_WAY for said in turn.said)
+        if turn.last and ended and self.again is None:
+            self._add_again()
+        if self.again is not None:
+            self.again.setVisible(turn.last and ended)
+
+    def _add_again(self) -> None:
+        self.again = Button(
+            "Ask again", "ghost", "ph.arrows-clockwise", on_click=self.again_requested.emit, name="ask_again",
+            tip="Answer this question anew, by whoever is chosen above",
+        )  # fmt: skip
+        if len(self.parts) == 1:
+            self.parts[0].add_tool(self.again)
+        else:
+            self._inner.addWidget(row(self.again, None) if self.parts else row(None, self.again))
+
+    def fits(self, turn: Turn) -> bool:
+        """Whether `show_turn` can show it, or another view is needed."""
+        return turn.id == self.turn.id and (turn.role == "user" or len(turn.said) == len(self.parts))
+
+
+def intro(title: str, text: str, questions: list[str], ask: Any) -> QWidget:
+    """What a chat without messages shows: what it is, and questions to click."""
+    sizes = theme().sizes
+    buttons: list[QWidget] = []
+    for number, question in enumerate(questions, start=1):
+        short = question if len(question) <= 64 else f"{question[:63].rstrip()}…"
+        button = Button(short, "", "ph.chat-teardrop-text", name=f"example_{number}", accessible=f"Ask: {question}")
+        button.setToolTip(plain_tip(question))
+        button.clicked.connect(lambda _checked=False, q=question: ask(q))
+        buttons.append(row(None, button, None))
+    words = label(text, "muted", wrap=True)
+    words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    words.setFixedWidth(sizes.field + sizes.sidebar - sizes.icon_large)
+    heading = label(title, "section")
+    heading.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    out = column(heading, row(None, words, None), *buttons, gap=sizes.grid + 2)
+    out.setObjectName("intro")
+    return out

@@ -1,0 +1,411 @@
+"""Chat: talk to a base model and its adapters, switch between them, compare them on one question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import ClassVar
+
+from PySide6.QtCore import QTimer, Slot
+from PySide6.QtWidgets import QWidget
+
+from app.services import Services
+from core import trash
+from core.errors import AppError
+from core.events import Changed
+from core.models.store import BaseModel
+from core.projects import chats
+from core.projects.chats import Chat, Message
+from core.training.store import Adapter
+from ui.pages.chat.data import Opened, Overview, base_gone, base_name, read_chat, read_examples, read_overview
+from ui.pages.chat.frame import ChatFrame
+from ui.pages.chat.message import intro
+from ui.pages.chat.session import Running
+from ui.pages.chat.turns import entries_of, short_title, turn_of, turns_of
+from ui.widgets.banner import Banner, error_details
+
+FRAME_MS = 40
+NEW = "New chat"
+
+
+class ChatPage(ChatFrame):
+    """`open_item("<chat id>")` opens a chat, `open_item({"adapter": id})` and `({"base": id})` start one.
+
+    A new chat is stored with its first question.
+    """
+
+    watches: ClassVar[Changed] = Changed.CHATS | Changed.ADAPTERS | Changed.MODELS
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self._pending: object = None
+        self._asked_text = ""
+        self._put_back: Message | None = None
+        self._frame = QTimer(self)
+        self._frame.setInterval(FRAME_MS)
+        self._frame.timeout.connect(self._on_frame)
+        self._connect()
+        self.show_busy()
+
+    def _connect(self) -> None:
+        self.list.opened.connect(self._open)
+        self.list.new_requested.connect(self.new_chat)
+        self.list.renamed.connect(self._rename)
+        self.list.deleted.connect(self._delete)
+        self.list.searched.connect(self.reload)
+        self.chips.chosen.connect(self._choose)
+        self.composer.asked.connect(self.ask)
+        self.composer.stop_requested.connect(self.session.stop)
+        self.compare.clicked.connect(self.compare_now)
+        self.choose_base.chosen.connect(self._choose_base)
+        self.settings.prompt_changed.connect(self._on_prompt)
+        self.settings.sampling_changed.connect(self._on_sampling)
+        self.transcript.again_requested.connect(self.ask_again)
+        self.session.asked.connect(self._on_asked)
+        self.session.ended.connect(self._on_ended)
+        self.session.failed.connect(self._on_failed)
+        self.session.not_stored.connect(self._on_not_stored)
+
+    # Reading
+
+    @Slot()
+    def reload(self) -> None:
+        search = self.list.search.text()
+        self.read(lambda db: read_overview(db, search), self._on_overview)
+
+    def _on_overview(self, overview: Overview) -> None:
+        first, self.overview = self.overview is None or self.chat is None, overview
+        if overview.default_base is None:
+            self.chat = None
+            self.show_no_base()
+            return
+        self.services.engine.max_resident = overview.max_resident
+        self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
+        self.show_content()
+        argument, self._pending = self._pending, None
+        if argument is not None:
+            self._take(argument)
+        elif first:
+            self._open("")
+        else:
+            self._refresh_chat(overview)
+        self._show_list()
+
+    def _refresh_chat(self, overview: Overview) -> None:
+        chat = self.chat
+        assert chat is not None
+        found = next((c for c in overview.chats if c.id == chat.id), None)
+        if found is not None:
+            # What is chosen here may be ahead of the row: its write is still on the way.
+            self.chat = replace(chat, title=found.title, updated_at=found.updated_at)
+        elif chat.id:
+            self.read(lambda db: chats.exists(db, chat.id), self._on_exists, "exists")
+        self.show_state()
+
+    def _on_exists(self, there: bool) -> None:
+        if not there:
+            self._open("")
+
+    def _show_list(self) -> None:
+        if self.overview is not None:
+            self.list.show_entries(entries_of(self.overview), self.chat.id if self.chat else "")
+
+    # Which chat
+
+    def open_item(self, argument: object) -> None:
+        # The adapter asked for may be newer than what was read.
+        self._pending = argument
+        self.reload()
+
+    def _take(self, argument: object) -> None:
+        assert self.overview is not None
+        if not isinstance(argument, Mapping):
+            self._open(str(argument))
+            return
+        adapter = self.overview.adapter(argument.get("adapter"))
+        base = self.overview.base(adapter.base_model_id if adapter else str(argument.get("base", "")))
+        if argument.get("adapter") and adapter is None:
+            error = AppError("no_such_adapter", "That adapter is not there any more.", hint="Look in the trash.")
+            self.show_error(error)
+        self._start(base or self.overview.default_base, adapter)
+
+    @Slot(str)
+    def _open(self, chat_id: str) -> None:
+        self.settings.flush()
+        self.read(lambda db: read_chat(db, chat_id), partial(self._on_opened, chat_id), "chat")
+
+    def _on_opened(self, wanted: str, opened: Opened) -> None:
+        self.names.learn(opened.names)
+        if opened.chat is None:
+            if wanted:
+                error = AppError("no_such_chat", "That chat is not there any more.", hint="Look in the trash.")
+                self.show_error(error)
+            self.new_chat()
+            return
+        messages = list(opened.messages)
+        running = self.session.running
+        if running is not None:
+            messages = [running.as_message() if m.id == running.message.id else m for m in messages]
+        self._show_chat(opened.chat, messages)
+
+    @Slot()
+    def new_chat(self) -> None:
+        """An empty chat with whoever answers now."""
+        if self.overview is not None:
+            base = self.base or self.overview.default_base
+            self._start(base, self.adapter)
+
+    def _start(self, base: BaseModel | None, adapter: Adapter | None) -> None:
+        if base is None:
+            return
+        self.settings.flush()
+        self.services.forget(self._handles.get("chat"))
+        prompt = str(adapter.passport.get("system_prompt") or "") if adapter else ""
+        self._show_chat(Chat("", NEW, base.id, adapter.id if adapter else None, prompt, {}, "", ""), [])
+        self.composer.field.setFocus()
+
+    def _show_chat(self, chat: Chat, messages: list[Message]) -> None:
+        self.chat, self.messages = chat, messages
+        self.names.base = base_name(self.base)
+        self.transcript.show_turns(turns_of(messages, self.names, self.session.running))
+        self.list.set_current(chat.id)
+        self.show_state()
+        if not messages:
+            adapter = self.adapter
+            self.read(lambda db: read_examples(db, adapter), partial(self._show_intro, chat.id), "examples")
+
+    def _show_intro(self, chat_id: str, questions: list[str]) -> None:
+        if self.messages or self.chat is None or self.chat.id != chat_id or self.session.storing:
+            return
+        who = self.adapter.name if self.adapter else base_name(self.base)
+        practice = self.base is not None and self.base.is_practice
+        truth = "The practice model is for trying things out: it knows almost nothing. " if practice else ""
+        text = f"{truth}Everything stays on this machine. Ask something below, or start with one of these."
+        self.transcript.show_intro(intro(f"Ask {who}", text, questions, self.ask))
+
+    # Who answers
+
+    @Slot(str)
+    def _choose(self, key: str) -> None:
+        if self.overview is None or self.session.busy:
+            return
+        adapter, base = self.overview.adapter(key), self.base
+        self._set_adapter(adapter)
+        # A hint only: while a training has the memory, the model is loaded when a question is asked, not before.
+        taken = self.services.engine.state == "off" and any(job.needs_gpu for job in self.services.queue.running())
+        if adapter is not None and base is not None and not taken:
+            self.session.prepare(base, adapter, partial(self._on_refused, adapter))
+
+    def _set_adapter(self, adapter: Adapter | None) -> None:
+        if self.chat is None:
+            return
+        self.settings.flush()
+        prompt = self.chat.system_prompt
+        if not self.messages and prompt == self.adapter_prompt():
+            prompt = str(adapter.passport.get("system_prompt") or "") if adapter else ""
+        self.session.prepared = {}
+        self._change(artifact_id=adapter.id if adapter else None, system_prompt=prompt)
+        if not self.messages:
+            self.read(lambda db: read_examples(db, adapter), partial(self._show_intro, self.chat.id), "examples")
+
+    def _change(self, **values: object) -> None:
+        assert self.chat is not None
+        self.chat = replace(self.chat, **values)  # type: ignore[arg-type]
+        chat_id = self.chat.id
+        if chat_id:
+            self.write(lambda db: chats.update(db, chat_id, **values))
+        self.show_state()
+
+    def _on_refused(self, adapter: Adapter, error: AppError) -> None:
+        if self.adapter is not None and self.adapter.id == adapter.id:
+            self._set_adapter(None)
+        self._warn(error, "The base answers; nothing else changed.")
+
+    def _warn(self, error: AppError, then: str) -> None:
+        hint = f"{error.hint} {then}".strip()
+        self.banners.add(Banner("bad", error.message, hint, details=error_details(error)))
+
+    @Slot(str)
+    def _choose_base(self, base_id: str) -> None:
+        if self.chat is not None and not self.session.busy:
+            self._set_adapter(None)
+            self._change(base_model_id=base_id)
+            self.names.base = base_name(self.base)
+
+    @Slot(str)
+    def _on_prompt(self, text: str) -> None:
+        self._change(system_prompt=text)
+
+    @Slot(object)
+    def _on_sampling(self, values: Mapping[str, object]) -> None:
+        if self.chat is not None:
+            self._change(sampling={**self.chat.sampling, **values})
+
+    def flush(self) -> None:
+        self.settings.flush()
+
+    # Asking
+
+    @Slot(str)
+    def ask(self, text: str, compare: bool = False) -> None:
+        """Store the question, then send it."""
+        self.settings.flush()
+        chat, base = self.chat, self.base
+        if chat is None or self.session.busy:
+            return
+        self._asked_text = text
+        if base is None:
+            self._on_not_stored()
+            self.show_error(base_gone())
+            return
+        self.banners.clear()
+        new = partial(
+            chats.create, base_model_id=chat.base_model_id, artifact_id=chat.artifact_id,
+            system_prompt=chat.system_prompt, sampling=chat.sampling,
+        )  # fmt: skip
+        self.session.ask(chat if chat.id else new, base, self.adapter, text, compare=compare)
+
+    @Slot()
+    def ask_again(self, compare: bool = False) -> None:
+        """Answer the last question anew; the earlier answer can be taken back."""
+        self.settings.flush()
+        chat, base = self.chat, self.base
+        if chat is None or base is None or not chat.id or self.session.busy:
+            return
+        old = self.messages[-1] if self.messages else None
+        self.banners.clear()
+        self.session.ask_again(chat, base, self.adapter, compare=compare)
+        if old is not None and old.role == "assistant" and old.content:
+            self.services.notifier.say("The answer is written anew", partial(self._take_back, old))
+
+    def _take_back(self, old: Message) -> None:
+        running = self.session.running
+        if self.session.storing or (running is not None and running.message.id == old.id):
+            self._put_back = old
+            self.session.stop()
+            return
+        self._restore(old)
+
+    def _restore(self, old: Message) -> None:
+        def done(_result: object) -> None:
+            if self.chat is not None and self.chat.id == old.chat_id:
+                self._open(old.chat_id)
+
+        self.write(lambda db: chats.put_back(db, old), done)
+
+    @Slot()
+    def compare_now(self) -> None:
+        """Ask base and adapter the question that is written, or the last one again."""
+        if self.composer.text:
+            text = self.composer.text
+            self.composer.set_text("")
+            self.ask(text, compare=True)
+        else:
+            self.ask_again(compare=True)
+
+    @Slot(object, object, object)
+    def _on_asked(self, chat: Chat, question: Message | None, answer: Message) -> None:
+        self._frame.start()
+        # A chat without an id is the one that was asked in, unless an old question is asked again.
+        mine = (chat.id,) if question is None else ("", chat.id)
+        if self.chat is None or self.chat.id not in mine:
+            return
+        self.chat = replace(self.chat, id=chat.id, title=chat.title, updated_at=chat.updated_at)
+        running = self.session.running
+        if question is None and self.messages and self.messages[-1].id == answer.id:
+            self.messages[-1] = answer
+            self.transcript.change_turn(turn_of(answer, self.names, running, last=True))
+            self.transcript.follow()
+        else:
+            if self.messages:
+                self.transcript.change_turn(turn_of(self.messages[-1], self.names, running, last=False))
+            new = [m for m in (question, answer) if m is not None]
+            self.messages += new
+            self.transcript.add_turns([turn_of(m, self.names, running, last=m is new[-1]) for m in new])
+
+    @Slot()
+    def _on_not_stored(self) -> None:
+        if not self.composer.text:
+            self.composer.set_text(self._asked_text)
+
+    @Slot()
+    def _on_frame(self) -> None:
+        running = self.session.running
+        if running is None:
+            self._frame.stop()
+        elif self.messages and self.messages[-1].id == running.message.id:
+            message = running.as_message()
+            if message != self.messages[-1]:
+                first = not self.messages[-1].content
+                self.messages[-1] = message
+                self.transcript.change_turn(turn_of(message, self.names, running, last=True))
+                if first:
+                    self.show_state()
+
+    @Slot(object)
+    def _on_ended(self, message: Message) -> None:
+        self._frame.stop()
+        if self.messages and self.messages[-1].id == message.id:
+            self.messages[-1] = message
+            self.transcript.change_turn(turn_of(message, self.names, None, last=True))
+        old, self._put_back = self._put_back, None
+        if old is not None:
+            self._restore(old)
+
+    @Slot(object, object, object)
+    def _on_failed(self, running: Running, error: AppError, adapter: Adapter | None) -> None:
+        chat = running.chat
+        here = self.chat is not None and self.chat.id == chat.id
+        if adapter is not None:
+            if here:
+                self._set_adapter(None)
+            else:
+                self.write(lambda db: chats.update(db, chat.id, artifact_id=None))
+            place = "" if here else f" in “{short_title(chat.title)}”"
+            self._warn(error, f"The base answers instead of {adapter.name}{place}.")
+            if len(running.sides) == 1 and not running.side.text:
+                self.session.ask_again(chat, running.base, None)
+        elif error.action:
+            self.show_error(error)
+        elif not here:
+            self.banners.show_error(error, ("Open the chat", partial(self._open, chat.id)))
+        elif error.code == "context_full":
+            self.banners.show_error(error, (NEW, self.new_chat))
+        else:
+            self.banners.show_error(error, ("Ask again", self.ask_again))
+
+    # The list's commands
+
+    @Slot(str, str)
+    def _rename(self, chat_id: str, title: str) -> None:
+        clean = " ".join(title.split())
+        if not clean:
+            self._show_list()
+            return
+        if self.chat is not None and self.chat.id == chat_id:
+            self.chat = replace(self.chat, title=clean)
+        self.write(lambda db: chats.update(db, chat_id, title=clean))
+
+    @Slot(str)
+    def _delete(self, chat_id: str) -> None:
+        running = self.session.running
+        if running is not None and running.chat.id == chat_id:
+            self.session.stop()
+        title = next((c.title for c in self.overview.chats if c.id == chat_id), NEW) if self.overview else NEW
+
+        def undo() -> None:
+            self.services.write(self, lambda db: trash.restore(db, "chats", [chat_id]), lambda _r: self._open(chat_id))
+
+        def done(_result: object) -> None:
+            self.services.notifier.say(f"“{short_title(title)}” is in the trash", undo)
+
+        self.write(lambda db: trash.delete(db, "chats", [chat_id]), done)
+
+    # Keyboard
+
+    def stop(self) -> bool:
+        return self.session.stop()
+
+    def back(self) -> bool:
+        return super().back() or self.settings.fold()

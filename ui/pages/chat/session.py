@@ -1,0 +1,326 @@
+"""One conversation with the engine: what is asked, who answers, what is stored when. No widgets."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from sqlite_utils import Database
+
+from app.services import Services
+from core.db.connection import explain, transaction
+from core.errors import AppError
+from core.events import Changed
+from core.inference.engine import GenerateRequest, Sampling
+from core.models import store as models
+from core.models.store import BaseModel
+from core.projects import chats
+from core.projects.chats import Chat, Message
+from core.training.store import Adapter
+from ui.pages.chat.data import reference, sampling_of
+
+SAVE_MS = 1_000
+BAD_ADAPTER = ("bad_adapter", "wrong_base")
+COMPARED = "compared"
+
+
+@dataclass
+class Side:
+    """One of the answers being written: by an adapter, or by the base alone."""
+
+    adapter: Adapter | None
+    text: str = ""
+    status: str = chats.INTERRUPTED
+    stats: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Running:
+    """An answer under way. With two sides the base answers first; the last side's text is the message's."""
+
+    chat: Chat
+    base: BaseModel
+    message: Message
+    history: Sequence[Message]
+    sides: list[Side]
+    place: int = 0
+    ident: str = ""
+    stopping: bool = False
+
+    @property
+    def side(self) -> Side:
+        """The one that is being written."""
+        return self.sides[self.place]
+
+    def as_message(self) -> Message:
+        """The row as it would be written now."""
+        main = self.sides[-1]
+        stats = dict(main.stats)
+        if len(self.sides) > 1:
+            base = self.sides[0]
+            stats[COMPARED] = {"content": base.text, "status": base.status, "stats": dict(base.stats)}
+        return replace(
+            self.message, content=main.text, status=main.status, stats=stats,
+            artifact_id=main.adapter.id if main.adapter else None,
+        )  # fmt: skip
+
+
+class ChatSession(QObject):
+    """Lives in the GUI thread. One answer at a time, in whichever chat it was asked for.
+
+    `asked(chat, question | None, answer)` once it is stored and before it is sent, None when it is asked again;
+    `moved()` whenever the answer under way, or who is loaded, changed; `ended(Message)`;
+    `failed(Running, AppError, adapter)` with the adapter that could not be used, or None; `not_stored()` when a
+    question could not even be written down.
+    """
+
+    asked = Signal(object, object, object)
+    moved = Signal()
+    ended = Signal(object)
+    failed = Signal(object, object, object)
+    not_stored = Signal()
+
+    def __init__(self, services: Services, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._services = services
+        self.running: Running | None = None
+        self.storing = False
+        self._stop_asked = False
+        self.loading_adapter = ""
+        self.resident: frozenset[str] = frozenset()
+        self.bytes_used = 0
+        self.prepared: Mapping[str, Any] = {}
+        self._save = QTimer(self)
+        self._save.setInterval(SAVE_MS)
+        self._save.timeout.connect(self._save_partial)
+        services.engine.state_changed.connect(self._on_state)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is under way anywhere."""
+        return self.running is not None or self.storing
+
+    # Asking
+
+    def ask(
+        self, chat: Chat | Callable[[Database], Chat], base: BaseModel, adapter: Adapter | None, question: str,
+        *, compare: bool = False,
+    ) -> None:  # fmt: skip
+        """Store the question and the place of the answer, then send it. A chat that is not there yet is made."""
+        if self.busy:
+            return
+        artifact = adapter.id if adapter else None
+
+        def store(db: Database) -> tuple[Changed, tuple[Chat, list[Message], Message]]:
+            with transaction(db):
+                made = chat if isinstance(chat, Chat) else chat(db)
+                asked, answer = chats.ask(db, made.id, question, artifact, _placeholder(compare))
+            history = [m for m in chats.messages(db, made.id) if m.position <= asked.position]
+            return Changed.CHATS, (chats.get(db, made.id), history, answer)
+
+        self._store(store, base, adapter, compare, again=False)
+
+    def ask_again(self, chat: Chat, base: BaseModel, adapter: Adapter | None, *, compare: bool = False) -> None:
+        """Answer the last question anew, in the place of its answer."""
+        if self.busy:
+            return
+        artifact = adapter.id if adapter else None
+
+        def store(db: Database) -> tuple[Changed, tuple[Chat, list[Message], Message]]:
+            rows = chats.messages(db, chat.id)
+            last = next((m for m in reversed(rows) if m.role == "user"), None)
+            if last is None:
+                raise AppError("no_question", "There is no question to ask again.", hint="Write one below.")
+            old = next((m for m in rows if m.position > last.position and m.role == "assistant"), None)
+            stats = _placeholder(compare)
+            answer = (
+                chats.ask_again(db, old.id, artifact, stats) if old is not None
+                else chats.add_message(
+                    db, chat.id, "assistant", "", status=chats.INTERRUPTED, artifact_id=artifact, stats=stats)
+            )  # fmt: skip
+            return Changed.CHATS, (chats.get(db, chat.id), [m for m in rows if m.position <= last.position], answer)
+
+        self._store(store, base, adapter, compare, again=True)
+
+    def _store(
+        self, store: Callable[[Database], Any], base: BaseModel, adapter: Adapter | None, compare: bool, *, again: bool
+    ) -> None:
+        self.storing, self._stop_asked = True, False
+        self.moved.emit()
+
+        def stored(result: tuple[Chat, list[Message], Message]) -> None:
+            chat, history, answer = result
+            sides = [Side(None), Side(adapter)] if compare and adapter is not None else [Side(adapter)]
+            self.storing, self.prepared = False, {}
+            self.running = Running(chat, base, answer, history, sides)
+            self.asked.emit(chat, None if again else history[-1], self.running.as_message())
+            self.moved.emit()
+            if self._stop_asked:
+                self._finish(self.running, chats.STOPPED)
+            else:
+                self._load()
+
+        def not_stored(exc: Exception) -> None:
+            self.storing = False
+            self.not_stored.emit()
+            self.moved.emit()
+            self._services.notifier.report(exc, self)
+
+        self._services.write(self, store, stored, not_stored)
+
+    def _load(self) -> None:
+        running = self.running
+        assert running is not None
+        self._services.run(
+            self, lambda: models.require_folder(running.base), lambda _folder: self._folder_there(running),
+            lambda exc: self._fail(running, exc),
+        )  # fmt: skip
+
+    def _folder_there(self, running: Running) -> None:
+        if running is self.running:
+            self._services.engine.load(
+                self, running.base.path, lambda _facts: self._next(running), lambda error: self._fail(running, error),
+                engine=running.base.engine,
+            )  # fmt: skip
+
+    def _next(self, running: Running) -> None:
+        if running is not self.running:
+            return
+        if running.stopping:
+            self._finish(running, chats.STOPPED)
+            return
+        sampling = sampling_of(running.chat.sampling)
+        if sampling.temperature > 0:
+            # The engine seeds each answer: with one seed for all, asking again would say the same.
+            sampling = replace(sampling, seed=secrets.randbelow(2**31))
+        request = GenerateRequest(
+            chats.prompt_messages(running.chat, list(running.history)),
+            reference(self._services.workspace, running.side.adapter), sampling,
+        )  # fmt: skip
+        running.ident = self._services.engine.generate(
+            self, request,
+            text=lambda text: self._on_text(running, text),
+            done=lambda result: self._on_done(running, result, sampling),
+            stopped=lambda: self._finish(running, chats.STOPPED),
+            failed=lambda error: self._fail(running, error),
+        )  # fmt: skip
+        self._save.start()
+        self.moved.emit()
+
+    def stop(self) -> bool:
+        """Stop the answer under way; what was said is kept. False if there is none."""
+        running = self.running
+        if running is None:
+            self._stop_asked = True
+            return self.storing
+        running.stopping = True
+        if running.ident:
+            self._services.engine.stop(running.ident)
+        elif self.running is not None:
+            self._finish(running, chats.STOPPED)
+        return True
+
+    # What comes back
+
+    def _on_text(self, running: Running, text: str) -> None:
+        if running is self.running:
+            running.side.text += text
+
+    def _on_done(self, running: Running, result: Mapping[str, Any], sampling: Sampling) -> None:
+        if running is not self.running:
+            return
+        stats = {**result.get("stats", {}), "finish_reason": result.get("finish_reason", "")}
+        if sampling.temperature > 0:
+            stats["seed"] = sampling.seed
+        running.side.stats, running.side.status = stats, chats.COMPLETE
+        if running.place + 1 < len(running.sides):
+            running.place, running.ident = running.place + 1, ""
+            self._next(running)
+            return
+        self._finish(running, chats.COMPLETE)
+
+    def _fail(self, running: Running, exc: Exception) -> None:
+        if running is not self.running:
+            return
+        error = explain(exc)
+        if error.code == "engine_closed":
+            self._finish(running, chats.INTERRUPTED)
+            return
+        adapter = running.side.adapter if error.code in BAD_ADAPTER else None
+        self._finish(running, chats.FAILED)
+        self.failed.emit(running, error, adapter)
+
+    def _finish(self, running: Running, status: str) -> None:
+        if running is not self.running:
+            return
+        self._save.stop()
+        for side in running.sides[running.place :]:
+            side.status = status
+        message = running.as_message()
+        self.running = None
+        self._services.write(
+            self, lambda db: chats.set_answer(db, message.id, message.content, message.status, message.stats)
+        )
+        self.ended.emit(message)
+        self.moved.emit()
+        self.ask_status()
+
+    @Slot()
+    def _save_partial(self) -> None:
+        if self.running is None:
+            self._save.stop()
+            return
+        message = self.running.as_message()
+
+        def save(db: Database) -> Changed:
+            chats.set_answer(db, message.id, message.content, message.status, message.stats)
+            return Changed.NOTHING
+
+        self._services.write(self, save)
+
+    # Who is resident
+
+    def prepare(self, base: BaseModel, adapter: Adapter, refused: Callable[[AppError], None]) -> None:
+        """Make an adapter resident before it is asked; `refused` if it can't be used."""
+        ref = reference(self._services.workspace, adapter)
+        assert ref is not None
+        self.loading_adapter, self.prepared = adapter.id, {}
+        self.moved.emit()
+
+        def ended(facts: Mapping[str, Any]) -> None:
+            if self.loading_adapter == adapter.id:
+                self.loading_adapter, self.prepared = "", facts
+            self.moved.emit()
+            self.ask_status()
+
+        def failed(error: AppError) -> None:
+            ended({})
+            if error.code != "engine_closed":
+                refused(error)
+
+        self._services.engine.load(
+            self, base.path, lambda _facts: self._services.engine.prepare(self, ref, failed, ended), failed,
+            engine=base.engine,
+        )  # fmt: skip
+
+    def ask_status(self) -> None:
+        """Ask the worker what is resident."""
+        self._services.engine.status(self, self._on_status)
+
+    def _on_status(self, facts: Mapping[str, Any]) -> None:
+        self.resident = frozenset(facts.get("resident", {}))
+        self.bytes_used = int(facts.get("bytes", 0))
+        self.moved.emit()
+
+    @Slot(str)
+    def _on_state(self, state: str) -> None:
+        if state == "off":
+            self.resident, self.bytes_used, self.prepared = frozenset(), 0, {}
+        self.moved.emit()
+
+
+def _placeholder(compare: bool) -> Mapping[str, Any]:
+    return {COMPARED: {"content": "", "status": chats.INTERRUPTED, "stats": {}}} if compare else {}

@@ -1,0 +1,133 @@
+"""Rows of the database as turns of the transcript, and the line below the title."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.projects import chats
+from core.projects.chats import Chat, Message
+from ui import format as fmt
+from ui.pages.chat.adapter_menu import ACTIVE, BASE, LOADING, ON_DISK, RESIDENT, Choice
+from ui.pages.chat.chat_list import Entry
+from ui.pages.chat.data import UNLOADED, Overview, base_name, context_text, small_time, switch_text
+from ui.pages.chat.message import STREAMING, WAITING, Said, Turn
+from ui.pages.chat.session import COMPARED, ChatSession, Running
+
+ENDED = (chats.COMPLETE, chats.STOPPED, chats.FAILED)
+TITLE_CHARACTERS = 30
+
+
+class Names:
+    """Who answered, by adapter id; deleted adapters keep the name they were read with."""
+
+    def __init__(self) -> None:
+        self.base = "Base"
+        self._known: dict[str, str] = {}
+
+    def learn(self, names: Mapping[str, str]) -> None:
+        """More adapters."""
+        self._known.update(names)
+
+    def of(self, adapter_id: str | None) -> str:
+        """The label of an answer."""
+        return self._known.get(adapter_id, "An adapter") if adapter_id else f"{self.base}, no adapter"
+
+
+def turn_of(message: Message, names: Names, running: Running | None, *, last: bool) -> Turn:
+    """One row of the transcript. Without an end state and not under way means: it was interrupted."""
+    if message.role == "user":
+        return Turn(message.id, "user", (Said("You", message.content, message.status),), last)
+    live = running is not None and running.message.id == message.id
+    sides: list[tuple[str | None, str, str, Mapping[str, Any]]] = [
+        (message.artifact_id, message.content, message.status, message.stats)
+    ]
+    other = message.stats.get(COMPARED)
+    if isinstance(other, Mapping):
+        sides.insert(0, (None, other.get("content", ""), other.get("status", ""), other.get("stats", {})))
+    said = []
+    for place, (who, text, status, stats) in enumerate(sides):
+        shown = status if status in ENDED else chats.INTERRUPTED
+        if live and running is not None and place >= running.place:
+            shown = STREAMING if place == running.place else WAITING
+        said.append(Said(names.of(who), text, shown, stats))
+    return Turn(message.id, "assistant", tuple(said), last)
+
+
+def turns_of(messages: Sequence[Message], names: Names, running: Running | None) -> list[Turn]:
+    """The whole transcript; the last row may be asked again."""
+    return [turn_of(m, names, running, last=i == len(messages) - 1) for i, m in enumerate(messages)]
+
+
+def short_title(title: str) -> str:
+    """A title for a notice."""
+    return title if len(title) <= TITLE_CHARACTERS else f"{title[: TITLE_CHARACTERS - 1].rstrip()}…"
+
+
+def entries_of(overview: Overview) -> list[Entry]:
+    """The list of chats: who answers there, and when it was used."""
+    out = []
+    for chat in overview.chats:
+        adapter = overview.adapter(chat.artifact_id)
+        who = adapter.name if adapter is not None else base_name(overview.base(chat.base_model_id))
+        out.append(Entry(chat.id, chat.title, f"{fmt.moment(chat.updated_at)} · {who}"))
+    return out
+
+
+def choices_of(overview: Overview, chat: Chat, session: ChatSession, loaded: bool) -> list[Choice]:
+    """The chips: the base, then its adapters."""
+    chosen = overview.adapter(chat.artifact_id)
+    out = [Choice(BASE, "Base", ACTIVE if chosen is None else RESIDENT if loaded else ON_DISK)]
+    for adapter in overview.adapters_of(chat.base_model_id):
+        state = RESIDENT if adapter.id in session.resident else ON_DISK
+        if adapter.id == session.loading_adapter:
+            state = LOADING
+        elif chosen is not None and adapter.id == chosen.id:
+            state = ACTIVE
+        out.append(Choice(adapter.id, adapter.name, state))
+    return out
+
+
+def state_line(overview: Overview, chat: Chat, session: ChatSession, engine: Any, messages: Sequence[Message]) -> str:
+    """The line below the title: what the model does, the last switch, how full the context is."""
+    parts = [_now(overview, session, engine, chat)]
+    answers = [m for m in messages if m.role == "assistant" and m.stats.get("switch_s") is not None]
+    if answers and not session.prepared and engine.state != "off":
+        last = answers[-1]
+        if last.artifact_id or any(m.artifact_id != last.artifact_id for m in answers):
+            parts.append(switch_text(last.stats))
+    if answers:
+        parts.append(context_text(answers[-1].stats))
+    text = " · ".join(part for part in parts if part)
+    return text[:1].upper() + text[1:]
+
+
+def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> str:
+    running = session.running
+    if running is not None:
+        if running.chat.id != chat.id:
+            return f"an answer is under way in “{short_title(running.chat.title)}”"
+        if engine.state in ("starting", "loading"):
+            return "loading the model"
+        if not running.side.text:
+            return "reading the question"
+        return f"{running.side.adapter.name if running.side.adapter else 'the base'} is answering"
+    if session.loading_adapter:
+        adapter = overview.adapter(session.loading_adapter)
+        return f"loading {adapter.name if adapter else 'the adapter'}"
+    if engine.state == "off":
+        return UNLOADED.format(engine.unload_reason) if engine.unload_reason else _resting(overview, chat)
+    prepared = overview.adapter(session.prepared.get("adapter"))
+    if prepared is not None and prepared.id == chat.artifact_id:
+        took = small_time(float(session.prepared.get("seconds", 0)))
+        how = "is resident" if session.prepared.get("was_resident") else f"loaded in {took}"
+        return f"{prepared.name} {how} and answers next"
+    if session.resident:
+        return f"{fmt.plural(len(session.resident), 'adapter')} resident"
+    return "model ready"
+
+
+def _resting(overview: Overview, chat: Chat) -> str:
+    if chat.artifact_id and overview.adapter(chat.artifact_id) is None:
+        return "the chosen adapter was deleted, the base answers"
+    return "the model is loaded when you ask"

@@ -1,0 +1,216 @@
+"""What became of an import: the banner after it, and the table of what was not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QWidget
+from sqlite_utils import Database
+
+from app.services import Services
+from core.conversations import report
+from core.conversations.report import ImportItem
+from core.events import Changed
+from core.jobs import Job, JobState
+from core.workspace import settings
+from ui import format as fmt
+from ui.dialogs.base import Dialog
+from ui.models.paged import PagedRows, Query
+from ui.models.rows import Column, RowModel, Status
+from ui.pages.conversations.data import import_counts
+from ui.theme import theme
+from ui.widgets.banner import Banner
+from ui.widgets.basic import Button, ElidedLabel, label, row
+from ui.widgets.page import Page
+from ui.widgets.segments import Segments
+from ui.widgets.table import TableView
+
+COPY_LIMIT = 20_000
+TOPIC = "import"
+OUTCOMES = {"rejected": Status("bad", "Rejected"), "cut": Status("warn", "Cut"), "used": Status("ok", "Used")}
+
+
+def import_line(counts: Mapping[str, int]) -> str:
+    """ "24 of 34 used, 10 rejected"."""
+    parts = [f"{fmt.count(counts['used'])} of {fmt.count(counts['in'])} used"]
+    parts += [f"{fmt.count(counts[name])} {name}" for name in ("rejected", "cut") if counts[name]]
+    return ", ".join(parts)
+
+
+class ImportBanner(Banner):
+    """Stays when its button was used: the list of rejections is read beside it."""
+
+    def _act(self) -> None:
+        if self._action is not None:
+            self._action[1]()
+
+
+def import_banner(
+    job: Job, counts: Mapping[str, int], show: Callable[[], Any], resume: Callable[[], Any]
+) -> Banner | None:
+    """The banner for an import that ended; None where the error has a banner of its own."""
+    line = import_line(counts)
+    short = "" if job.status == JobState.COMPLETED else f"{job.title} was stopped: "
+    ignored = int(job.result.get("ignored_files") or 0)
+    hint = f"{fmt.plural(ignored, 'other file')} in the folder had nothing to import." if ignored else ""
+    if job.can_resume and job.status in (JobState.CANCELLED, JobState.INTERRUPTED, JobState.PAUSED):
+        return ImportBanner(
+            "warn", f"{short}{line} so far", "Resume goes on where it stopped.", action=("Resume", resume), topic=TOPIC,
+        )  # fmt: skip
+    if job.status != JobState.COMPLETED:
+        return None
+    if counts["rejected"]:
+        kind = "warn" if counts["used"] else "bad"
+        hint = hint or "Each has its place, the reason and what mends it."
+        return ImportBanner(kind, f"Import: {line}", hint, action=("Show what was rejected", show), topic=TOPIC)
+    return ImportBanner("ok", f"Import: {line}", hint, action=("Show the report", show), topic=TOPIC)
+
+
+def _place(item: ImportItem) -> str:
+    parts = [f"line {item.line:,}" if item.line else "", item.field]
+    return ", ".join(part for part in parts if part) or "the whole file"
+
+
+COLUMNS = (
+    Column("file", "File", 190, value=lambda i: Path(i.file).name, tooltip=lambda i: i.file),
+    Column("place", "Place", 150, value=_place, role="muted"),
+    Column("outcome", "Outcome", 104, formatter=lambda v: OUTCOMES.get(v, Status("neutral", fmt.word(v)))),
+    Column("message", "What", tooltip=lambda i: i.message, formatter=lambda v: v or fmt.NOTHING),
+    Column("hint", "What mends it", tooltip=lambda i: i.hint, formatter=lambda v: v or fmt.NOTHING),
+)
+
+
+def as_text(items: list[ImportItem]) -> str:
+    """The items as a table for the clipboard."""
+    lines = ["File\tPlace\tOutcome\tWhat\tWhat mends it"]
+    lines += [f"{i.file}\t{_place(i)}\t{i.outcome}\t{i.message}\t{i.hint}" for i in items]
+    return "\n".join(lines)
+
+
+class ImportReport(Dialog):
+    """Every item of one import, the rejected first; the text of the chosen one in full below."""
+
+    def __init__(self, parent: QWidget, services: Services, job: Job, counts: Mapping[str, int]) -> None:
+        super().__init__(parent, "Import report")
+        self.setObjectName("import_report")
+        sizes = theme().sizes
+        self.resize(2 * sizes.inspector + sizes.sidebar, sizes.inspector + sizes.sidebar)
+        self._services, self._job = services, job
+        self.body.addWidget(label(import_line(counts), "section", name="import_summary"))
+        when = fmt.moment_long(job.finished_at)
+        self.body.addWidget(ElidedLabel(f"{job.title} · {when}", "muted"))
+        self.kinds = Segments(
+            {
+                "rejected": f"Rejected {counts['rejected']:,}", "cut": f"Cut {counts['cut']:,}",
+                "used": f"Used {counts['used']:,}", "": "Everything",
+            },
+            "Which items are listed", "import_kinds",
+        )  # fmt: skip
+        self.kinds.buttons["cut"].setVisible(bool(counts["cut"]))
+        self.kinds.set_current("rejected" if counts["rejected"] else "")
+        self.kinds.chosen.connect(self._on_kind)
+        self.body.addWidget(self.kinds)
+        self.model = RowModel(COLUMNS, self, row_id=lambda item: item.seq)
+        self.table = TableView(self.model, "import_items", "Items of the import")
+        self.table.current_changed.connect(self._on_current)
+        self.body.addWidget(self.table, 1)
+        self.pages = PagedRows(services, self.model, self._fetch, self)
+        self.pages.loaded.connect(self._on_loaded)
+        self.what = label("", "strong", wrap=True, selectable=True, name="item_message")
+        self.mend = label("", wrap=True, selectable=True, name="item_hint")
+        self.where = label("", "caption", wrap=True, selectable=True, name="item_place")
+        for part in (self.what, self.mend, self.where):
+            self.body.addWidget(part)
+        copy = Button("Copy the list", "", "ph.copy", on_click=self.copy, name="copy_items")
+        close = Button("Close", "main", on_click=self.close, name="close")
+        self.body.addWidget(row(None, copy, close))
+        close.setDefault(True)
+        self.pages.reload()
+
+    def _fetch(self, db: Database, query: Query) -> list[ImportItem]:
+        return report.items(db, self._job.id, outcome=self.kinds.current, limit=query.limit, offset=query.offset)
+
+    @Slot(str)
+    def _on_kind(self, _key: str) -> None:
+        self.pages.reload()
+
+    @Slot(int)
+    def _on_loaded(self, _total: int) -> None:
+        if self.model.rowCount() and self.table.current() is None:
+            self.table.select_id(self.model.rows[0].seq)
+        if not self.model.rowCount():
+            self._on_current(None)
+
+    @Slot(object)
+    def _on_current(self, item: ImportItem | None) -> None:
+        self.what.setText(item.message if item else "")
+        self.mend.setText(item.hint if item else "")
+        self.where.setText(f"{item.file}, {_place(item)}" if item else "Nothing of this kind.")
+
+    def copy(self) -> None:
+        """Put what is listed on the clipboard, also what is not loaded yet."""
+        kind, job_id = self.kinds.current, self._job.id
+        self._services.read(
+            self, lambda db: as_text(report.items(db, job_id, outcome=kind, limit=COPY_LIMIT)), self._to_clipboard
+        )
+
+    def _to_clipboard(self, text: str) -> None:
+        QGuiApplication.clipboard().setText(text)
+        self._services.notifier.say(f"{fmt.plural(text.count(chr(10)), 'line')} copied")
+
+
+class ImportDesk(QObject):
+    """What the page does about imports: a folder, the banner after each, the report. Belongs to the page."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(page)
+        self._page, self._services = page, page.services
+
+    def choose_folder(self) -> None:
+        """Ask for a folder; without blocking."""
+        dialog = QFileDialog(self._page, "Import a folder")
+        dialog.setObjectName("import_folder_dialog")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self._on_folder)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def _on_folder(self, name: str) -> None:
+        if name:
+            self._services.navigator.import_files([Path(name)])
+
+    def announce(self, job: Job) -> None:
+        """Once for each import, also for one that ended while the page was not there."""
+        seen = f"{job.id} {job.status}"
+
+        def once(db: Database) -> tuple[Changed, Mapping[str, int] | None]:
+            if settings.get(db, "import_seen") == seen:
+                return Changed.NOTHING, None
+            settings.put(db, "import_seen", seen)
+            return Changed.NOTHING, import_counts(db, job)
+
+        def show(counts: Mapping[str, int] | None) -> None:
+            if counts is not None:
+                self._show(job, counts)
+
+        self._services.write(self, once, show)
+
+    def _show(self, job: Job, counts: Mapping[str, int]) -> None:
+        banner = import_banner(
+            job, counts, lambda: self._open(job, counts), lambda: self._services.queue.resume(job.id)
+        )
+        if banner is not None:
+            self._page.banners.add(banner)
+
+    def show_report(self, job: Job) -> None:
+        """Every item of an import."""
+        self._services.read(self, lambda db: import_counts(db, job), lambda counts: self._open(job, counts))
+
+    def _open(self, job: Job, counts: Mapping[str, int]) -> None:
+        ImportReport(self._page, self._services, job, counts).open()

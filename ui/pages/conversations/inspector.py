@@ -1,0 +1,266 @@
+"""The conversation beside the table: who and what, scores, its turns, its report, and the review."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from core.conversations.parse import Turn
+from core.conversations.store import Conversation, ReviewStatus
+from ui import format as fmt
+from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, state_words, tier_word
+from ui.pages.conversations.enrichment_report import ReportView
+from ui.theme import theme
+from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
+from ui.widgets.card import Card
+from ui.widgets.chip import StatusPill
+from ui.widgets.forms import text_area
+from ui.widgets.plain_markdown import MessageText
+from ui.widgets.scroll import ScrollColumn
+from ui.widgets.segments import Segments
+
+TURNS_AT_ONCE = 40
+CHARACTERS_AT_ONCE = 1500
+TITLE_SHOWN = 120
+NOTES_MS = 700
+SCORE_WORDS = {
+    "empathy_score": "Empathy", "clarity_score": "Clarity", "brand_voice_alignment": "Voice",
+    "appropriateness_score": "Appropriateness",
+}  # fmt: skip
+
+
+class TurnCard(Card):
+    """One turn; the client's is tinted."""
+
+    def __init__(self, number: int, turn: Turn, remark: str) -> None:
+        client = turn.role == "user"
+        super().__init__("", gap=theme().sizes.half, role="tint" if client else "card")
+        self.setObjectName(f"turn_{number}")
+        sizes = theme().sizes
+        self.body.setContentsMargins(sizes.grid + 4, sizes.grid + 2, sizes.grid + 4, sizes.grid + 2)
+        who = label("Client" if client else "Advisor", "strong")
+        place = ElidedLabel(" · ".join(part for part in (f"turn {number}", remark) if part), "caption")
+        place.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.add(row(who, place, stretch=place))
+        missing = turn.content is None
+        words = "No answer yet. It is kept, and nothing learns from it." if missing else turn.content
+        # Laying out a text costs with its length, at every resize.
+        text = MessageText(words or "", markdown=False, at_once=CHARACTERS_AT_ONCE)
+        self.add(label(words or "", "muted", wrap=True) if missing else text)
+        self.setAccessibleName(f"{'Client' if client else 'Advisor'}, turn {number}: {words}")
+
+
+class TurnList(ScrollColumn):
+    """The turns as cards; long conversations are built in parts."""
+
+    def __init__(self) -> None:
+        super().__init__(name="turns", accessible="Turns")
+        self._turns: list[tuple[int, Turn, str]] = []
+        self._shown = 0
+        self._more = Button("", "link", on_click=self._show_more, name="more_turns")
+
+    def show_turns(self, detail: Detail) -> None:
+        """Other turns, from the top."""
+        self._turns = []
+        exchange = 0
+        for number, turn in enumerate(detail.turns, start=1):
+            remark = ""
+            if turn.role == "user":
+                remark = detail.remarks[exchange] if exchange < len(detail.remarks) else ""
+                exchange += 1
+            self._turns.append((number, turn, remark))
+        self._shown = 0
+        self._more = Button("", "link", on_click=self._show_more, name="more_turns")
+        self.set_items(self._more)
+        if not self._turns:
+            text = detail.problems[0].message if detail.problems else "This conversation has no turns to show."
+            self.set_items(label(text, "muted", wrap=True))
+            return
+        self._show_more()
+
+    def _show_more(self) -> None:
+        for number, turn, remark in self._turns[self._shown : self._shown + TURNS_AT_ONCE]:
+            self.body.insertWidget(self.body.indexOf(self._more), TurnCard(number, turn, remark))
+        self._shown = min(len(self._turns), self._shown + TURNS_AT_ONCE)
+        left = len(self._turns) - self._shown
+        self._more.setText(f"Show {fmt.plural(min(left, TURNS_AT_ONCE), 'more turn')}")
+        self._more.setVisible(left > 0)
+
+
+class Scores(QWidget):
+    """The four criteria in a line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        self._values = {}
+        for name, words in SCORE_WORDS.items():
+            caption, value = label(words, "caption"), label(fmt.NOTHING, "strong", name=f"score_{name}")
+            value.setFont(theme().font(tabular=True))
+            self._values[name] = value
+            if self._values.keys() != {name}:
+                box.addStretch(1)
+            box.addWidget(column(caption, value, gap=0))
+
+    def show_row(self, found: Conversation) -> None:
+        """The scores of a conversation."""
+        for name, value in self._values.items():
+            score = found.quality_criteria.get(name)
+            value.setText(fmt.decimal(score, 1) if isinstance(score, int | float) else fmt.NOTHING)
+            value.setAccessibleName(f"{SCORE_WORDS[name]} {value.text()}")
+
+
+class Inspector(Card):
+    """Shows a `Detail`; what the user decides goes out by signals with the conversation."""
+
+    reviewed = Signal(object, str)
+    notes_changed = Signal(object, str)
+
+    def __init__(self) -> None:
+        super().__init__("", gap=10)
+        self.setObjectName("inspector")
+        self.detail: Detail | None = None
+        self._notes_of: Conversation | None = None
+        self._notes_soon = QTimer(self)
+        self._notes_soon.setSingleShot(True)
+        self._notes_soon.setInterval(NOTES_MS)
+        self._notes_soon.timeout.connect(self.flush_notes)
+        self.turns, self.report = TurnList(), ReportView()
+        self._nothing = label("Choose a conversation to read it.", "muted", wrap=True)
+        self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._all = self._build()
+        self.add(self._nothing, 1)
+        self.add(self._all, 1)
+        self.show_nothing()
+
+    def _build(self) -> QWidget:
+        self.title = label("", "section", wrap=True, name="inspector_title")
+        self.pill = StatusPill(REVIEW_WORDS[ReviewStatus.DRAFT])
+        self.enriched_pill = StatusPill(ENRICHMENT_WORDS["not_started"])
+        self.line = label("", "muted", wrap=True)
+        self.scores = Scores()
+        self.tabs = Segments({"turns": "Turns", "report": "Report"}, "What is shown of the conversation", "detail_tabs")
+        self.tabs.chosen.connect(self._on_tab)
+        self.why = Button("Why this score", "link", on_click=self.show_why, name="why_score")
+        self._views = QStackedWidget()
+        self._views.addWidget(self.turns)
+        self._views.addWidget(self.report)
+        out = QWidget()
+        box = QVBoxLayout(out)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme().sizes.grid)
+        box.addWidget(self.title)
+        box.addWidget(row(self.pill, self.enriched_pill, None, gap=theme().sizes.half + 2))
+        box.addWidget(self.line)
+        box.addWidget(self.scores)
+        box.addWidget(row(self.tabs, self.why, stretch=self.tabs))
+        box.addWidget(self._views, 1)
+        box.addWidget(self._review_bar())
+        return out
+
+    def _review_bar(self) -> QWidget:
+        self.notes = text_area("", 2)
+        self.notes.setObjectName("reviewer_notes")
+        self.notes.setPlaceholderText("Notes on this conversation")
+        self.notes.setAccessibleName("Reviewer's notes")
+        self.notes.textChanged.connect(self._on_notes)
+        self.approve = Button("Approve", "main", "ph.check", on_click=lambda: self._review("approved"), name="approve")
+        self.reject = Button("Reject", on_click=lambda: self._review("rejected"), name="reject")
+        self.put_back = Button(
+            "Review again", "ghost", "ph.arrow-counter-clockwise", on_click=lambda: self._review("needs_review"),
+            name="review_again",
+        )  # fmt: skip
+        return column(self.notes, row(self.approve, self.reject, self.put_back, None))
+
+    # What is shown
+
+    def show_nothing(self) -> None:
+        """No conversation is chosen."""
+        self.flush_notes()
+        self.detail = self._notes_of = None
+        self._all.hide()
+        self._nothing.show()
+
+    def show_detail(self, detail: Detail) -> None:
+        """Another conversation, or the same one as it is now; its place in the turns is kept then."""
+        before, self.detail = self.detail, detail
+        found = detail.row
+        self._nothing.hide()
+        self._all.show()
+        long = len(found.title) > TITLE_SHOWN
+        self.title.setText(found.title[:TITLE_SHOWN] + "…" if long else found.title)
+        self.title.setToolTip(plain_tip(found.title) if long else "")
+        self.pill.set_status(REVIEW_WORDS[found.status])
+        self.enriched_pill.set_status(ENRICHMENT_WORDS.get(found.enrichment_status, ENRICHMENT_WORDS["not_started"]))
+        self.enriched_pill.setToolTip(state_words(found))
+        names = (found.persona_name, found.arc_name, found.topic_name, tier_word(found.tier) if found.tier else "")
+        self.line.setText(" · ".join(part for part in names if part) or "Its scaffolding is not known yet")
+        self.scores.show_row(found)
+        scored = found.quality_score is not None
+        self.scores.setVisible(scored)
+        failed = detail.error is not None
+        self.why.setText("Why it failed" if failed else "Why this score")
+        self.why.setAccessibleName(self.why.text())
+        self.why.setVisible(failed or (scored and bool(detail.criteria)))
+        same = before is not None and before.row.id == found.id
+        if not same or before is None or (before.turns, before.remarks) != (detail.turns, detail.remarks):
+            self.turns.show_turns(detail)
+        if not same or before != detail:
+            self.report.show_detail(detail)
+        self._show_review(found)
+        self.setAccessibleName(found.title)
+
+    def _show_review(self, found: Conversation) -> None:
+        decided = found.status in (ReviewStatus.APPROVED, ReviewStatus.REJECTED)
+        self.approve.setVisible(found.status is not ReviewStatus.APPROVED)
+        self.reject.setVisible(found.status is not ReviewStatus.REJECTED)
+        self.put_back.setVisible(decided)
+        if self._notes_of is None or self._notes_of.id != found.id:
+            self.flush_notes()
+            self._set_notes(found)
+        elif not self._notes_soon.isActive() and not self.notes.hasFocus():
+            self._set_notes(found)
+        self._notes_of = found
+
+    def _set_notes(self, found: Conversation) -> None:
+        self.notes.blockSignals(True)
+        self.notes.setPlainText(found.reviewer_notes or "")
+        self.notes.blockSignals(False)
+
+    @Slot(str)
+    def _on_tab(self, key: str) -> None:
+        self._views.setCurrentIndex(0 if key == "turns" else 1)
+
+    def show_tab(self, key: str) -> None:
+        """ "turns" or "report"."""
+        self.tabs.set_current(key)
+        self._on_tab(key)
+
+    def show_why(self) -> None:
+        """The reasons of the scores, or of the failure."""
+        self.show_tab("report")
+        self.report.show_why()
+
+    def focus_turns(self) -> None:
+        """Space on a row: read it."""
+        self.show_tab("turns")
+        self.turns.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    # Review
+
+    def _review(self, status: str) -> None:
+        if self.detail is not None:
+            self._notes_soon.stop()
+            self.reviewed.emit(self.detail.row, status)
+
+    @Slot()
+    def _on_notes(self) -> None:
+        self._notes_soon.start()
+
+    @Slot()
+    def flush_notes(self) -> None:
+        """Hand out notes that were typed and not yet kept."""
+        self._notes_soon.stop()
+        if self._notes_of is not None and self.notes.toPlainText() != (self._notes_of.reviewer_notes or ""):
+            self.notes_changed.emit(self._notes_of, self.notes.toPlainText())

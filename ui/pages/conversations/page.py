@@ -1,0 +1,410 @@
+"""Conversations: import, enrich, read, review, and hand on to a training file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QLineEdit, QStackedWidget, QWidget
+from sqlite_utils import Database
+
+from app.services import Services
+from core.conversations import store
+from core.conversations.store import Conversation, Filter, ReviewStatus
+from core.events import Changed
+from core.jobs import Job, JobState
+from ui import format as fmt
+from ui.models.paged import PagedRows, Query
+from ui.models.rows import RowModel
+from ui.pages.conversations.add_to_file import AddDialog
+from ui.pages.conversations.data import (
+    COLUMNS,
+    FOLD_ORDER,
+    Detail,
+    Overview,
+    read_detail,
+    read_overview,
+)
+from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
+from ui.pages.conversations.field_sources import SourcesDialog
+from ui.pages.conversations.filter_bar import Filters
+from ui.pages.conversations.import_result import ImportDesk
+from ui.pages.conversations.inspector import Inspector
+from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
+from ui.sample import open_sample
+from ui.widgets.banner import Banner
+from ui.widgets.basic import Button, ElidedLabel, column, row
+from ui.widgets.bulk_bar import BulkAction, BulkBar
+from ui.widgets.empty import EmptyState
+from ui.widgets.fit_columns import FitColumns
+from ui.widgets.keys import Keys
+from ui.widgets.page import Page
+from ui.widgets.table import TableView
+
+KEYS = "space reads, A approves, R rejects, E enriches, Delete removes"
+
+
+class ConversationsPage(Page):
+    """`open_item`: an id, or a mapping of `Filter` fields such as {"persona_key": "..."}."""
+
+    watches: ClassVar[Changed] = Changed.CONVERSATIONS | Changed.SCAFFOLDING | Changed.JOBS
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self.overview: Overview | None = None
+        self._wanted_id = ""
+        self._search_text = ""
+        self._enriching: tuple[str, ...] = ()
+        self.imports = ImportDesk(self)
+        self.set_header("Conversations", "Review what was imported, enrich it, hand it on.")
+        self.add_action("Import", "ph.download-simple", self.choose_files)
+        folder = Button("", "", "ph.folder-open", on_click=self.imports.choose_folder, name="import_folder",
+                        tip="Import a folder")  # fmt: skip
+        self.add_header_widget(folder)
+        self.add_button = self.add_action("Add to training file", "ph.stack", self.add_to_training_file)
+        self.enrich_button = EnrichButton(self.enrich)
+        self.add_header_widget(self.enrich_button)
+        self.primary = self.enrich_button
+        self._build_toolbar()
+        self._build_content()
+        self.set_empty(
+            EmptyState(
+                "ph.chats-circle",
+                "Drop JSON files anywhere on this window.", ("Import conversations", self.choose_files),
+                ("Open the sample workspace", lambda: open_sample(services)), title="No conversations yet",
+                button_icon="ph.download-simple",
+            )
+        )  # fmt: skip
+        services.queue.finished.connect(self._on_job)
+        self.show_busy()
+
+    # Building
+
+    def _build_toolbar(self) -> None:
+        self.add_search("Search titles and scaffolding", self._on_search)
+        self.filters = Filters(self)
+        self.filters.changed.connect(self._on_filter)
+        self.add_tool(self.filters.chips)
+        self.add_tool(self.filters.button)
+        self.add_tool(None)
+        self.last_import = Button("Last import", "link", "ph.clock-counter-clockwise", on_click=self.show_last_import,
+                                  name="last_import", tip="What was used and what was rejected")  # fmt: skip
+        self.last_import.hide()
+        self.add_tool(self.last_import)
+
+    def _build_content(self) -> None:
+        self.model = RowModel(COLUMNS, self)
+        self.table = TableView(self.model, "conversations", "Conversations")
+        self.table.review_keys = True
+        self.pages = PagedRows(
+            self.services, self.model, self._fetch, self, count=self._count, keep=self.table.place,
+            sort="created_at", descending=True,
+        )  # fmt: skip
+        self.pages.loaded.connect(self._on_loaded)
+        self.table.sort_requested.connect(self.pages.set_order)
+        self.table.current_changed.connect(self._on_current)
+        self.table.selection_changed.connect(self._on_selection)
+        FitColumns(self.table, FOLD_ORDER)
+        self.nothing = EmptyState(
+            "ph.funnel", "No conversation fits these filters.", None, ("Clear them", self.clear_filters)
+        )
+        self._rows = QStackedWidget()
+        self._rows.addWidget(self.table)
+        self._rows.addWidget(self.nothing)
+        self.caption = ElidedLabel("", "caption")
+        self.caption.setObjectName("table_caption")
+        self.bulk = BulkBar(
+            "conversations",
+            BulkAction("Approve", "ph.check", self.approve, "bulk_approve"),
+            BulkAction("Reject", "ph.x", self.reject, "bulk_reject"),
+            BulkAction("Enrich", ENRICH_ICON, self.enrich_selected, "bulk_enrich"),
+            BulkAction("Delete", "ph.trash", self.delete_selected, "bulk_delete"),
+        )
+        foot = row(self.caption, self.bulk, stretch=self.caption)
+        # The table keeps its height when the bar comes.
+        foot.setMinimumHeight(self.bulk.sizeHint().height())
+        self.set_content(column(self._rows, foot, gap=4, stretch=self._rows))
+        self._build_inspector()
+
+    def _build_inspector(self) -> None:
+        self.inspector = Inspector()
+        self.inspector.reviewed.connect(self._on_reviewed)
+        self.inspector.notes_changed.connect(self._on_notes)
+        report = self.inspector.report
+        report.again.connect(self._enrich_shown)
+        report.mend.connect(self._on_mend)
+        report.choose.connect(self._choose_scaffolding)
+        report.follow.connect(self.services.navigator.follow)
+        report.sources_wanted.connect(self.show_sources)
+        self.set_inspector(self.inspector, scroll=False)
+        self.table.previewed.connect(lambda _row: self.inspector.focus_turns())
+        self.table.opened.connect(lambda _row: self.inspector.focus_turns())
+        Keys(
+            self.table,
+            {
+                Qt.Key.Key_A: self.approve, Qt.Key.Key_R: self.reject, Qt.Key.Key_E: self.enrich_selected,
+                Qt.Key.Key_Delete: self.delete_selected, Qt.Key.Key_Backspace: self.delete_selected,
+            },
+        )  # fmt: skip
+
+    # Reading
+
+    def reload(self) -> None:
+        self.read(read_overview, self._show_overview, "overview")
+        self.pages.reload()
+
+    @property
+    def _filter(self) -> Filter:
+        return replace(self.filters.value, search=self._search_text)
+
+    def _fetch(self, db: Database, query: Query) -> list[Conversation]:
+        return store.listing(
+            db, self._filter, order_by=query.sort, descending=query.descending, limit=query.limit, offset=query.offset
+        )
+
+    def _count(self, db: Database) -> int:
+        return store.count(db, self._filter)
+
+    def _show_overview(self, found: Overview) -> None:
+        self.overview = found
+        if found.total:
+            self.show_content()
+        elif found.importing:
+            self.show_busy()
+        else:
+            self.show_empty()
+        self.last_import.setVisible(found.last_import is not None)
+        self._show_buttons()
+        if found.last_import is not None:
+            self.imports.announce(found.last_import)
+
+    def _show_buttons(self) -> None:
+        found, chosen = self.overview, self.table.selected()
+        if found is None:
+            return
+        many = len(chosen) > 1
+        waiting = len(chosen) if many else len(found.waiting)
+        self.enrich_button.show_state(waiting, chosen=many, busy=found.enriching, any_rows=bool(found.total))
+        # What is being enriched would silently stay out.
+        self.add_button.setEnabled(found.enriched > 0 and not found.enriching)
+        tip = "Only enriched conversations can go into a training file" if not found.enriched else ""
+        self.add_button.setToolTip("Enrichment is under way; wait until it is done" if found.enriching else tip)
+        # When nothing is left to enrich, handing on is the next step.
+        next_step = not many and not waiting and not found.enriching and found.enriched > 0
+        self.enrich_button.set_main(not next_step)
+        self.add_button.setProperty("role", "main" if next_step else "")
+        self.add_button.set_icon("ph.stack")
+        self.add_button.style().polish(self.add_button)
+        self.primary = self.add_button if next_step else self.enrich_button
+
+    @Slot(int)
+    def _on_loaded(self, total: int) -> None:
+        self._rows.setCurrentIndex(0 if total or not (self.filters.active or self._search_text) else 1)
+        if self._wanted_id and self.table.select_id(self._wanted_id):
+            self._wanted_id = ""
+        elif self.model.rowCount() and not self.table.currentIndex().isValid():
+            self.table.select_id(self.model.rows[0].id)
+        shown, current = self.inspector.detail, self.table.current()
+        if not self.model.rowCount():
+            self.inspector.show_nothing()
+        elif shown is None or (current is not None and current != shown.row):
+            self._read_detail()
+        self._show_buttons()
+        self._show_caption()
+
+    def _show_caption(self) -> None:
+        chosen = len(self.table.selected())
+        shown = f"{fmt.count(self.model.rowCount())} of {fmt.count(self.pages.total)}"
+        self.caption.setText(f"{shown} · {fmt.count(chosen)} selected · {KEYS}" if chosen < 2 else shown)
+        self.bulk.show_count(chosen)
+
+    @Slot(object)
+    def _on_current(self, _row: object) -> None:
+        self._read_detail()
+
+    def _read_detail(self) -> None:
+        found = self.table.current()
+        if found is None:
+            return
+        workspace = self.services.workspace
+        self.read(lambda db: read_detail(db, workspace, found.id), self._show_detail, "detail")
+
+    def _show_detail(self, detail: Detail) -> None:
+        current = self.table.current()
+        if current is not None and current.id == detail.row.id:
+            self.inspector.show_detail(detail)
+
+    @Slot(object)
+    def _on_selection(self, _rows: object) -> None:
+        self._show_buttons()
+        self._show_caption()
+
+    # Search and filters
+
+    @Slot(str)
+    def _on_search(self, text: str) -> None:
+        self._search_text = text
+        self.pages.reload()
+
+    @Slot()
+    def _on_filter(self) -> None:
+        self.pages.reload()
+
+    def clear_filters(self) -> None:
+        """Everything again."""
+        if self.search is not None:
+            self.search.clear()
+        self.filters.replace_all(Filter())
+
+    def back(self) -> bool:
+        if super().back():
+            return True
+        if isinstance(self.focusWidget(), QLineEdit) or not self.filters.active:
+            return False
+        self.clear_filters()
+        return True
+
+    def open_item(self, argument: object) -> None:
+        """An id shows that conversation; a mapping of `Filter` fields shows those it lets through."""
+        if isinstance(argument, Mapping):
+            known = {k: v for k, v in argument.items() if k in Filter.__dataclass_fields__}
+            self.filters.replace_all(Filter(**known))
+        elif isinstance(argument, str):
+            self.clear_filters()
+            self._wanted_id = "" if self.table.select_id(argument) else argument
+
+    # Import
+
+    def choose_files(self) -> None:
+        """The window's own dialog."""
+        self.services.navigator.run_command("import")
+
+    def show_last_import(self) -> None:
+        """The report of the newest import that ended."""
+        if self.overview is not None and self.overview.last_import is not None:
+            self.imports.show_report(self.overview.last_import)
+
+    # Enrichment
+
+    def enrich(self) -> None:
+        """Several selected rows, else all that are not enriched."""
+        chosen = self._selected_ids()
+        if len(chosen) > 1:
+            self._start_enrich(chosen)
+        elif self.overview is not None and self.overview.waiting:
+            self._start_enrich(list(self.overview.waiting))
+
+    def enrich_selected(self) -> None:
+        """What is selected, be it one."""
+        if chosen := self._selected_ids():
+            self._start_enrich(chosen)
+
+    @Slot()
+    def _enrich_shown(self) -> None:
+        if self.inspector.detail is not None:
+            self._start_enrich([self.inspector.detail.row.id])
+
+    def _start_enrich(self, ids: Sequence[str]) -> None:
+        wanted = tuple(ids)
+        if wanted == self._enriching:
+            return
+        self._enriching = wanted
+        title = f"Enriching {fmt.plural(len(ids), 'conversation')}"
+        self.enrich_button.setEnabled(False)
+        self.services.start_job("enrich", title, {"conversation_ids": list(ids)}, self._on_enriched, self)
+
+    def _on_enriched(self, _job: Job) -> None:
+        self._enriching = ()
+
+    @Slot(object)
+    def _on_mend(self, missing: tuple[str, str]) -> None:
+        kind, key = missing
+        self.services.navigator.open_page("scaffolding", {"kind": kind, "key": key})
+
+    @Slot()
+    def _choose_scaffolding(self) -> None:
+        if self.inspector.detail is not None:
+            ScaffoldingDialog(self, self.inspector.detail.row, lambda ident: self._start_enrich([ident])).open()
+
+    def show_sources(self) -> None:
+        """Where every field of the shown conversation comes from."""
+        if self.inspector.detail is not None:
+            SourcesDialog(self, self.inspector.detail).open()
+
+    def flush(self) -> None:
+        self.inspector.flush_notes()
+
+    # Training file
+
+    def add_to_training_file(self) -> None:
+        """Several selected rows, else all that are enriched."""
+        chosen = self._selected_ids()
+        dialog = AddDialog(self, self.services, chosen if len(chosen) > 1 else [])
+        dialog.chosen.connect(self._on_add)
+        dialog.open()
+
+    @Slot(object)
+    def _on_add(self, params: dict[str, object]) -> None:
+        self.services.start_job("build_training_file", f"Building {params['name']}", params, self._on_built, self)
+
+    def _on_built(self, job: Job) -> None:
+        if job.status != JobState.COMPLETED:
+            return
+        ident, version = str(job.result["training_file_id"]), job.result["version"]
+        text = f"“{job.params['name']}” version {version} is built"
+        navigator = self.services.navigator
+        open_it = ("Open training file", lambda: navigator.open_page("training_files", ident))
+        mixed = int(job.result.get("mixed_profiles", 0))
+        told = f"{fmt.plural(mixed, 'member')} enriched with an earlier consultant profile; the newest is in the file."
+        self.banners.add(Banner("ok", text, told if mixed else "", action=open_it))
+
+    # Review
+
+    def _selected_ids(self) -> list[str]:
+        return [found.id for found in self.table.selected()]
+
+    def approve(self) -> None:
+        """What is selected."""
+        self._review(self._selected_ids(), ReviewStatus.APPROVED, None)
+
+    def reject(self) -> None:
+        """What is selected."""
+        self._review(self._selected_ids(), ReviewStatus.REJECTED, None)
+
+    @Slot(object, str)
+    def _on_reviewed(self, found: Conversation, status: str) -> None:
+        notes = self.inspector.notes.toPlainText()
+        self._review([found.id], ReviewStatus(status), notes if notes != (found.reviewer_notes or "") else None)
+
+    def _review(self, ids: Sequence[str], status: ReviewStatus, notes: str | None) -> None:
+        if ids:
+            self.write(lambda db: store.set_status(db, ids, status, notes))
+
+    @Slot(object, str)
+    def _on_notes(self, found: Conversation, notes: str) -> None:
+        self.write(lambda db: store.set_status(db, [found.id], store.get(db, found.id).status, notes))
+
+    # Trash
+
+    def delete_selected(self) -> None:
+        """What is selected goes to the trash, with Undo."""
+        if ids := self._selected_ids():
+            self.delete("conversations", ids, f"{fmt.plural(len(ids), 'conversation')} moved to the trash")
+
+    @Slot(object)
+    def _on_job(self, job: Job) -> None:
+        if job.kind == "enrich" and job.result.get("rejected"):
+            failed = fmt.plural(int(job.result["rejected"]), "conversation")
+            text = f"Enrichment: {job.result['used']:,} of {job.result['in']:,} enriched, {failed} failed"
+            hint = "The report of each says why, and what mends it."
+            self.banners.add(Banner("warn", text, hint, action=("Show what failed", self._show_failed), topic="enrich"))
+        if job.kind in ("import", "enrich") and self.isVisible():
+            self._stale = True
+            self._soon.start()
+
+    def _show_failed(self) -> None:
+        self.clear_filters()
+        self.filters.replace_all(Filter(enrichment_status="failed"))
+        self.inspector.show_tab("report")

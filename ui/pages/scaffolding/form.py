@@ -1,0 +1,228 @@
+"""One persona, arc or topic as a form: validated as you type, saved by a button, drafts kept until then."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QCheckBox, QWidget
+
+from core.errors import AppError
+from core.scaffolding.store import Entry
+from ui import format as fmt
+from ui.models.rows import Status
+from ui.pages.scaffolding.kinds import (
+    Kind,
+    blank,
+    field_widget,
+    form_values,
+    put_value,
+    to_entry,
+    wrong_age,
+    wrong_beats,
+)
+from ui.theme import theme
+from ui.widgets.basic import Button, label, row
+from ui.widgets.card import Card
+from ui.widgets.chip import StatusPill
+from ui.widgets.forms import Form, text_field
+from ui.widgets.scroll import ScrollColumn
+
+_KEY = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+
+
+class EntryFields(Form):
+    """A form that is filled again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(narrow=True)
+        # Most rows have no help below them that would keep them apart.
+        self._grid.setVerticalSpacing(theme().sizes.half)
+
+    def settle(self) -> None:
+        """After a filling: nothing was edited yet, so nothing is found fault with."""
+        for made in self._rows.values():
+            made.touched = False
+            self._show_verdict(made)
+
+
+def _id(entry: Entry) -> str:
+    return str(getattr(entry, "id", ""))
+
+
+class EntryForm(Card):
+    """`saved(entry, is_new)`, `deleted(entry)`, `show_uses(kind name, key)`, `dropped()` when a new one is given up."""
+
+    saved = Signal(object, bool)
+    deleted = Signal(object)
+    show_uses = Signal(str)
+    dropped = Signal()
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__("", gap=10)
+        self.setObjectName(f"form_{kind.name}")
+        self.kind = kind
+        self.entry: Entry = blank(kind)
+        self._keys: Mapping[str, str] = {}
+        self._drafts: dict[str, dict[str, Any]] = {}
+        self._loading = True
+        self.title = label("", "section", wrap=True, name="entry_title")
+        self.dirty_pill = StatusPill(Status("warn", "Not saved"))
+        self.uses = Button("", "link", on_click=lambda: self.show_uses.emit(self.entry.key), name="uses")
+        self.form = self._build_form()
+        self.add(row(self.title, self.dirty_pill, stretch=self.title))
+        self.add(row(self.uses, None))
+        self.add(ScrollColumn(self.form, name="entry_scroll", accessible=f"Fields of the {kind.one}"), 1)
+        self.save = Button("Save", "main", "ph.check", on_click=self._save, name="save_entry")
+        self.revert = Button("Discard changes", "ghost", on_click=self._revert, name="revert_entry")
+        self.remove = Button("Delete", "ghost", "ph.trash", on_click=self._delete, name="delete_entry")
+        self.add(row(self.save, self.revert, None, self.remove))
+        self._loading = False
+        self.show_new()
+
+    def _build_form(self) -> EntryFields:
+        form = EntryFields()
+        form.add("key", "Key", text_field("", "first_time_buyer"), "How files name it.",
+                 check=self._wrong_key)  # fmt: skip
+        folded = False
+        for field in self.kind.fields:
+            if field.more and not folded:
+                self._add_active(form)
+                form.begin_advanced("More")
+                folded = True
+            check = {"age": wrong_age, "beats": wrong_beats}.get(field.kind)
+            if field.required:
+                check = _required(field.title)
+            form.add(field.name, field.title, field_widget(field), field.help, check=check)
+        form.changed.connect(self._on_changed)
+        return form
+
+    @staticmethod
+    def _add_active(form: Form) -> None:
+        form.add("is_active", "State", QCheckBox("In use"))
+
+    def _wrong_key(self, value: str) -> str:
+        key = value.strip()
+        if not key:
+            return "Enter a key."
+        if not _KEY.fullmatch(key):
+            return "Small letters, digits and single underscores, starting with a letter: first_time_buyer."
+        owner = self._keys.get(key, "")
+        return f"There is already a {self.kind.one} with this key." if owner and owner != _id(self.entry) else ""
+
+    # What is shown
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the entry is not stored yet."""
+        return not _id(self.entry)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether something was typed that is not saved."""
+        return bool(self.form.values() != form_values(self.kind, self.entry))
+
+    def set_keys(self, keys: Mapping[str, str]) -> None:
+        """Keys that are taken, with the id of their entry."""
+        self._keys = keys
+
+    def show_entry(self, entry: Entry, *, uses: int | None = None) -> None:
+        """Another entry, or the same as it is stored now; what was typed into either is kept."""
+        same = not self.is_new and _id(entry) == _id(self.entry)
+        if not (same and self.dirty):
+            self._keep_draft()
+            self.entry = entry
+            wanted = self._drafts.get(_id(entry)) or form_values(self.kind, entry)
+            if not same or wanted != self.form.values():
+                self._fill(wanted)
+        self._show_uses(uses)
+
+    def show_new(self, key: str = "") -> None:
+        """A form for a new entry; the one that was begun, unless a key is given."""
+        self._keep_draft()
+        self.entry = blank(self.kind, key)
+        draft = self._drafts.get("")
+        self._fill(draft if draft and key in ("", draft["key"]) else form_values(self.kind, self.entry))
+        self._show_uses(None)
+
+    def _keep_draft(self) -> None:
+        if self.dirty:
+            self._drafts[_id(self.entry)] = self.form.values()
+        else:
+            self._drafts.pop(_id(self.entry), None)
+
+    def _fill(self, values: Mapping[str, Any]) -> None:
+        self._loading = True
+        for name, value in values.items():
+            put_value(self.form.field(name), value)
+        self.form.settle()
+        self._loading = False
+        self._show_state()
+
+    def _show_uses(self, uses: int | None) -> None:
+        self.uses.setVisible(bool(uses) and not self.is_new)
+        if uses:
+            self.uses.setText(f"Used by {fmt.plural(uses, 'conversation')}")
+
+    @Slot()
+    def _on_changed(self) -> None:
+        if not self._loading:
+            self._show_state()
+
+    def _show_state(self) -> None:
+        name = str(self.form.values()["name"]).strip()
+        self.title.setText(name or f"New {self.kind.one}")
+        dirty = self.dirty
+        self.dirty_pill.setVisible(dirty or self.is_new)
+        self.dirty_pill.set_status(Status("info", "New") if self.is_new else Status("warn", "Not saved"))
+        self.save.setText(f"Add {self.kind.one}" if self.is_new else "Save")
+        self.save.setEnabled(dirty or self.is_new)
+        self.revert.setText("Cancel" if self.is_new else "Discard changes")
+        self.revert.setVisible(dirty or self.is_new)
+        self.remove.setVisible(not self.is_new)
+
+    # What the user does
+
+    def _save(self) -> None:
+        if self.form.submit():
+            self.saved.emit(to_entry(self.kind, self.entry, self.form.values()), self.is_new)
+
+    def _revert(self) -> None:
+        if self.is_new:
+            self._drafts.pop("", None)
+            self._fill(form_values(self.kind, blank(self.kind)))
+            self.dropped.emit()
+            return
+        self._drafts.pop(_id(self.entry), None)
+        self._fill(form_values(self.kind, self.entry))
+
+    def _delete(self) -> None:
+        self.deleted.emit(self.entry)
+
+    def stored(self, entry: Entry) -> None:
+        """The entry was saved: this is how it is now."""
+        self._drafts.pop(_id(self.entry), None)
+        self.entry = entry
+        self._fill(form_values(self.kind, entry))
+
+    def show_problem(self, error: AppError) -> bool:
+        """Put an error of the store under its field; False if it belongs to none of them."""
+        place = error.where.field
+        name = "key" if place == self.kind.entry.KEY else place.rpartition(".")[2]
+        if name not in self.form.values():
+            return False
+        self.form.set_error(name, error.message)
+        return True
+
+
+def _required(title: str) -> Any:
+    return lambda value: "" if str(value).strip() else f"{title} is needed."
+
+
+def focus_first(form: EntryForm) -> QWidget:
+    """The field to begin with: the name where the key is given, else the key."""
+    field = form.form.field("name" if form.entry.key else "key")
+    field.setFocus()
+    return field

@@ -1,0 +1,339 @@
+"""Scaffolding: the personas, emotional arcs, topics and prompt templates that conversations are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from sqlite_utils import Database
+
+from app.services import Services
+from core.conversations import store as conversations
+from core.conversations.store import Filter
+from core.errors import AppError
+from core.events import Changed
+from core.scaffolding import store
+from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic
+from ui import format as fmt
+from ui.models.rows import RowModel
+from ui.pages.scaffolding.form import EntryForm, focus_first
+from ui.pages.scaffolding.kinds import KINDS, Kind
+from ui.pages.scaffolding.template import TemplateView
+from ui.theme import theme
+from ui.widgets.banner import Banner
+from ui.widgets.basic import ElidedLabel
+from ui.widgets.empty import EmptyState
+from ui.widgets.fit_columns import FitColumns
+from ui.widgets.keys import Keys
+from ui.widgets.page import Page
+from ui.widgets.segments import Segments
+from ui.widgets.table import TableView
+
+FOLD_ORDER = ("is_active", "title", "category", "beats", "age", "complexity", "tier")
+
+
+@dataclass(frozen=True)
+class Library:
+    """Every entry by the name of its kind."""
+
+    entries: Mapping[str, Sequence[Entry]]
+
+    def keys(self, kind: str) -> dict[str, str]:
+        """Key -> id."""
+        return {entry.key: str(getattr(entry, "id", "")) for entry in self.entries[kind]}
+
+
+def read_library(db: Database) -> Library:
+    """All of it: a library is some hundred entries."""
+    return Library({kind.name: store.listing(db, kind.entry) for kind in KINDS.values()})
+
+
+def _naming(kind: Kind, key: str, **more: Any) -> Filter:
+    """The conversations that name an entry."""
+    parts: dict[str, Any] = {kind.filter_key: key, **more}
+    return Filter(**parts)
+
+
+class KindTable(QWidget):
+    """The list of one kind, with what is shown when the search finds nothing."""
+
+    def __init__(self, kind: Kind, page: ScaffoldingPage) -> None:
+        super().__init__()
+        self.kind = kind
+        self.model = RowModel(kind.columns, self)
+        self.table = TableView(self.model, f"scaffolding_{kind.name}", kind.title)
+        self.table.review_keys = True
+        FitColumns(self.table, (*FOLD_ORDER, kind.entry.KEY))
+        sentence = f"No {kind.one} of that name or key."
+        self.nothing = EmptyState("ph.books", sentence, None, ("Clear the search", page.clear_search))
+        self._views = QStackedWidget()
+        self._views.addWidget(self.table)
+        self._views.addWidget(self.nothing)
+        self.caption = ElidedLabel("", "caption")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme().sizes.half)
+        box.addWidget(self._views, 1)
+        box.addWidget(self.caption)
+
+    def show_rows(self, entries: Sequence[Entry], search: str) -> None:
+        """The entries whose name or key has the words."""
+        words = search.lower().split()
+        found = [e for e in entries if all(w in f"{getattr(e, 'name', '')} {e.key}".lower() for w in words)]
+        self.model.set_rows(found)
+        self._views.setCurrentIndex(0 if found or not words else 1)
+        shown = fmt.plural(len(found), self.kind.one)
+        self.caption.setText(
+            f"{fmt.count(len(found))} of {fmt.plural(len(entries), self.kind.one)}" if words else shown
+        )
+
+
+class ScaffoldingPage(Page):
+    """`open_item`: {"kind": "persona" | "arc" | "topic" | "template", "key": ...}, or "persona/key".
+
+    A key that is there is shown; one that is not opens the form for a new entry with the key filled in.
+    """
+
+    watches: ClassVar[Changed] = Changed.SCAFFOLDING | Changed.CONVERSATIONS
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self.library: Library | None = None
+        self._search_text = ""
+        self._wanted: tuple[str, str] | None = None
+        self._adding: set[str] = set()
+        self.set_header("Scaffolding", "Who speaks, what they feel on the way, and what it is about.")
+        self.add = self.add_action("Add persona", "ph.plus", self.add_new, primary=True)
+        self.add.setObjectName("add_entry")
+        self.kinds = Segments({name: kind.title for name, kind in KINDS.items()}, "Kind of scaffolding", "kinds")
+        self.kinds.chosen.connect(self._on_kind)
+        self.add_tool(self.kinds)
+        self.add_tool(None)
+        self.add_search("Search names and keys", self._on_search)
+        self._build_content()
+        self.show_busy()
+
+    def _build_content(self) -> None:
+        self._lists, self._details = QStackedWidget(), QStackedWidget()
+        self.tables: dict[str, KindTable] = {}
+        self.forms: dict[str, EntryForm] = {}
+        for name, kind in KINDS.items():
+            table = self.tables[name] = KindTable(kind, self)
+            table.table.current_changed.connect(self._on_current)
+            table.table.opened.connect(self._on_opened)
+            Keys(table.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self.delete_selected))
+            self._lists.addWidget(table)
+            if kind.fields:
+                form = self.forms[name] = EntryForm(kind)
+                form.saved.connect(self._on_saved)
+                form.deleted.connect(self._on_deleted)
+                form.dropped.connect(self._on_dropped)
+                form.show_uses.connect(self._show_uses)
+                self._details.addWidget(form)
+        self.template = TemplateView()
+        self._details.addWidget(self.template)
+        self.set_content(self._lists)
+        self.set_inspector(self._details, scroll=False)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind that is shown."""
+        return KINDS[self.kinds.current]
+
+    @property
+    def _table(self) -> TableView:
+        return self.tables[self.kind.name].table
+
+    # Reading
+
+    def reload(self) -> None:
+        self.read(read_library, self._show)
+
+    def _show(self, library: Library) -> None:
+        self.library = library
+        entries = library.entries
+        for name, kind in KINDS.items():
+            self.kinds.set_text(name, f"{kind.title} {len(entries[name]):,}")
+            self.tables[name].show_rows(entries[name], self._search_text)
+            if name in self.forms:
+                self.forms[name].set_keys(library.keys(name))
+        self.template.set_library(
+            cast("Sequence[Persona]", entries["persona"]), cast("Sequence[EmotionalArc]", entries["arc"]),
+            cast("Sequence[TrainingTopic]", entries["topic"]),
+        )  # fmt: skip
+        self.show_content()
+        self._go_to_wanted()
+        self._show_detail()
+
+    def _go_to_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is None or self.library is None:
+            return
+        kind, key = wanted
+        self._set_kind(kind)
+        found = self.library.keys(kind).get(key)
+        if found:
+            self._adding.discard(kind)
+            if not self._table.select_id(found):
+                self.clear_search()
+                self._table.select_id(found)
+        elif kind in self.forms:
+            self._begin(kind, key)
+
+    @Slot(object)
+    def _on_current(self, row: object) -> None:
+        if row is not None:
+            self._adding.discard(self.kind.name)
+        self._show_detail()
+
+    def _show_detail(self) -> None:
+        name = self.kind.name
+        self._details.setCurrentWidget(self.forms.get(name, self.template))
+        if name in self._adding:
+            return
+        found = self._table.current()
+        if found is None and self._table.rows.rowCount():
+            self._table.select_id(self._table.rows.rows[0].id)
+            return
+        self._details.setVisible(found is not None)
+        if isinstance(found, PromptTemplate):
+            self.template.show_template(found)
+        elif isinstance(found, Entry):
+            self.forms[name].show_entry(found)
+            self._count_uses(found)
+
+    def _count_uses(self, entry: Entry) -> None:
+        wanted = _naming(self.kind, entry.key)
+        form = self.forms[self.kind.name]
+
+        def done(uses: int) -> None:
+            if form.entry.key == entry.key:
+                form.show_entry(entry, uses=uses)
+
+        self.read(lambda db: conversations.count(db, wanted), done, "uses")
+
+    # What the user does
+
+    @Slot(str)
+    def _on_kind(self, name: str) -> None:
+        self._set_kind(name)
+        self._show_detail()
+
+    def _set_kind(self, name: str) -> None:
+        self.kinds.set_current(name)
+        kind = KINDS[name]
+        self._lists.setCurrentWidget(self.tables[name])
+        self.add.setVisible(bool(kind.fields))
+        self.add.setText(f"Add {kind.one}")
+        self.add.setAccessibleName(f"Add {kind.one}")
+
+    @Slot(str)
+    def _on_search(self, text: str) -> None:
+        self._search_text = text
+        if self.library is not None:
+            for name, table in self.tables.items():
+                table.show_rows(self.library.entries[name], text)
+            self._show_detail()
+
+    def clear_search(self) -> None:
+        """Everything again."""
+        if self.search is not None:
+            self.search.clear()
+
+    def add_new(self) -> None:
+        """A form for a new entry of the kind that is shown."""
+        if self.kind.name in self.forms:
+            self._begin(self.kind.name, "")
+
+    def _begin(self, name: str, key: str) -> None:
+        self._adding.add(name)
+        self._table.clearSelection()
+        self._adding.add(name)
+        self._details.show()
+        self._details.setCurrentWidget(self.forms[name])
+        self.forms[name].show_new(key)
+        focus_first(self.forms[name])
+
+    @Slot(object)
+    def _on_opened(self, _row: object) -> None:
+        if self.kind.name in self.forms:
+            self.forms[self.kind.name].form.field("name").setFocus()
+
+    @Slot()
+    def _on_dropped(self) -> None:
+        self._adding.discard(self.kind.name)
+        self._show_detail()
+
+    @Slot(object, bool)
+    def _on_saved(self, entry: Entry, new: bool) -> None:
+        name, form = self.kind.name, self.forms[self.kind.name]
+
+        def work(db: Database) -> tuple[Changed, Entry]:
+            if new:
+                return Changed.SCAFFOLDING, store.add(db, entry)
+            return store.update(db, entry), entry
+
+        def done(stored: Entry) -> None:
+            form.stored(stored)
+            self._adding.discard(name)
+            self._wanted = (name, stored.key)
+            self.services.notifier.say(f"{KINDS[name].one.capitalize()} “{getattr(stored, 'name', stored.key)}” saved")
+            self._offer_enrichment(name, stored.key)
+
+        def failed(exc: Exception) -> None:
+            if not (isinstance(exc, AppError) and form.show_problem(exc)):
+                self.services.notifier.report(exc, self)
+
+        self.services.write(self, work, done, failed)
+
+    def _offer_enrichment(self, name: str, key: str) -> None:
+        wanted = _naming(KINDS[name], key, enrichment_status="failed")
+
+        def done(ids: list[str]) -> None:
+            if ids:
+                many = fmt.plural(len(ids), "conversation")
+                text = f"{many} failed with “{key}” and can be enriched now"
+                self.banners.add(Banner("info", text, action=(f"Enrich {many}", lambda: self._enrich(ids))))
+
+        self.read(lambda db: conversations.ids(db, wanted), done, "waiting")
+
+    def _enrich(self, ids: list[str]) -> None:
+        title = f"Enriching {fmt.plural(len(ids), 'conversation')}"
+        self.services.start_job("enrich", title, {"conversation_ids": ids})
+        self.services.navigator.open_page("conversations", ids[0] if len(ids) == 1 else None)
+
+    def delete_selected(self) -> None:
+        """The selected rows."""
+        entries = self._table.selected()
+        if entries and self.kind.name in self.forms:
+            self._delete(entries)
+
+    @Slot(object)
+    def _on_deleted(self, entry: Entry) -> None:
+        self._delete([entry])
+
+    def _delete(self, entries: Sequence[Any]) -> None:
+        one = f"{self.kind.one.capitalize()} “{entries[0].name}”"
+        text = one if len(entries) == 1 else fmt.plural(len(entries), self.kind.one)
+        self.delete(self.kind.entry.TABLE, [entry.id for entry in entries], f"{text} moved to the trash")
+
+    @Slot(str)
+    def _show_uses(self, key: str) -> None:
+        self.services.navigator.open_page("conversations", {self.kind.filter_key: key})
+
+    def open_item(self, argument: object) -> None:
+        if isinstance(argument, str):
+            kind, _, key = argument.partition("/")
+        elif isinstance(argument, Mapping):
+            kind, key = str(argument.get("kind", "")), str(argument.get("key", ""))
+        else:
+            return
+        if kind not in KINDS:
+            return
+        self._wanted = (kind, key)
+        if self.library is not None:
+            self._go_to_wanted()
+            self._show_detail()

@@ -1,0 +1,282 @@
+"""Training files: versioned documents of enriched conversations, ready to export or to make a dataset of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QAction, QCursor
+from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
+from sqlite_utils import Database
+
+from app.services import Services
+from core.cancel import CancelToken
+from core.errors import AppError
+from core.events import Changed
+from core.jobs import Job, JobState
+from core.registries import EXPORT_FORMATS
+from core.training_files import store
+from core.training_files.export import export_to, suggested_name
+from core.training_files.store import TrainingFile
+from ui import format as fmt
+from ui.models.rows import RowModel
+from ui.pages.training_files.data import COLUMNS, FOLD_ORDER, Detail, read_detail
+from ui.pages.training_files.dialogs import DatasetDialog, RenameDialog
+from ui.pages.training_files.inspector import Inspector
+from ui.widgets.banner import Banner
+from ui.widgets.basic import ElidedLabel, column
+from ui.widgets.empty import EmptyState
+from ui.widgets.fit_columns import FitColumns
+from ui.widgets.job_strip import JobStrip
+from ui.widgets.keys import Keys
+from ui.widgets.page import Page
+from ui.widgets.table import TableView
+
+
+class TrainingFilesPage(Page):
+    """`open_item`: the id of a training file."""
+
+    watches: ClassVar[Changed] = Changed.TRAINING_FILES | Changed.CONVERSATIONS
+
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
+        super().__init__(services, parent)
+        self._wanted_id = ""
+        self._search_text = ""
+        self._token: CancelToken | None = None
+        self.set_header("Training files", "Enriched conversations gathered into one document, version by version.")
+        self.export_button = self.add_action("Export", "ph.export", self.export)
+        self.make_button = self.add_action("Make a dataset", "ph.table", self.make_dataset, primary=True)
+        self.add_search("Search names", self._on_search)
+        self.add_tool(None)
+        self._build_content()
+        to_conversations = lambda: services.navigator.open_page("conversations")  # noqa: E731
+        self.set_empty(
+            EmptyState(
+                "ph.stack",
+                "Enriched conversations are gathered here.", ("Choose conversations", to_conversations),
+                ("Import conversations", lambda: services.navigator.run_command("import")),
+                title="No training files yet",
+            )
+        )  # fmt: skip
+        self.show_busy()
+
+    def _build_content(self) -> None:
+        self.model = RowModel(COLUMNS, self)
+        self.table = TableView(self.model, "training_files", "Training files")
+        self.table.review_keys = True
+        FitColumns(self.table, FOLD_ORDER)
+        self.table.current_changed.connect(self._on_current)
+        self.table.opened.connect(lambda _row: self.make_dataset())
+        Keys(self.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self.delete_selected))
+        self.strip = JobStrip(self.services, ("build_training_file",))
+        nothing = EmptyState("ph.stack", "No training file of that name.", None, ("Clear the search", self._clear))
+        self._views = QStackedWidget()
+        self._views.addWidget(self.table)
+        self._views.addWidget(nothing)
+        self.caption = ElidedLabel("", "caption")
+        self.set_content(column(self.strip, self._views, self.caption, gap=4, stretch=self._views))
+        self.inspector = Inspector()
+        self.inspector.rename.connect(self.rename)
+        self.inspector.rebuild.connect(self.rebuild)
+        self.inspector.deleted.connect(self.delete_selected)
+        self.inspector.export_version.connect(self._export_version)
+        self.inspector.member_opened.connect(lambda ident: self.services.navigator.open_page("conversations", ident))
+        self.set_inspector(self.inspector, scroll=False)
+
+    # Reading
+
+    def reload(self) -> None:
+        search = self._search_text
+        self.read(lambda db: store.listing(db, search=search), self._show)
+
+    def _show(self, files: list[TrainingFile]) -> None:
+        self.model.set_rows(files)
+        if not files and not self._search_text:
+            self.show_empty()
+        else:
+            self.show_content()
+        self._views.setCurrentIndex(0 if files else 1)
+        self.caption.setText(fmt.plural(len(files), "training file"))
+        if self._wanted_id and self.table.select_id(self._wanted_id):
+            self._wanted_id = ""
+        elif files and not self.table.currentIndex().isValid():
+            self.table.select_id(files[0].id)
+        self.inspector.setVisible(bool(files))
+        self._show_buttons()
+        self._read_detail()
+
+    def _show_buttons(self) -> None:
+        file = self._current
+        self.make_button.setEnabled(file is not None and file.status == "active" and file.total_training_pairs > 0)
+        self.export_button.setEnabled(file is not None and file.version > 0 and self._token is None)
+        self.export_button.setText("Export" if self._token is None else "Exporting")
+
+    @property
+    def _current(self) -> TrainingFile | None:
+        found = self.table.current()
+        return found if isinstance(found, TrainingFile) else None
+
+    @Slot(object)
+    def _on_current(self, _row: object) -> None:
+        self._show_buttons()
+        self._read_detail()
+
+    def _read_detail(self) -> None:
+        file = self._current
+        if file is not None:
+            self.read(lambda db: read_detail(db, file.id), self._show_detail, "detail")
+
+    def _show_detail(self, detail: Detail) -> None:
+        if self._current is not None and self._current.id == detail.file.id:
+            self.inspector.show_detail(detail)
+
+    @Slot(str)
+    def _on_search(self, text: str) -> None:
+        self._search_text = text
+        self.reload()
+
+    def _clear(self) -> None:
+        if self.search is not None:
+            self.search.clear()
+
+    def open_item(self, argument: object) -> None:
+        if isinstance(argument, str):
+            self._clear()
+            self._wanted_id = "" if self.table.select_id(argument) else argument
+
+    # Datasets and versions
+
+    def make_dataset(self) -> None:
+        """Ask for a name, then build."""
+        file = self._current
+        if file is None or not self.make_button.isEnabled():
+            return
+        dialog = DatasetDialog(self, file)
+        dialog.chosen.connect(lambda name: self._start_dataset(file, name))
+        dialog.open()
+
+    def _start_dataset(self, file: TrainingFile, name: str) -> None:
+        params = {"training_file_id": file.id, "name": name}
+        self.services.start_job("build_dataset", f"Making the dataset {name}", params, self._on_dataset, self)
+
+    def _on_dataset(self, job: Job) -> None:
+        if job.status == JobState.COMPLETED:
+            ident, navigator = str(job.result["dataset_id"]), self.services.navigator
+            told = ", ".join(f"{job.result[k]:,} {k}" for k in ("used", "rejected", "cut") if job.result.get(k))
+            text = f"The dataset “{job.params['name']}” is made: {told}"
+            self.banners.add(
+                Banner("ok", text, action=("Open dataset", lambda: navigator.open_page("datasets", ident)))
+            )
+
+    def rebuild(self) -> None:
+        """A new version of the same members, as they are enriched now."""
+        file = self._current
+        if file is not None:
+            params = {"training_file_id": file.id, "name": file.name, "conversation_ids": []}
+            title = f"Building {file.name} version {file.version + 1}"
+            self.inspector.again.setEnabled(False)
+            self.services.start_job("build_training_file", title, params, self._on_rebuilt, self)
+
+    def _on_rebuilt(self, _job: Job) -> None:
+        self.inspector.again.setEnabled(True)
+
+    # Export
+
+    def export(self) -> None:
+        """The newest version: choose a format, then a place."""
+        self._open_formats(None)
+
+    @Slot(int)
+    def _export_version(self, version: int) -> None:
+        self._open_formats(version)
+
+    def _open_formats(self, version: int | None) -> None:
+        file = self._current
+        if file is None or self._token is not None:
+            return
+        menu = QMenu(self)
+        menu.setObjectName("export_menu")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for name, found in EXPORT_FORMATS.items():
+            action = QAction(f"{found.title} (*{found.suffix})", menu)
+            action.setObjectName(f"export_{name}")
+            action.setData(name)
+            menu.addAction(action)
+        menu.triggered.connect(lambda action: self._ask_place(file, str(action.data()), version))
+        button = self.export_button
+        menu.popup(button.mapToGlobal(button.rect().bottomLeft()) if version is None else QCursor.pos())
+
+    def _ask_place(self, file: TrainingFile, format_name: str, version: int | None) -> None:
+        suffix = EXPORT_FORMATS.get(format_name).suffix
+        dialog = QFileDialog(self, "Export training file")
+        dialog.setObjectName("export_dialog")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+        dialog.setDefaultSuffix(suffix.removeprefix("."))
+        dialog.setNameFilters([f"*{suffix}", "All files (*)"])
+        dialog.selectFile(suggested_name(file.name, version or file.version, format_name))
+        dialog.fileSelected.connect(lambda name: self.export_file(file, format_name, Path(name), version))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def export_file(self, file: TrainingFile, format_name: str, path: Path, version: int | None = None) -> None:
+        """Write it off the GUI thread; Cmd+. stops it."""
+        token = self._token = CancelToken()
+        workspace = self.services.workspace
+        self._show_buttons()
+
+        def work(db: Database) -> int:
+            return export_to(db, workspace, file.id, path, format_name, version=version, token=token)
+
+        def done(rows: int) -> None:
+            self._token = None
+            self._show_buttons()
+            self.services.notifier.say(f"{fmt.plural(rows, 'pair')} exported to {path.name}")
+
+        def failed(exc: Exception) -> None:
+            self._token = None
+            self._show_buttons()
+            self.services.notifier.report(exc, self)
+
+        self.services.read(self, work, done, failed)
+
+    def stop(self) -> bool:
+        if self._token is None:
+            return False
+        self._token.cancel()
+        self._token = None
+        self._show_buttons()
+        return True
+
+    # Rename and trash
+
+    def rename(self) -> None:
+        """Name and description."""
+        file = self._current
+        if file is None:
+            return
+        dialog = RenameDialog(self, file)
+
+        def failed(exc: Exception) -> None:
+            if isinstance(exc, AppError) and exc.where.field == "name":
+                dialog.show_problem(exc)
+            else:
+                self.services.notifier.report(exc, self)
+
+        def done(_nothing: object) -> None:
+            dialog.close()
+
+        def store_it(name: str, description: str) -> None:
+            self.services.write(dialog, lambda db: store.rename(db, file.id, name, description), done, failed)
+
+        dialog.chosen.connect(store_it)
+        dialog.open()
+
+    def delete_selected(self) -> None:
+        """The selected files go to the trash, with Undo."""
+        files = self.table.selected()
+        if files:
+            one = f"Training file “{files[0].name}”"
+            text = one if len(files) == 1 else fmt.plural(len(files), "training file")
+            self.delete("training_files", [file.id for file in files], f"{text} moved to the trash")

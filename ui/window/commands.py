@@ -1,0 +1,323 @@
+"""What the window's commands do: menus, theme, undo, badges, notices of finished jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
+from sqlite_utils import Database
+
+from app.logs import RingHandler
+from app.services import Services
+from core.events import Changed
+from core.jobs import Job, JobState
+from core.registry import resolve
+from core.workspace import settings
+from core.workspace.paths import default_workspace, sample_workspace
+from ui import format as fmt
+from ui.dialogs.base import DetailsDialog
+from ui.registry import PAGES
+from ui.theme import MODES, SCALES, theme
+from ui.widgets.banner import Banner, BannerArea
+from ui.widgets.page import Page
+from ui.window.actions import COMMANDS, MENUS, Actions
+from ui.window.sidebar import Sidebar
+from ui.window.tray import Tray
+
+BADGE_MS = 400
+
+
+class PageHost(Protocol):
+    """What holds the pages: the window."""
+
+    @property
+    def current_name(self) -> str:
+        """The name of the page that is shown."""
+
+    @property
+    def current_page(self) -> Page | None:
+        """The page that is shown."""
+
+    def open_page(self, name: str) -> bool:
+        """Show a page; False if there is none of that name."""
+
+
+@dataclass(frozen=True)
+class WindowParts:
+    """The parts of the window that commands work on; `crash_report` is empty after a clean end."""
+
+    sidebar: Sidebar
+    tray: Tray
+    banners: BannerArea
+    ring: RingHandler
+    crash_report: str
+
+
+class WindowCommands(QObject):
+    """Belongs to `window`, whose menu bar it fills; `host` shows the pages."""
+
+    def __init__(
+        self, window: QMainWindow, host: PageHost, services: Services, actions: Actions, parts: WindowParts
+    ) -> None:
+        super().__init__(window)
+        self.window, self.host, self.services, self.actions, self.parts = window, host, services, actions, parts
+        self._go: list[QAction] = []
+        self._badge_timer = QTimer(self)
+        self._badge_timer.setSingleShot(True)
+        self._badge_timer.setInterval(BADGE_MS)
+        self._badge_timer.timeout.connect(self._count_badges)
+        self._log_window: Any = None
+        self._shown = False
+        self._build_menus()
+        self._connect()
+
+    # Menus
+
+    def _build_menus(self) -> None:
+        bar = self.window.menuBar()
+        menus: dict[str, QMenu] = {name: bar.addMenu(name) for name in MENUS}
+        for command in COMMANDS:
+            if command.separator:
+                menus[command.menu].addSeparator()
+            menus[command.menu].addAction(self.actions[command.name])
+        for number, spec in enumerate(PAGES.specs(), start=1):
+            action = menus["Go"].addAction(spec.title)
+            action.setObjectName(f"go_{spec.name}")
+            action.setData(spec.name)
+            if number <= 9:
+                action.setShortcut(QKeySequence(f"Ctrl+{number}"))
+                native = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+                self.parts.sidebar.buttons[spec.name].set_keys(native)
+            action.triggered.connect(self._on_go)
+            self._go.append(action)
+
+    def page_shortcuts(self) -> list[tuple[str, str]]:
+        """(keys, page), for the cheat sheet."""
+        native = QKeySequence.SequenceFormat.NativeText
+        return [(a.shortcut().toString(native), a.text()) for a in self._go if not a.shortcut().isEmpty()]
+
+    @Slot()
+    def _on_go(self) -> None:
+        action = self.sender()
+        if isinstance(action, QAction):
+            self.host.open_page(str(action.data()))
+
+    def _connect(self) -> None:
+        todo: dict[str, Callable[[], Any]] = {
+            "import": self.choose_files, "open_sample": self.open_sample, "open_own": self.open_own,
+            "settings": lambda: self.host.open_page("settings"), "quit": self.window.close,
+            "undo": self.services.notifier.take_back, "search": self._search, "primary": self._primary,
+            "back": self._back, "trash": self.show_trash, "larger": lambda: self._step_scale(1),
+            "smaller": lambda: self._step_scale(-1), "actual_size": lambda: self.set_scale(1.0),
+            "sidebar": self._fold, "refresh": self._refresh, "stop": self._stop, "shortcuts": self.show_shortcuts,
+            "log": self.show_log, "crash_report": self.show_crash_report,
+            "about": lambda: self.services.navigator.open_page("settings", "about"),
+        }  # fmt: skip
+        for mode in MODES:
+            todo[f"theme_{mode}"] = self._theme_setter(mode)
+        for name, slot in todo.items():
+            self.actions.on(name, slot)
+        self.parts.sidebar.fold_button.clicked.connect(self.actions["sidebar"].trigger)
+        self.services.notifier.undo_changed.connect(self._on_undo_changed)
+        self.services.hub.changed.connect(self._on_changed)
+        self.services.queue.finished.connect(self._on_finished)
+        self._on_undo_changed()
+
+    # Start
+
+    def restore(self) -> None:
+        """What the window was like."""
+        self.actions[f"theme_{theme().mode}"].setChecked(True)
+        folded = self.services.state.flag("window/folded")
+        self.actions["sidebar"].setChecked(folded)
+        self.parts.sidebar.set_folded(folded)
+        self.actions["crash_report"].setEnabled(bool(self.parts.crash_report))
+        root = self.services.workspace.root
+        self.actions["open_sample"].setEnabled(root != sample_workspace().root)
+        self.actions["open_own"].setEnabled(root != default_workspace().root)
+
+    def on_shown(self) -> None:
+        """Once: badges, and word of a crash."""
+        if self._shown:
+            return
+        self._shown = True
+        self._badge_timer.start()
+        if self.parts.crash_report:
+            banner = Banner(
+                "warn", "Bright Run did not close properly last time.",
+                "Nothing that was reported is lost. Whatever was under way can be resumed.",
+                action=("Show the report", self.show_crash_report), details=self.parts.crash_report,
+            )  # fmt: skip
+            self.parts.banners.add(banner)
+
+    # Commands
+
+    def choose_files(self) -> None:
+        """Ask which files to import; without blocking."""
+        dialog = QFileDialog(self.window, "Import files")
+        dialog.setObjectName("import_dialog")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
+        dialog.setNameFilters(["Conversations and datasets (*.json *.jsonl)", "All files (*)"])
+        dialog.filesSelected.connect(self._on_files)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(list)
+    def _on_files(self, names: list[str]) -> None:
+        self.start_import([Path(name) for name in names])
+
+    def start_import(self, files: list[Path]) -> None:
+        """One import job of all of them."""
+        if not files:
+            return
+        title = f"Importing {files[0].name}" if len(files) == 1 else f"Importing {fmt.plural(len(files), 'file')}"
+        page = "datasets" if self.host.current_name == "datasets" else "conversations"
+        params = {"files": [str(path.resolve()) for path in files]}
+        self.services.start_job("import", title, params, lambda job: self._on_imported(job, page), self)
+        if PAGES.get(page) is not None:
+            self.host.open_page(page)
+
+    def _on_imported(self, job: Job, page: str) -> None:
+        # To where the result is, unless the user went elsewhere meanwhile.
+        made = {name: job.result.get(name) or [] for name in ("conversations", "datasets")}
+        other = "conversations" if page == "datasets" else "datasets"
+        if made[other] and not made[page] and self.host.current_name == page:
+            self.services.navigator.open_page(other, made[other][0] if len(made[other]) == 1 else None)
+
+    def open_own(self) -> None:
+        """The workspace of the user's own."""
+        self.services.navigator.open_workspace(default_workspace())
+
+    def open_sample(self) -> None:
+        """Make the sample workspace if need be, open it, import its conversations."""
+        from ui.sample import open_sample
+
+        open_sample(self.services)
+
+    def _theme_setter(self, mode: str) -> Callable[[], None]:
+        return lambda: self.set_theme(mode)
+
+    def set_theme(self, mode: str) -> None:
+        """Light, dark or system; kept in the workspace."""
+        theme().set_mode(mode)
+        self.actions[f"theme_{mode}"].setChecked(True)
+        self.services.write(self, lambda db: settings.put(db, "theme", mode))
+
+    def set_scale(self, scale: float) -> None:
+        """Size of text and everything that goes with it."""
+        theme().set_scale(scale)
+        self.services.state.put_number("window/scale", theme().scale)
+
+    def _step_scale(self, by: int) -> None:
+        nearest = min(range(len(SCALES)), key=lambda i: abs(SCALES[i] - theme().scale))
+        self.set_scale(SCALES[max(0, min(len(SCALES) - 1, nearest + by))])
+
+    def _search(self) -> None:
+        if self.host.current_page is not None:
+            self.host.current_page.focus_search()
+
+    def _primary(self) -> None:
+        if self.host.current_page is not None:
+            self.host.current_page.trigger_primary()
+
+    def _back(self) -> None:
+        page = self.host.current_page
+        if page is not None and not page.back():
+            page.setFocus()
+
+    def _refresh(self) -> None:
+        if self.host.current_page is not None:
+            self.host.current_page.reload()
+
+    def _stop(self) -> None:
+        page = self.host.current_page
+        if page is None or not page.stop():
+            self.parts.tray.stop_newest()
+
+    def _fold(self) -> None:
+        folded = self.actions["sidebar"].isChecked()
+        self.parts.sidebar.set_folded(folded)
+        self.services.state.put_flag("window/folded", folded)
+
+    # Windows
+
+    def show_trash(self) -> None:
+        """What was deleted."""
+        from ui.dialogs.trash import TrashDialog
+
+        TrashDialog(self.services, self.window).open()
+
+    def show_log(self) -> None:
+        """The last 2,000 records."""
+        from ui.window.log_window import LogWindow
+
+        LogWindow.show_for(self.window, self.parts.ring, self.services.workspace.logs)
+
+    def show_shortcuts(self) -> None:
+        """The cheat sheet."""
+        from ui.dialogs.shortcuts import ShortcutsDialog
+
+        ShortcutsDialog(self.window, self.page_shortcuts(), self.actions.shortcuts()).open()
+
+    def show_crash_report(self) -> None:
+        """What the last run left."""
+        if not self.parts.crash_report:
+            return
+        DetailsDialog(
+            self.window, "Report of the last crash", "Bright Run did not close properly last time.",
+            "Nothing was sent anywhere. Copy the details if you want to report it.", self.parts.crash_report,
+        ).open()  # fmt: skip
+
+    # News
+
+    @Slot()
+    def _on_undo_changed(self) -> None:
+        entry = self.services.notifier.last_undo
+        self.actions["undo"].setEnabled(entry is not None)
+        self.actions["undo"].setText(f"Undo: {entry.text.replace('&', '&&')}" if entry else "Undo")
+
+    @Slot(object)
+    def _on_changed(self, _what: Changed) -> None:
+        if not self._badge_timer.isActive():
+            self._badge_timer.start()
+
+    @Slot()
+    def _count_badges(self) -> None:
+        wanted = {spec.name: spec.badge for spec in PAGES.specs() if spec.badge}
+        if wanted:
+            self.services.read(self, lambda db: _badges(db, wanted), self._on_badges)
+
+    def _on_badges(self, counts: Mapping[str, int]) -> None:
+        for name, count in counts.items():
+            if name in self.parts.sidebar.buttons:
+                self.parts.sidebar.buttons[name].set_badge(count)
+
+    @Slot(object)
+    def _on_finished(self, job: Job) -> None:
+        if job.status == JobState.COMPLETED:
+            self.services.notifier.say(finished_text(job))
+        elif job.error is not None and not self._told_by_page(job):
+            self.services.notifier.report(job.error, job.page or None)
+
+    def _told_by_page(self, job: Job) -> bool:
+        page = self.host.current_page
+        return page is not None and page.tells_end_of(job)
+
+
+def _badges(db: Database, wanted: Mapping[str, str]) -> dict[str, int]:
+    return {name: int(resolve(path)(db)) for name, path in wanted.items()}
+
+
+def finished_text(job: Job) -> str:
+    """What the toast says of a job that ended well: its counts, so that nothing is dropped silently."""
+    result = job.result
+    if "in" not in result:
+        return f"{job.title}: done"
+    told = [key for key in ("used", "rejected", "cut") if key == "used" or result.get(key)]
+    parts = [f"{fmt.count(int(result.get(key, 0)))} {key}" for key in told]
+    return f"{job.title}: {fmt.count(int(result['in']))} in, {', '.join(parts)}"

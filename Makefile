@@ -8,13 +8,17 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-dev
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test lint bench screens app clean
+.PHONY: run test soak lint bench screens app clean
 
 run: $(STAMP)
 	$(PY) -m app $(ARGS)
 
 test: $(STAMP)
 	QT_QPA_PLATFORM=offscreen $(PY) -m pytest $(ARGS)
+
+# The long campaigns; their last results stand in docs/testing.md.
+soak: $(STAMP)
+	QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n0 -m soak tests/soak $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

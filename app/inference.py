@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,19 @@ class InferenceService(QObject):
 
     state_changed = Signal(str)
 
-    def __init__(self, log_path: Path, max_resident: int = 3, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        log_path: Path,
+        max_resident: int = 3,
+        parent: QObject | None = None,
+        *,
+        backoff_s: Sequence[float] = BACKOFF_S,
+        stop_grace_ms: int = STOP_GRACE_MS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`backoff_s` holds the n-th start after n crashes in a row; `clock` is read in seconds."""
         super().__init__(parent)
+        self._backoff_s, self._stop_grace_ms, self._clock = backoff_s, stop_grace_ms, clock
         self.max_resident = max_resident
         self._log_path = log_path
         self._numbers = itertools.count(1)
@@ -75,7 +86,7 @@ class InferenceService(QObject):
         self.unload_reason = ""
         self.facts: Mapping[str, Any] = {}
         self._killer = self._timer(self._kill)
-        self._killer.setInterval(STOP_GRACE_MS)
+        self._killer.setInterval(stop_grace_ms)
         self._restart = self._timer(self._flush)
 
     def _timer(self, slot: Callable[[], None]) -> QTimer:
@@ -154,6 +165,11 @@ class InferenceService(QObject):
         self._killer.start()
 
     @property
+    def held_back_s(self) -> float:
+        """Seconds until the process may be started again after crashes."""
+        return max(0.0, self._not_before - self._clock())
+
+    @property
     def idle(self) -> bool:
         """Whether nothing was asked that is not answered yet."""
         return not self._calls
@@ -167,7 +183,7 @@ class InferenceService(QObject):
             self._leaving.append(process)
             process.finished.connect(self._on_left)
             process.closeWriteChannel()
-            QTimer.singleShot(STOP_GRACE_MS, process, process.kill)
+            QTimer.singleShot(self._stop_grace_ms, process, process.kill)
 
     def forget_reason(self) -> None:
         """What the memory was given back for is over."""
@@ -214,7 +230,7 @@ class InferenceService(QObject):
     def _send(self, call: _Call) -> str:
         ident = f"w{next(self._numbers)}"
         self._calls[ident] = call
-        wait = self._not_before - time.monotonic()
+        wait = self.held_back_s
         if self._process is not None or wait <= 0:
             self._flush()
         elif not self._restart.isActive():
@@ -324,7 +340,7 @@ class InferenceService(QObject):
             process.deleteLater()
         calls, self._calls = list(self._calls.values()), {}
         if any(not call.stopping for call in calls):
-            self._not_before = time.monotonic() + BACKOFF_S[min(self._crashes, len(BACKOFF_S) - 1)]
+            self._not_before = self._clock() + self._backoff_s[min(self._crashes, len(self._backoff_s) - 1)]
             self._crashes += 1
         self._refresh()
         error = AppError(

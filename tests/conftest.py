@@ -13,11 +13,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from core import registry
 from core.db.connection import Connections, open_database
 from core.registries import JOB_KINDS
 from core.workspace.paths import Workspace
+from tests.support.patience import PATIENCE_S
+
+PATIENCE_MS = round(1000 * PATIENCE_S)
+
+
+class PatientBot(QtBot):  # type: ignore[misc]
+    """A limit is there to end a test that hangs, never to measure: every wait gets the same long one."""
+
+    def waitUntil(self, callback: Any, *, timeout: int = 0) -> None:
+        super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
+
+    def waitSignal(self, signal: Any, *, timeout: int = 0, **rest: Any) -> Any:
+        return super().waitSignal(signal, timeout=max(timeout, PATIENCE_MS), **rest)
+
+    def waitActive(self, widget: Any, *, timeout: int = 0) -> Any:
+        return super().waitActive(widget, timeout=max(timeout, PATIENCE_MS))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, so that no worker is left with one of them when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture
+def qtbot(qapp: Any, request: pytest.FixtureRequest) -> PatientBot:
+    return PatientBot(request)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.workspace.paths import source_root
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def environment(folder: Path) -> dict[str, str]:
 def test_it_starts_as_a_window(bundle: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [bundle, "--workspace", tmp_path / "w", "--self-exit-after-paint"],
-        env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout.strip().splitlines()[-1])
@@ -52,7 +53,7 @@ def test_its_workers_go_the_whole_way(bundle: Path, tmp_path: Path) -> None:
     samples = bundle.parent / "_internal" / "resources" / "sample" / "conversations"
     done = subprocess.run(
         [bundle, "pipeline", "--workspace", tmp_path / "w", "--set", "max_steps=2", "--ask", "Who are you?", samples],
-        env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
+        env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=3 * PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
     final = json.loads(done.stdout.strip().splitlines()[-1])

@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.single_instance import SingleInstance, raise_first
 from core.workspace.lock import FileLock
 from core.workspace.paths import source_root
+from tests.support.patience import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "app", "--workspace"]
 
@@ -24,19 +25,19 @@ COMMAND = [sys.executable, "-m", "app", "--workspace"]
 def first(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([*COMMAND, str(tmp_path / "w")], cwd=source_root(), stderr=subprocess.DEVNULL)
     log = tmp_path / "w" / "logs" / "brightrun.log"
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE_S
     while not (log.exists() and "opened" in log.read_text()) and time.monotonic() < end:
         time.sleep(0.05)
     yield process
     process.terminate()
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_the_ear_hears_and_gives_its_name_back(qtbot: QtBot, tmp_path: Path) -> None:
     assert not raise_first(tmp_path)
     ear = SingleInstance(tmp_path)
     assert ear.listen()
-    with qtbot.waitSignal(ear.raise_requested, timeout=2000):
+    with qtbot.waitSignal(ear.raise_requested):
         assert raise_first(tmp_path)
     assert not raise_first(tmp_path / "another")
     ear.close()
@@ -57,7 +58,7 @@ def test_a_socket_left_by_a_killed_window_is_taken_over(qtbot: QtBot, tmp_path: 
 
 
 def test_a_second_start_leaves_with_0(first: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    second = subprocess.run([*COMMAND, str(tmp_path / "w")], cwd=source_root(), timeout=20, check=False)
+    second = subprocess.run([*COMMAND, str(tmp_path / "w")], cwd=source_root(), timeout=PATIENCE_S, check=False)
     assert second.returncode == 0
     assert first.poll() is None
 
@@ -76,5 +77,5 @@ def test_a_workspace_the_command_line_holds_is_not_opened(tmp_path: Path) -> Non
             assert line
         process.terminate()
         process.stderr.close()
-        assert process.wait(15) == 1
+        assert process.wait(PATIENCE_S) == 1
     assert not (root / "workspace.db").exists()

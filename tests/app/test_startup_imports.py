@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from core.workspace.paths import source_root
+from tests.support.patience import PATIENCE_S
 
 FORBIDDEN = ("mlx", "mlx_lm", "transformers", "tokenizers", "pyqtgraph", "jsonschema_rs", "torch")
 PROBE = f"""
@@ -22,7 +23,7 @@ sys.exit(code)
 def start(tmp_path: Path) -> list[str]:
     run = subprocess.run(
         [sys.executable, "-c", PROBE, str(tmp_path / "w")],
-        cwd=source_root(), capture_output=True, text=True, timeout=60, check=False,
+        cwd=source_root(), capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines()

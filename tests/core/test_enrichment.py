@@ -41,6 +41,7 @@ from tests.core.factories import (
     read,
     run_job,
 )
+from tests.support.patience import PATIENCE_S
 
 SCAFFOLDING_KEYS = (
     "client_persona", "persona_archetype", "client_background", "emotional_arc", "emotional_arc_key",
@@ -522,7 +523,7 @@ def test_a_stage_from_elsewhere_runs_in_the_worker(here: Place, stages: Any) -> 
 
 
 def _wait_for(path: Path) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_S
     while not path.exists():
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -24,6 +24,7 @@ from core.workers.runner import run_to_end
 from core.workspace.files import TMP_PREFIX, read_json
 from core.workspace.paths import resources
 from tests.core.factories import COLD, PARAMETERS, Place, add_conversation, enrich, parsed, place, read, run_job
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -269,8 +270,8 @@ def test_killing_the_worker_while_it_writes_leaves_no_version(here: Place, forma
     pids: list[int] = []
 
     def kill() -> None:
-        end = time.monotonic() + 30
-        while not (here.workspace.training_files / "half-written").exists() and time.monotonic() < end:
+        end = time.monotonic() + PATIENCE_S
+        while not (pids and (here.workspace.training_files / "half-written").exists()) and time.monotonic() < end:
             time.sleep(0.02)
         os.kill(pids[0], signal.SIGKILL)
 

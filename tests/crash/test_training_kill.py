@@ -26,13 +26,19 @@ from core.training import store
 from core.training.config import TrainingConfig
 from core.workers.runner import run_to_end
 from core.workspace.paths import Workspace, source_root
+from tests.plugins.held_training import hold
+from tests.support.patience import PATIENCE_S
 from tests.support.workspaces import DATASET_ID, workspace_with_dataset
+
+pytestmark = pytest.mark.slow
 
 CONFIG = TrainingConfig(
     learning_rate=1e-3, batch_size=1, epochs=6, rank=8, alpha=64, dropout=0.2, targets="attention",
     checkpoint_every=2, validate_every=16, seed=3,
 )  # fmt: skip
 KILLS = 10
+STEPS_A_KILL = 4
+HELD = "tests.plugins.held_training:TRAINING"
 
 
 class Window:
@@ -116,7 +122,7 @@ def wait_for_steps(workspace: Workspace, job_id: str, window: Window, more: int)
     """Until the worker reported `more` steps since now; False when the run ended first."""
     path = events(workspace, job_id)
     start = path.read_bytes().count(b'"metric"') if path.exists() else 0
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if window.ended:
             return False
@@ -126,15 +132,29 @@ def wait_for_steps(workspace: Workspace, job_id: str, window: Window, more: int)
     raise AssertionError(f"no progress; the window said {window.lines[-5:]}")
 
 
+def last_step(workspace: Workspace, job_id: str) -> int:
+    path = events(workspace, job_id)
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return max((event["step"] for event in map(orjson.loads, lines) if event["type"] == "metric"), default=0)
+
+
 def test_ten_kills_end_in_the_same_adapter(tmp_path: Path, undisturbed: tuple[bytes, list[dict[str, Any]]]) -> None:
-    chance = random.Random(20)
+    kill_again_and_again(tmp_path, undisturbed, KILLS, seed=20)
+
+
+def kill_again_and_again(
+    tmp_path: Path, undisturbed: tuple[bytes, list[dict[str, Any]]], kills: int, seed: int
+) -> None:
+    """Kill worker, window or both, `kills` times at random moments; the adapter is that of the undisturbed run."""
+    chance = random.Random(seed)
     workspace, job_id = make_run(tmp_path / "killed")
     killed: list[str] = []
-    while len(killed) < KILLS:
-        window = Window(workspace.root)
-        if not wait_for_steps(workspace, job_id, window, chance.randint(2, 6)):
-            break
-        time.sleep(chance.random() * 0.3)
+    while len(killed) < kills:
+        # The worker waits a few steps on, so that no machine is quick enough to end the run before its last kill.
+        go_on = hold(workspace, last_step(workspace, job_id) + STEPS_A_KILL)
+        window = Window(workspace.root, HELD)
+        assert wait_for_steps(workspace, job_id, window, chance.randint(1, STEPS_A_KILL))
+        time.sleep(chance.random() * 0.05)
         whom = ("worker", "window", "both")[len(killed) % 3]
         if whom in ("worker", "both"):
             with contextlib.suppress(ProcessLookupError):
@@ -147,17 +167,17 @@ def test_ten_kills_end_in_the_same_adapter(tmp_path: Path, undisturbed: tuple[by
         else:
             window.kill()
         killed.append(whom)
-    assert len(killed) == KILLS, killed
-    last = Window(workspace.root)
-    assert last.wait(300) == 0
+    go_on()
+    last = Window(workspace.root, HELD)
+    assert last.wait(3 * PATIENCE_S) == 0
     assert any(line.startswith("offered interrupted") for line in last.lines)
     adapter, points = outcome(workspace, job_id)
     assert facts(points) == facts(undisturbed[1])
     assert adapter == undisturbed[0]
 
 
-def wait_until(condition: Any, timeout: float = 30) -> None:
-    end = time.monotonic() + timeout
+def wait_until(condition: Any) -> None:
+    end = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -168,10 +188,10 @@ def test_killed_inside_a_checkpoints_rename(tmp_path: Path, undisturbed: tuple[b
     folder = workspace.runs / job_id
     for mark in ("killed-before", "killed-after"):
         window = Window(workspace.root, "tests.plugins.kill_in_rename:TRAINING")
-        wait_until(lambda m=mark: (folder / m).exists(), 90)
+        wait_until(lambda m=mark: (folder / m).exists())
         wait_until(lambda w=window: any(line.startswith("finished interrupted") for line in w.lines))
         window.kill()
-    assert Window(workspace.root, "tests.plugins.kill_in_rename:TRAINING").wait(300) == 0
+    assert Window(workspace.root, "tests.plugins.kill_in_rename:TRAINING").wait(3 * PATIENCE_S) == 0
     adapter, points = outcome(workspace, job_id)
     assert not list((folder / "checkpoints").glob(".tmp*"))
     assert facts(points) == facts(undisturbed[1])

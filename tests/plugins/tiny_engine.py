@@ -11,12 +11,16 @@ from typing import Any
 
 from core.errors import AppError
 from core.inference.engine import AdapterRef, GenerateRequest, Piece
+from core.inference.mlx.engine import MlxEngine
 
 CONTEXT = 1024
 
 
 class TinyEngine:
-    """What the last question says decides: "slow" takes 5 ms a word, "die" kills the process, else an echo."""
+    """What the last question says decides.
+
+    "slow" takes 5 ms a word, "until PATH" speaks until there is such a file, "die" kills the process, else an echo.
+    """
 
     def __init__(self, max_resident: int = 3) -> None:
         self._max = max_resident
@@ -47,11 +51,11 @@ class TinyEngine:
             self.prepare(request.adapter)
         self._active = request.adapter.id if request.adapter else None
         question = request.messages[-1]["content"]
+        if question.startswith("until "):
+            yield from self._speak_until(Path(question.removeprefix("until ")))
+            return
         words = self._words(question, request)
-        stats = {
-            "prompt_tokens": 100, "tokens": len(words), "first_token_s": 0.02, "tokens_per_second": 50.0,
-            "switch_s": 0.00001, "was_resident": True, "context": CONTEXT, "adapter": self._active,
-        }  # fmt: skip
+        stats = self._stats(len(words))
         for number, word in enumerate(words, start=1):
             if "slow" in question:
                 time.sleep(0.005)
@@ -61,6 +65,20 @@ class TinyEngine:
                 os.kill(os.getpid(), signal.SIGKILL)
             last = number == len(words)
             yield Piece(f"{word} ", "stop" if last else "", stats if last else {})
+
+    def _speak_until(self, path: Path) -> Iterator[Piece]:
+        number = 0
+        while not path.exists():
+            number += 1
+            time.sleep(0.005)
+            yield Piece(f"word{number} ", "", {})
+        yield Piece("end", "stop", self._stats(number))
+
+    def _stats(self, tokens: int) -> dict[str, Any]:
+        return {
+            "prompt_tokens": 100, "tokens": tokens, "first_token_s": 0.02, "tokens_per_second": 50.0,
+            "switch_s": 0.00001, "was_resident": True, "context": CONTEXT, "adapter": self._active,
+        }  # fmt: skip
 
     def _words(self, question: str, request: GenerateRequest) -> list[str]:
         if "slow" in question or "die" in question:
@@ -81,3 +99,12 @@ class TinyEngine:
     def close(self) -> None:
         self._base, self._active = "", None
         self._resident.clear()
+
+
+class EndlessMlx(MlxEngine):
+    """The real engine, except that an answer that has ended begins again: only Stop ends it."""
+
+    def generate(self, request: GenerateRequest) -> Iterator[Piece]:
+        while True:
+            for piece in super().generate(request):
+                yield Piece(piece.text or " ", "", {})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
@@ -30,6 +30,11 @@ def find(parent: QWidget, kind: type[Any], name: str) -> Any:
     return found[-1]
 
 
+def shown_text(parent: QWidget, name: str) -> str:
+    """What the newest label of that name says."""
+    return str(find(parent, QLabel, name).text())
+
+
 def click(qtbot: Any, parent: QWidget, name: str) -> None:
     """Click a button a user could click."""
     button = find(parent, QPushButton, name)
@@ -38,13 +43,26 @@ def click(qtbot: Any, parent: QWidget, name: str) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def until(qtbot: Any, check: Callable[[], bool], what: str = "", timeout: int = 15_000) -> None:
+def until(qtbot: Any, check: Callable[[], bool], what: str = "") -> None:
     """Wait until `check()` holds."""
 
     def ask() -> None:
         assert check(), what
 
-    qtbot.waitUntil(ask, timeout=timeout)
+    qtbot.waitUntil(ask)
+
+
+def settle(qtbot: Any, window: MainWindow) -> None:
+    """All reads and writes that were asked for are through, and what they led to."""
+
+    def quiet() -> bool:
+        # A page gathers its wishes in short timers of one shot; longer ones, as the toast's, are for people.
+        waiting = [t for t in window.findChildren(QTimer) if t.isActive() and t.isSingleShot() and t.interval() <= 1000]
+        return not waiting and not window.services.tasks.busy
+
+    for _ in range(4):
+        qtbot.wait(5)
+        until(qtbot, quiet, "the window does not come to rest")
 
 
 def dialog(qapp: Any, name: str) -> Any:

@@ -5,55 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QLabel, QPushButton
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
 from core import jobs
-from core.jobs import JobState
 from core.models import store as models
 from core.models.practice import shipped_folder
 from core.workspace import settings
-from core.workspace.paths import Workspace
-from tests.support import studio
+from tests.support.pages import click
+from tests.support.pages import shown_text as text
 from ui.pages.adapters.page import AdaptersPage
 from ui.practice import ADDING, add_practice
 from ui.window.main_window import MainWindow
-
-LIMIT = 90_000
-
-
-@pytest.fixture
-def trained(services: Services, workspace: Workspace, tmp_path: Path) -> str:
-    db = services.connections.db
-    studio.add_practice_model(db)
-    dataset = studio.add_dataset(db, workspace, studio.dataset_file(tmp_path, "planner", limit=6, broken=False))
-    job = studio.train(db, workspace, dataset, max_steps=2)
-    assert job.status == JobState.COMPLETED, job.error
-    return str(job.result["artifact_id"])
 
 
 def opened(qtbot: QtBot, window: MainWindow) -> AdaptersPage:
     window.open_page("adapters")
     page = window.current_page
     assert isinstance(page, AdaptersPage)
-    qtbot.waitUntil(lambda: page.shown_state != "busy", timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.shown_state != "busy")
     return page
-
-
-def click(qtbot: QtBot, parent: Any, name: str) -> None:
-    button = next((found for found in parent.findChildren(QPushButton, name) if found.isVisible()), None)
-    assert button is not None, name
-    assert button.isEnabled(), name
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-def text(page: AdaptersPage, name: str) -> str:
-    found = page.findChild(QLabel, name)
-    assert found is not None, name
-    return found.text()
 
 
 def click_row(qtbot: QtBot, table: Any, row: int) -> None:
@@ -65,7 +38,7 @@ def test_an_empty_workspace_offers_the_practice_model(qtbot: QtBot, window: Main
     page = opened(qtbot, window)
     assert page.shown_state == "empty"
     click(qtbot, page, "empty_button")
-    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1 and not page.strip.jobs, timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1 and not page.strip.jobs)
     assert page.shown_state == "content"
     assert text(page, "base_title") == "Practice model"
     assert "almost nothing" in text(page, "base_notes")
@@ -108,12 +81,12 @@ def test_a_folder_is_added_and_made_the_default(
     assert dialog.isVisible()
     dialog.reject()
     page.add_folder(str(shipped_folder()))
-    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 2, timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 2)
     click_row(qtbot, page.bases, 1)
     assert text(page, "base_title") == "model"
     assert not page.adapters.selected()
     click(qtbot, page.inspector, "set_default")
-    qtbot.waitUntil(lambda: page.bases.rows.rows[1].is_default, timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.bases.rows.rows[1].is_default)
     assert settings.get(services.connections.db, "default_base") == page.bases.rows.rows[1].id
     assert not page.inspector.base.default.isEnabled()
 
@@ -124,7 +97,7 @@ def test_a_folder_that_is_no_model_is_told(
     page = opened(qtbot, window)
     (tmp_path / "nothing").mkdir()
     page.add_folder(str(tmp_path / "nothing"))
-    qtbot.waitUntil(lambda: bool(page.banners.banners), timeout=LIMIT)
+    qtbot.waitUntil(lambda: bool(page.banners.banners))
     assert "config.json" in page.banners.banners[0].text
 
 
@@ -133,24 +106,24 @@ def test_adapters_and_bases_are_deleted_with_undo(
 ) -> None:
     page = opened(qtbot, window)
     click(qtbot, page.inspector, "delete_adapter")
-    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 0, timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 0)
     assert page.no_adapters.isVisible()
     click(qtbot, window.toast, "toast_undo")
-    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 1, timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 1)
     click_row(qtbot, page.bases, 0)
     click(qtbot, page.inspector, "delete_base")
-    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 0, timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 0)
     assert models.listing(services.connections.db) == []
     click(qtbot, window.toast, "toast_undo")
-    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1, timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1)
 
 
 def test_open_item_selects(qtbot: QtBot, trained: str, window: MainWindow, services: Services) -> None:
     page = opened(qtbot, window)
     services.navigator.open_page("adapters", {"base": "practice"})
-    qtbot.waitUntil(lambda: page.inspector.base.isVisible(), timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.inspector.base.isVisible())
     services.navigator.open_page("adapters", trained)
-    qtbot.waitUntil(lambda: page.inspector.adapter.isVisible(), timeout=LIMIT)
+    qtbot.waitUntil(lambda: page.inspector.adapter.isVisible())
 
 
 def test_the_practice_model_is_added_once_for_two_quick_clicks(
@@ -160,6 +133,6 @@ def test_the_practice_model_is_added_once_for_two_quick_clicks(
     for _ in range(2):
         add_practice(services)
     db = services.connections.db
-    qtbot.waitUntil(lambda: bool(models.listing(db)), timeout=LIMIT)
+    qtbot.waitUntil(lambda: bool(models.listing(db)))
     assert len(jobs.listing(db, kind="add_base_model")) == 1
-    qtbot.waitUntil(lambda: not services.root.property(ADDING), timeout=LIMIT)
+    qtbot.waitUntil(lambda: not services.root.property(ADDING))

@@ -25,7 +25,7 @@ from core.errors import AppError
 from core.models.practice import PRACTICE_ID
 from core.workspace.paths import Workspace, source_root
 from tests.core.factories import Place, add_conversation, enrich, parsed
-from tests.support.pages import click, dialog, filled, find, until
+from tests.support.pages import click, dialog, filled, find, settle, until
 from tests.support.pages import conversations_page as opened
 from ui.deleting import delete_rows
 from ui.widgets.banner import Banner
@@ -131,7 +131,7 @@ def test_enriching_the_same_twice_is_one_job(qtbot: QtBot, window: MainWindow, h
     until(qtbot, lambda: page.table.current() is not None)
     page.enrich_selected()
     page.enrich_selected()
-    until(qtbot, lambda: page.model.rows[0].enrichment_status == "completed", timeout=30_000)
+    until(qtbot, lambda: page.model.rows[0].enrichment_status == "completed")
     assert enrichments(here) == 1
 
 
@@ -164,7 +164,7 @@ def test_a_workspace_asked_for_twice_is_opened_once(
     assert first is not None
     for _ in range(2):
         first.services.navigator.open_workspace(Workspace(tmp_path / "other"))
-    until(qtbot, lambda: application.session not in (None, first), timeout=30_000)
+    until(qtbot, lambda: application.session not in (None, first))
     assert len(asked) == 1
 
 
@@ -187,9 +187,9 @@ def test_an_imported_dataset_leads_to_the_datasets(
     window.open_page(begin)
     window.services.navigator.import_files([tmp_path / "small.jsonl"])
     assert window.current_name == begin
-    until(qtbot, lambda: window.current_name == "datasets", timeout=30_000)
+    until(qtbot, lambda: window.current_name == "datasets")
     page: Any = window.current_page
-    until(qtbot, lambda: page.table.current() is not None, timeout=30_000)
+    until(qtbot, lambda: page.table.current() is not None)
 
 
 def test_an_imported_conversation_leads_from_the_datasets_to_it(
@@ -198,7 +198,7 @@ def test_an_imported_conversation_leads_from_the_datasets_to_it(
     (tmp_path / "one.json").write_text(json.dumps(parsed(title="The one")))
     window.open_page("datasets")
     window.services.navigator.import_files([tmp_path / "one.json"])
-    until(qtbot, lambda: window.current_name == "conversations", timeout=30_000)
+    until(qtbot, lambda: window.current_name == "conversations")
 
 
 def test_an_error_of_another_page_goes_along_to_it(qtbot: QtBot, window: MainWindow, here: Place) -> None:
@@ -224,7 +224,7 @@ def test_a_conversation_that_names_nobody_is_mended_in_the_window(
     page = opened(qtbot, window)
     until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
     click(qtbot, page, "enrich")
-    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.error is not None, timeout=30_000)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.error is not None)
     click(qtbot, page, "why_score")
     click(qtbot, page, "choose_scaffolding")
     asked = dialog(qapp, "scaffolding_dialog")
@@ -234,7 +234,7 @@ def test_a_conversation_that_names_nobody_is_mended_in_the_window(
     for name in ("persona_key", "emotional_arc_key", "training_topic_key"):
         find(asked, QComboBox, f"field_{name}").setCurrentIndex(0)
     click(qtbot, asked, "save_scaffolding")
-    until(qtbot, lambda: store.get(here.db, ident).enrichment_status == "completed", timeout=30_000)
+    until(qtbot, lambda: store.get(here.db, ident).enrichment_status == "completed")
 
 
 def test_no_training_file_is_begun_while_an_enrichment_is_under_way(
@@ -270,12 +270,12 @@ def test_nothing_overlaps_in_a_low_window_full_of_banners(qtbot: QtBot, window: 
     until(qtbot, lambda: page.inspector.detail is not None)
     for number in range(3):
         page.banners.add(Banner("warn", f"Something happened {number}", "And this is what to do about it."))
-    qtbot.wait(100)
     notes, approve = find(page, QPlainTextEdit, "reviewer_notes"), find(page, QPushButton, "approve")
 
     def top(widget: QWidget) -> int:
         return widget.mapTo(window, QPoint(0, 0)).y()
 
+    settle(qtbot, window)
     assert top(approve) >= top(notes) + notes.height()
 
 

@@ -67,7 +67,7 @@ def test_an_import_ends_with_its_books_and_what_was_rejected(
     (tmp_path / "broken.json").write_text('{"turns": [')
     window.services.navigator.import_files([tmp_path / "good.json", tmp_path / "broken.json"])
     page = opened(qtbot, window)
-    until(qtbot, lambda: len(page.banners.banners) == 1, timeout=30_000)
+    until(qtbot, lambda: len(page.banners.banners) == 1)
     assert page.banners.banners[0].text == "Import: 1 of 2 used, 1 rejected"
     click(qtbot, page.banners.banners[0], "banner_action")
     report = dialog(qapp, "import_report")
@@ -109,7 +109,7 @@ def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here
     page = opened(qtbot, window)
     until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
     click(qtbot, page, "enrich")
-    until(qtbot, lambda: page.model.rows[0].enrichment_status == "completed", timeout=30_000)
+    until(qtbot, lambda: page.model.rows[0].enrichment_status == "completed")
     until(qtbot, lambda: page.inspector.detail is not None and bool(page.inspector.detail.criteria))
     assert find(page, QLabel, "score_empathy_score").text() != "–"
     assert page.inspector.turns.findChild(object, "turn_4") is not None
@@ -164,7 +164,7 @@ def test_a_failure_names_its_mend_and_the_mend_works(qtbot: QtBot, window: MainW
     page = opened(qtbot, window)
     until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
     click(qtbot, page, "enrich")
-    until(qtbot, lambda: page.model.rows[0].enrichment_status == "failed", timeout=30_000)
+    until(qtbot, lambda: page.model.rows[0].enrichment_status == "failed")
     until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.error is not None)
     until(qtbot, lambda: any("1 conversation failed" in b.text for b in page.banners.banners))
     click(qtbot, page, "why_score")
@@ -177,7 +177,7 @@ def test_a_failure_names_its_mend_and_the_mend_works(qtbot: QtBot, window: MainW
     until(qtbot, lambda: bool(scaffolding.banners.banners))
     click(qtbot, scaffolding.banners.banners[0], "banner_action")
     assert window.current_page is page
-    until(qtbot, lambda: store.get(here.db, ident).enrichment_status == "completed", timeout=30_000)
+    until(qtbot, lambda: store.get(here.db, ident).enrichment_status == "completed")
 
 
 def test_selected_conversations_go_into_a_training_file(
@@ -200,7 +200,7 @@ def test_selected_conversations_go_into_a_training_file(
     assert asked.isVisible()
     qtbot.keyClicks(asked.name, "Spring")
     click(qtbot, asked, "build")
-    until(qtbot, lambda: any("“Spring” version 1" in b.text for b in page.banners.banners), timeout=30_000)
+    until(qtbot, lambda: any("“Spring” version 1" in b.text for b in page.banners.banners))
     job = jobs.listing(here.db, kind="build_training_file")[0]
     assert job.params["conversation_ids"] == [good]
     click(qtbot, page.banners.banners[0], "banner_action")

@@ -33,8 +33,6 @@ from ui.window.actions import COMMANDS
 from ui.window.log_window import LogWindow
 from ui.window.main_window import MainWindow
 
-LIMIT = 20_000
-
 
 @pytest.fixture
 def demo() -> Iterator[PageSpec]:
@@ -200,24 +198,24 @@ def test_the_trash_restores_and_purges(qtbot: QtBot, window: MainWindow) -> None
 def test_the_tray_shows_stops_and_says_what_became_of_it(qtbot: QtBot, demo: PageSpec, window: MainWindow) -> None:
     services = window.services
     job_id = services.start_job("tiny", "Tiny job", {"mode": "loop", "n": 5})
-    qtbot.waitUntil(lambda: job_id in window.tray.lines, timeout=LIMIT)
+    qtbot.waitUntil(lambda: job_id in window.tray.lines)
     line = window.tray.lines[job_id]
-    qtbot.waitUntil(lambda: line.bar.value() == line.bar.maximum() > 0, timeout=LIMIT)
+    qtbot.waitUntil(lambda: line.bar.value() == line.bar.maximum() > 0)
     assert "tick 5" in line.accessibleName()
     qtbot.mouseClick(line, Qt.MouseButton.LeftButton)
     assert isinstance(window.current_page, DemoPage)
-    with qtbot.waitSignal(services.queue.finished, timeout=LIMIT) as heard:
+    with qtbot.waitSignal(services.queue.finished) as heard:
         window.actions_["stop"].trigger()
     assert heard.args[0].status == JobState.CANCELLED
     assert window.tray.lines == {}
-    with qtbot.waitSignal(services.queue.finished, timeout=LIMIT):
+    with qtbot.waitSignal(services.queue.finished):
         services.start_job("tiny", "Counting", {"n": 4})
     assert window.toast.text.text() == "Counting: 4 in, 4 used"
 
 
 @pytest.mark.usefixtures("tiny_jobs")
 def test_a_failed_job_is_a_banner(qtbot: QtBot, window: MainWindow) -> None:
-    with qtbot.waitSignal(window.services.queue.finished, timeout=LIMIT):
+    with qtbot.waitSignal(window.services.queue.finished):
         window.services.start_job("tiny", "Tiny job", {"mode": "fail"})
     assert window.banners.banners[0].text == "The tiny job failed as it was told."
 
@@ -311,7 +309,7 @@ def test_an_interrupted_job_is_offered_for_resumption(qtbot: QtBot, window: Main
     window.services.hub.announce(jobs.Changed.JOBS)
     home: Any = window.page("home")
     qtbot.waitUntil(lambda: job.id in home._rows and home._rows[job.id].resume.isVisible())
-    with qtbot.waitSignal(window.services.queue.finished, timeout=LIMIT) as heard:
+    with qtbot.waitSignal(window.services.queue.finished) as heard:
         click(qtbot, home, f"resume_{job.id}")
     assert heard.args[0].status == JobState.COMPLETED
 
@@ -335,7 +333,7 @@ def application(qtbot: QtBot, tmp_path: Path) -> Iterator[Application]:
     yield made
     session = made.session
     if session is not None and session.services.queue.busy:
-        with qtbot.waitSignal(session.services.queue.idle, timeout=LIMIT):
+        with qtbot.waitSignal(session.services.queue.idle):
             session.services.queue.shutdown()
     made.stop()
     if made.fatal is not None:
@@ -350,7 +348,7 @@ def test_another_workspace_opens_in_the_same_process(qtbot: QtBot, application: 
     opened: list[Services] = []
     second = Workspace(tmp_path / "second")
     first.services.navigator.open_workspace(second, opened.append)
-    qtbot.waitUntil(lambda: bool(opened), timeout=LIMIT)
+    qtbot.waitUntil(lambda: bool(opened))
     assert opened[0].workspace == second
     assert application.session is not None
     assert application.session.window.isVisible()
@@ -368,27 +366,27 @@ def test_the_sample_workspace_opens_and_imports_its_conversations_once(qtbot: Qt
     home: Any = first.window.page("home")
     qtbot.waitUntil(lambda: home.welcome.isVisible())
     click(qtbot, home, "open_sample")
-    qtbot.waitUntil(lambda: application.session is not first and application.session is not None, timeout=LIMIT)
+    qtbot.waitUntil(lambda: application.session is not first and application.session is not None)
     session = application.session
     assert session is not None
     ended: dict[str, Any] = {}
     session.services.queue.finished.connect(lambda job: ended.__setitem__(job.kind, job))
-    qtbot.waitUntil(lambda: "import" in ended, timeout=3 * LIMIT)
+    qtbot.waitUntil(lambda: "import" in ended)
     job = ended["import"]
     assert ended["add_base_model"].status == job.status == JobState.COMPLETED
     assert job.result["in"] == job.result["used"] == len(sample_files())
     line: Any = session.window.page("home")
-    qtbot.waitUntil(lambda: line.steps["conversations"].count.text() == str(len(sample_files())), timeout=LIMIT)
+    qtbot.waitUntil(lambda: line.steps["conversations"].count.text() == str(len(sample_files())))
     assert not line.welcome.isVisible()
     session.window.actions_["open_own"].trigger()
-    qtbot.waitUntil(lambda: application.session is not session and application.session is not None, timeout=LIMIT)
+    qtbot.waitUntil(lambda: application.session is not session and application.session is not None)
     again = application.session
     assert again is not None
     again.window.actions_["open_sample"].trigger()
-    qtbot.waitUntil(lambda: application.session is not again and application.session is not None, timeout=LIMIT)
+    qtbot.waitUntil(lambda: application.session is not again and application.session is not None)
     third = application.session
     assert third is not None
-    qtbot.waitUntil(lambda: not third.services.tasks.busy, timeout=LIMIT)
+    qtbot.waitUntil(lambda: not third.services.tasks.busy)
     assert len(jobs.listing(third.services.connections.db, kind="import")) == 1
 
 
@@ -400,7 +398,7 @@ def test_a_workspace_in_use_leaves_this_one_open(qtbot: QtBot, application: Appl
     held.create()
     with FileLock(held.root / ".lock"):
         session.services.navigator.open_workspace(held)
-        qtbot.waitUntil(lambda: bool(session.window.banners.banners), timeout=LIMIT)
+        qtbot.waitUntil(lambda: bool(session.window.banners.banners))
     assert str(os.getpid()) in session.window.banners.banners[0].text
     assert application.session is session
 
@@ -413,9 +411,9 @@ def test_a_job_under_way_is_interrupted_when_the_workspace_changes(
     session = application.session
     assert session is not None
     job_id = session.services.start_job("tiny_gpu", "Running", {"mode": "loop"})
-    qtbot.waitUntil(lambda: job_id in session.window.tray.lines, timeout=LIMIT)
+    qtbot.waitUntil(lambda: job_id in session.window.tray.lines)
     session.services.navigator.open_workspace(Workspace(tmp_path / "second"))
-    qtbot.waitUntil(lambda: application.session is not None and application.session is not session, timeout=LIMIT)
+    qtbot.waitUntil(lambda: application.session is not None and application.session is not session)
     db = connect(tmp_path / "first" / "workspace.db", read_only=True)
     assert jobs.get(db, job_id).status == JobState.INTERRUPTED
     db.close()
@@ -443,7 +441,7 @@ def test_what_the_last_run_left_is_recovered_and_told(qtbot: QtBot, application:
     assert application.start()
     session = application.session
     assert session is not None
-    qtbot.waitUntil(lambda: session.window.toast.text.text() == "1 job was interrupted", timeout=LIMIT)
+    qtbot.waitUntil(lambda: session.window.toast.text.text() == "1 job was interrupted")
     assert jobs.get(session.services.connections.db, job.id).status == JobState.INTERRUPTED
     assert session.window.banners.banners[0].text == "Bright Run did not close properly last time."
     assert "Segmentation fault" in session.window.banners.banners[0].details
@@ -459,13 +457,13 @@ def test_home_says_of_an_ended_job_whether_all_was_used(
     for files, word in words.items():
         ended: list[Job] = []
         ident = services.start_job("import", "Importing", {"files": list(files)}, then=ended.append)
-        qtbot.waitUntil(lambda ended=ended: bool(ended), timeout=LIMIT)
+        qtbot.waitUntil(lambda ended=ended: bool(ended))
 
         def shown(ident: str = ident) -> str:
             row = window.findChild(JobRow, f"recent_{ident}")
             return row.pill.status.word if row is not None else ""
 
-        qtbot.waitUntil(lambda shown=shown, word=word: shown() == word, timeout=LIMIT)
+        qtbot.waitUntil(lambda shown=shown, word=word: shown() == word)
 
 
 def test_the_window_closes_though_a_jobs_end_can_not_be_written(
@@ -475,10 +473,10 @@ def test_the_window_closes_though_a_jobs_end_can_not_be_written(
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(JobSession, "finish", full)
-    with qtbot.waitSignal(services.queue.failed, timeout=LIMIT):
+    with qtbot.waitSignal(services.queue.failed):
         services.start_job("import", "Importing", {"files": [str(sample_files()[0])]})
     assert services.queue.busy
     qtbot.wait(50)
-    with qtbot.waitSignal(window.closed, timeout=LIMIT):
+    with qtbot.waitSignal(window.closed):
         window.close()
     assert not window.isVisible()

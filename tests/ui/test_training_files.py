@@ -138,7 +138,7 @@ def test_members_enriched_again_are_offered_as_a_new_version(
     until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.newer == 1)
     assert page.inspector.newer.isVisible()
     click(qtbot, page, "rebuild")
-    until(qtbot, lambda: store.get(here.db, file_id).version == 3, timeout=30_000)
+    until(qtbot, lambda: store.get(here.db, file_id).version == 3)
     until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.newer == 0)
 
 

@@ -19,7 +19,8 @@ from core.training import store as training
 from core.workspace.paths import Workspace
 from tests.support.pages import click, dialog, find, until
 
-WORK, TRAIN = 30_000, 240_000
+pytestmark = pytest.mark.slow
+
 QUESTION = "I am afraid of my debt. What should I do?"
 
 
@@ -31,7 +32,7 @@ def application(qtbot: QtBot, tmp_path: Path) -> Iterator[Application]:
     if session is not None:
         session.services.queue.shutdown()
         if session.services.queue.busy:
-            with qtbot.waitSignal(session.services.queue.idle, timeout=WORK):
+            with qtbot.waitSignal(session.services.queue.idle):
                 pass
     made.stop()
 
@@ -56,7 +57,7 @@ class Consultant:
 
     def press(self, name: str, parent: QWidget | None = None) -> None:
         inside = parent or self.page
-        until(self.qtbot, lambda: self._ready(inside, name), f"{name} can't be pressed", WORK)
+        until(self.qtbot, lambda: self._ready(inside, name), f"{name} can't be pressed")
         click(self.qtbot, inside, name)
 
     def _ready(self, parent: QWidget, name: str) -> bool:
@@ -82,9 +83,9 @@ class Consultant:
         drop = QDropEvent(QPointF(600, 400), Qt.DropAction.CopyAction, data, left, none)
         self.qapp.sendEvent(self.window, drop)
 
-    def wait_for(self, check: Any, what: str, timeout: int = WORK) -> None:
+    def wait_for(self, check: Any, what: str) -> None:
         try:
-            until(self.qtbot, check, what, timeout)
+            until(self.qtbot, check, what)
         except Exception as exc:
             raise AssertionError(f"{what} did not come; the page says: {words(self.page)}") from exc
 
@@ -123,7 +124,7 @@ def open_the_sample(me: Consultant) -> None:
     me.wait_for(lambda: me.application.session is not None and me.window is not first, "the sample workspace")
     me.wait_for(lambda: me.window.isVisible(), "its window")
     me.go("conversations")
-    me.wait_for(lambda: me.rows("conversations") == len(sample_files()), "the sample's conversations", 2 * WORK)
+    me.wait_for(lambda: me.rows("conversations") == len(sample_files()), "the sample's conversations")
 
 
 def drop_one_more(me: Consultant, folder: Path) -> None:
@@ -144,7 +145,7 @@ def words(widget: QWidget) -> str:
 def enrich_and_gather(me: Consultant) -> None:
     me.press("enrich")
     me.wait_for(lambda: "No jobs running" not in words(me.window), "the job in the tray")
-    me.wait_for(lambda: "No jobs running" in words(me.window), "the end of the enrichment", 2 * WORK)
+    me.wait_for(lambda: "No jobs running" in words(me.window), "the end of the enrichment")
     me.press("add_to_training_file")
     me.wait_for(lambda: bool([w for w in me.qapp.topLevelWidgets() if w.objectName() == "add_dialog"]), "the dialog")
     asked = dialog(me.qapp, "add_dialog")
@@ -168,7 +169,7 @@ def fast_alone_reports_its_small_effect(me: Consultant) -> None:
     me.press("train_an_adapter")
     qtbot_click(me, "preset_fast")
     me.press("start_training")
-    me.wait_for(lambda: find_text(me, "result_words") != "", "the result of Fast", TRAIN)
+    me.wait_for(lambda: find_text(me, "result_words") != "", "the result of Fast")
     before, after = losses(me)
     assert 0.95 * before < after <= 1.01 * before
     assert "better than the base" not in words(me.page).lower() or "not better" in words(me.page).lower()
@@ -207,7 +208,7 @@ def train_with_a_visible_effect(me: Consultant) -> tuple[float, float]:
             drawn.append(points)
         return len(runs) == 2 and runs[0].job.status == "completed" and find_text(me, "result_words") != ""
 
-    me.wait_for(curve_moves, "the result", TRAIN)
+    me.wait_for(curve_moves, "the result")
     assert len(drawn) > 5
     return losses(me)
 
@@ -241,6 +242,6 @@ def chip(me: Consultant, which: str) -> str:
 
 
 def finished_answer(me: Consultant, other_than: str) -> str:
-    me.wait_for(lambda: bool(me.answers()) and me.answers()[-1] not in ("", other_than), "an answer", 2 * WORK)
-    me.wait_for(lambda: me._ready(me.page, "ask_again"), "the end of the answer", 2 * WORK)
+    me.wait_for(lambda: bool(me.answers()) and me.answers()[-1] not in ("", other_than), "an answer")
+    me.wait_for(lambda: me._ready(me.page, "ask_again"), "the end of the answer")
     return me.answers()[-1]

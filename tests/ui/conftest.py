@@ -1,0 +1,103 @@
+"""Workspaces that several tests only read or change in their own copy: built once a session by real jobs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from core.db.connection import open_database
+from core.jobs import JobState
+from core.workspace.paths import Workspace
+from tests.support import studio
+
+Build = Callable[[Database, Workspace, Path], Any]
+
+
+def _dataset(db: Database, workspace: Workspace, folder: Path) -> str:
+    studio.add_practice_model(db)
+    return studio.add_dataset(db, workspace, studio.dataset_file(folder, "planner", limit=8, broken=False))
+
+
+def _datasets(db: Database, workspace: Workspace, folder: Path) -> list[str]:
+    return [
+        studio.add_dataset(db, workspace, studio.dataset_file(folder, "planner", limit=6)),
+        studio.add_dataset(db, workspace, studio.dataset_file(folder, "first steps", limit=4, broken=False)),
+    ]
+
+
+def _trained(db: Database, workspace: Workspace, folder: Path) -> str:
+    studio.add_practice_model(db)
+    dataset = studio.add_dataset(db, workspace, studio.dataset_file(folder, "planner", limit=6, broken=False))
+    job = studio.train(db, workspace, dataset, max_steps=2)
+    assert job.status == JobState.COMPLETED, job.error
+    return str(job.result["artifact_id"])
+
+
+# A test that asks for a fixture of this name gets its workspace filled so, and the ids as the fixture's value.
+WORLDS: dict[str, Build] = {"dataset": _dataset, "datasets": _datasets, "trained": _trained}
+
+
+class Worlds:
+    """Built when they are first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.values: dict[str, Any] = {}
+
+    def copy(self, name: str, target: Path) -> Workspace:
+        """A copy of that world of one's own."""
+        root = self._folder / name / "workspace"
+        if name not in self.values:
+            self.values[name] = self._build(name, Workspace(root))
+        shutil.copytree(root, target)
+        return Workspace(target)
+
+    def _build(self, name: str, workspace: Workspace) -> Any:
+        workspace.create()
+        db = open_database(workspace.db_path, workspace.backups)
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("BRIGHTRUN_MODELS", str(self._folder / "models"))
+                return WORLDS[name](db, workspace, workspace.root.parent)
+        finally:
+            db.close()
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    return Worlds(tmp_path_factory.mktemp("worlds"))
+
+
+@pytest.fixture
+def workspace(request: pytest.FixtureRequest, tmp_path: Path, worlds: Worlds) -> Iterator[Workspace]:
+    wanted = [name for name in WORLDS if name in request.fixturenames]
+    if wanted:
+        yield worlds.copy(wanted[0], tmp_path / "workspace")
+        return
+    made = Workspace(tmp_path / "workspace")
+    made.create()
+    open_database(made.db_path, made.backups).close()
+    yield made
+
+
+@pytest.fixture
+def dataset(workspace: Workspace, worlds: Worlds) -> str:
+    """A dataset of eight conversations, and the practice model; its id."""
+    return str(worlds.values["dataset"])
+
+
+@pytest.fixture
+def datasets(workspace: Workspace, worlds: Worlds) -> list[str]:
+    """Two datasets, the first with three lines left out; their ids."""
+    return list(worlds.values["datasets"])
+
+
+@pytest.fixture
+def trained(workspace: Workspace, worlds: Worlds) -> str:
+    """A finished run of two steps on the practice model; the adapter's id."""
+    return str(worlds.values["trained"])

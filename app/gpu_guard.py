@@ -1,4 +1,4 @@
-"""Training and chat do not fight for memory: the idle chat engine is unloaded while a job has the GPU."""
+"""Training and chat do not fight for memory: the idle chat engine is unloaded while a job of the lane `gpu` runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from app.inference import InferenceService
 from app.jobs.queue import JobQueue
 from core.jobs import Job
+from core.lanes import Lane
 
 IDLE_MS = 30_000
 
@@ -25,11 +26,11 @@ class GpuGuard(QObject):
         engine.state_changed.connect(self._on_state)
 
     def _claimant(self) -> Job | None:
-        return next((job for job in self._queue.running() if job.needs_gpu), None)
+        return next((job for job in self._queue.running() if job.lane is Lane.GPU), None)
 
     @Slot(object)
     def _on_job(self, job: Job) -> None:
-        if not job.needs_gpu:
+        if job.lane is not Lane.GPU:
             return
         if self._claimant() is None:
             self._soon.stop()

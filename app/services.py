@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -112,12 +112,13 @@ class Services:
         params: Mapping[str, Any],
         then: Callable[[Job], None] | None = None,
         owner: QObject | None = None,
+        waits_for: Sequence[str] = (),
     ) -> str:
         """Queue a job and return its id; `then(job)` once it is at its end, whichever, unless `owner` is gone."""
         job_id = new_id()
         if then is not None:
             self._waiting.setdefault(job_id, []).append((owner or self.root, then))
-        self.queue.submit(kind, title, params, job_id)
+        self.queue.submit(kind, title, params, job_id, waits_for)
         return job_id
 
     def when_finished(self, job_id: str, owner: QObject, then: Callable[[Job], None]) -> None:

@@ -17,8 +17,18 @@ def describe() -> dict[str, Any]:
     """Chip, cores and memory (bytes), as recorded with a run."""
     return {
         "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count() or 1,
-        "memory_bytes": psutil.virtual_memory().total, "python": platform.python_version(),
+        "memory_bytes": total_memory(), "python": platform.python_version(),
     }  # fmt: skip
+
+
+def total_memory() -> int:
+    """Bytes of memory of this machine."""
+    return int(psutil.virtual_memory().total)
+
+
+def resident_memory() -> int:
+    """Resident bytes of this process."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _launch(command: Sequence[str]) -> Any:

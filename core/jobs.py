@@ -6,7 +6,7 @@ window's process (or the command line) applies its events, each exactly once, by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -17,7 +17,9 @@ from sqlite_utils import Database
 from core.db.connection import new_id, now, transaction
 from core.errors import AppError
 from core.events import Changed
+from core.lanes import Lane
 from core.registries import JOB_KINDS
+from core.workspace import settings
 from core.workspace.paths import Workspace
 
 
@@ -40,6 +42,7 @@ class JobState(StrEnum):
 
 
 UNDER_WAY = (JobState.INITIALIZING, JobState.RUNNING)
+UNFINISHED = (JobState.QUEUED, *UNDER_WAY, JobState.PAUSED, JobState.INTERRUPTED)
 RESUMABLE = (JobState.PAUSED, JobState.INTERRUPTED, JobState.CANCELLED, JobState.FAILED)
 
 
@@ -51,7 +54,7 @@ class Job:
     kind: str
     title: str
     status: JobState
-    needs_gpu: bool
+    lane: Lane
     resumable: bool
     page: str
     params: Mapping[str, Any]
@@ -63,15 +66,19 @@ class Job:
     result: Mapping[str, Any]
     error: AppError | None
     last_seq: int
+    waits_for: tuple[str, ...]
     queued_at: str
     started_at: str | None
     finished_at: str | None
 
     @property
     def can_resume(self) -> bool:
-        """Whether Resume may be offered."""
-        return self.resumable and self.status in RESUMABLE
+        """Whether Resume may be offered; also for a job that never began because one it waited for failed."""
+        never_began = self.error is not None and self.error.code == WAITED_IN_VAIN
+        return (self.resumable or never_began) and self.status in RESUMABLE
 
+
+WAITED_IN_VAIN = "waited_in_vain"
 
 Apply = Callable[[Database, Workspace, Job, Mapping[str, Any]], Changed]
 Hook = Callable[[Database, Workspace, Job], Changed]
@@ -95,7 +102,7 @@ class JobKind:
     events: tuple[str, ...]
     apply: Apply
     worker: str = "data"
-    needs_gpu: bool = False
+    lane: Lane = Lane.DATA
     resumable: bool = False
     page: str = ""
     ended: Hook = field(default=_no_change)
@@ -112,26 +119,38 @@ def from_row(row: Mapping[str, Any]) -> Job:
     error = orjson.loads(row["error"]) if row["error"] else None
     return Job(
         id=row["id"], kind=row["kind"], title=row["title"], status=JobState(row["status"]),
-        needs_gpu=bool(row["needs_gpu"]), resumable=bool(row["resumable"]), page=row["page"],
+        lane=Lane(row["lane"]), resumable=bool(row["resumable"]), page=row["page"],
         params=orjson.loads(row["params"]), progress=row["progress"], done=row["done"], total=row["total"],
         current_stage=row["current_stage"], message=row["message"],
         result=orjson.loads(row["result"]) if row["result"] else {},
         error=AppError.from_json(error) if error else None, last_seq=row["last_seq"],
+        waits_for=tuple(orjson.loads(row["waits_for"])),
         queued_at=row["queued_at"], started_at=row["started_at"], finished_at=row["finished_at"],
     )  # fmt: skip
 
 
-def create(db: Database, kind_name: str, title: str, params: Mapping[str, Any], *, job_id: str | None = None) -> Job:
-    """Queue a job. It starts when the queue gives it a slot."""
+_LAST = "(select coalesce(max(position), 0) + 1 from jobs)"
+
+
+def create(
+    db: Database,
+    kind_name: str,
+    title: str,
+    params: Mapping[str, Any],
+    *,
+    job_id: str | None = None,
+    waits_for: Sequence[str] = (),
+) -> Job:
+    """Queue a job at the end of its lane. It starts when its turn comes and all jobs it waits for are completed."""
     kind = job_kind(kind_name)
     ident = job_id or new_id()
     with transaction(db):
         db.execute(
-            "insert into jobs(id, kind, title, status, needs_gpu, resumable, page, params, queued_at)"
-            " values(?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
+            "insert into jobs(id, kind, title, status, lane, resumable, page, params, waits_for, queued_at, position)"
+            f" values(?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, {_LAST})",
             [
-                ident, kind.name, title, int(kind.needs_gpu), int(kind.resumable), kind.page,
-                orjson.dumps(dict(params)).decode(), now(),
+                ident, kind.name, title, str(kind.lane), int(kind.resumable), kind.page,
+                orjson.dumps(dict(params)).decode(), orjson.dumps(list(waits_for)).decode(), now(),
             ],
         )  # fmt: skip
     return get(db, ident)
@@ -159,13 +178,18 @@ def listing(db: Database, *, states: tuple[JobState, ...] = (), kind: str = "", 
 
 
 def claim_next(db: Database, job_id: str = "") -> Job | None:
-    """Take the oldest queued job (or that one) whose slot is free: one job with the GPU, one without, at a time."""
+    """Take the first queued job (or that one) whose lane is free and that waits for no other.
+
+    One job a lane runs at a time; how many of the lane `network` do is the setting `network_jobs`.
+    """
     with transaction(db):
         row = db.execute(
             "select * from jobs j where status = 'queued' and deleted_at is null and (?1 = '' or id = ?1)"
-            " and not exists(select 1 from jobs r where r.status in ('initializing', 'running')"
-            " and r.needs_gpu = j.needs_gpu) order by queued_at, rowid limit 1",
-            [job_id],
+            " and (select count(*) from jobs r where r.status in ('initializing', 'running') and r.lane = j.lane)"
+            " < case j.lane when 'network' then max(1, ?2) else 1 end"
+            " and not exists(select 1 from json_each(j.waits_for) w left join jobs d on d.id = w.value"
+            " where d.status is not 'completed') order by position, rowid limit 1",
+            [job_id, int(settings.get(db, "network_jobs"))],
         ).fetchone()
         if row is None:
             return None
@@ -191,8 +215,73 @@ def requeue(db: Database, job_id: str) -> Job:
             hint="Only paused, interrupted, failed and stopped runs can be resumed.",
         )
     with transaction(db):
-        db.execute("update jobs set status = 'queued', queued_at = ? where id = ?", [now(), job_id])
+        db.execute(
+            f"update jobs set status = 'queued', error = null, queued_at = ?, position = {_LAST} where id = ?",
+            [now(), job_id],
+        )
     return get(db, job_id)
+
+
+def queued(db: Database) -> list[Job]:
+    """Those that wait for their turn, in the order of their lanes."""
+    sql = "select * from jobs where status = 'queued' and deleted_at is null order by lane, position, rowid"
+    return [from_row(row) for row in db.execute(sql).fetchall()]
+
+
+def titles(db: Database, ids: Iterable[str]) -> dict[str, str]:
+    """The titles of these jobs, by id; those that are gone are missing."""
+    sql = "select id, title from jobs where id in (select value from json_each(?))"
+    return {row["id"]: row["title"] for row in db.execute(sql, [orjson.dumps(list(ids)).decode()])}
+
+
+def move(db: Database, job_id: str, before: str | None) -> Job:
+    """Put a queued job in front of another of its lane, or behind all of them; what has begun meanwhile stays.
+
+    Raises AppError `other_lane`.
+    """
+    with transaction(db):
+        job = get(db, job_id)
+        row = [found for found in queued(db) if found.lane is job.lane]
+        ids = [found.id for found in row]
+        if before is not None and before not in ids and get(db, before).lane is not job.lane:
+            raise AppError(
+                "other_lane", f"“{job.title}” can't be moved there: each lane has an order of its own.",
+                hint="Move it among the jobs of its own lane.",
+            )  # fmt: skip
+        if job_id in ids and before != job_id:
+            ids.remove(job_id)
+            ids.insert(ids.index(before) if before in ids else len(ids), job_id)
+            places = sorted(r[0] for r in db.execute(
+                "select position from jobs where id in (select value from json_each(?))", [orjson.dumps(ids).decode()]
+            ))  # fmt: skip
+            db.conn.executemany("update jobs set position = ? where id = ?", zip(places, ids, strict=True))
+    return get(db, job_id)
+
+
+def fail_waiting(db: Database) -> list[Job]:
+    """Fail the queued jobs whose wait can't end: one they wait for failed, was stopped or deleted. Returns them."""
+    failed: list[Job] = []
+    with transaction(db):
+        while rows := db.execute(
+            "select j.id, d.title, d.status, d.deleted_at from jobs j, json_each(j.waits_for) w"
+            " left join jobs d on d.id = w.value where j.status = 'queued' and j.deleted_at is null and (d.id is null"
+            " or d.status in ('failed', 'cancelled') or (d.deleted_at is not null and d.status <> 'completed'))"
+            " group by j.id"
+        ).fetchall():
+            for row in rows:
+                set_state(db, row["id"], JobState.FAILED, error=_waited_in_vain(row))
+                failed.append(get(db, row["id"]))
+    return failed
+
+
+def _waited_in_vain(row: Mapping[str, Any]) -> AppError:
+    if row["title"] is None or row["deleted_at"]:
+        how, hint = "was deleted", "Start this step again."
+    else:
+        how = "was stopped" if row["status"] == "cancelled" else "failed"
+        hint = "Run that job again, then resume this one."
+    name = f"“{row['title']}”" if row["title"] else "A job"
+    return AppError(WAITED_IN_VAIN, f"{name}, which this job waited for, {how}.", hint=hint)
 
 
 def set_state(

@@ -163,7 +163,7 @@ class ProcessJob(QObject):
             return
         self._launched = True
         environment = QProcessEnvironment()
-        for name, value in worker_environment().items():
+        for name, value in worker_environment(self.job.lane).items():
             environment.insert(name, value)
         self._process.setProcessEnvironment(environment)
         self._process.setWorkingDirectory(str(source_root()))

@@ -1,9 +1,9 @@
-"""The queue of jobs, kept in the database: one with the GPU and one without at a time."""
+"""The queue of jobs, kept in the database: each lane runs one at a time, beside the others."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -79,9 +79,20 @@ class JobQueue(QObject):
         self._open = True
         self.kick()
 
-    def submit(self, kind: str, title: str, params: Mapping[str, Any], job_id: str | None = None) -> None:
-        """Queue a job; it starts when its slot is free."""
-        self._write(lambda: jobs.create(self._connections.db, kind, title, params, job_id=job_id))
+    def submit(
+        self,
+        kind: str,
+        title: str,
+        params: Mapping[str, Any],
+        job_id: str | None = None,
+        waits_for: Sequence[str] = (),
+    ) -> None:
+        """Queue a job; it starts when its lane is free and the jobs it waits for are completed."""
+        self._write(lambda: jobs.create(self._connections.db, kind, title, params, job_id=job_id, waits_for=waits_for))
+
+    def move(self, job_id: str, before: str | None) -> None:
+        """Put a queued job in front of another of its lane, or behind all of them."""
+        self._write(lambda: jobs.move(self._connections.db, job_id, before))
 
     def resume(self, job_id: str) -> None:
         """Put a paused, interrupted, failed or stopped job back into the queue."""
@@ -127,8 +138,8 @@ class JobQueue(QObject):
             jobs.set_state(self._connections.db, job_id, state)
         return jobs.get(self._connections.db, job_id)
 
-    def _claim(self) -> Job | None:
-        return jobs.claim_next(self._connections.db)
+    def _claim(self) -> tuple[Job | None, list[Job]]:
+        return jobs.claim_next(self._connections.db), jobs.fail_waiting(self._connections.db)
 
     def _unclaim(self, job_id: str) -> Job:
         jobs.set_state(self._connections.db, job_id, JobState.QUEUED)
@@ -153,8 +164,13 @@ class JobQueue(QObject):
         else:
             self._on_written(job)
 
-    def _on_claimed(self, job: Job | None) -> None:
+    def _on_claimed(self, found: tuple[Job | None, list[Job]]) -> None:
         self._claiming = False
+        job, in_vain = found
+        for waited in in_vain:
+            self.job_changed.emit(waited)
+            self.finished.emit(waited)
+            self._hub.announce(Changed.JOBS)
         if job is not None and self._closing:
             self._write(lambda: self._unclaim(job.id), self._on_unclaimed)
             return

@@ -166,6 +166,20 @@ def m005_engine(db: Database) -> None:
     db.execute("alter table base_models add column engine text not null default 'mlx'")
 
 
+@migrations()
+def m006_lanes(db: Database) -> None:
+    """A job names its lane instead of whether it needs the GPU, its place in the queue, and the jobs it waits for."""
+    db.execute("alter table jobs add column lane text not null default 'data'")
+    db.execute("alter table jobs add column position integer not null default 0")
+    db.execute("alter table jobs add column waits_for text not null default '[]'")
+    db.execute("update jobs set lane = 'gpu' where needs_gpu")
+    db.execute(
+        "update jobs set position = place from"
+        " (select id as job, row_number() over (order by queued_at, rowid) as place from jobs) where jobs.id = job"
+    )
+    db.execute("alter table jobs drop column needs_gpu")
+
+
 def _run(db: Database, script: str) -> None:
     # executescript() would commit, and a migration must share one transaction with its record.
     for statement in script.split(";"):

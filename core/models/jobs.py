@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from core.events import Changed
 from core.jobs import Job, JobKind
+from core.lanes import Lane
 from core.models import store
 from core.workspace.paths import Workspace
 
@@ -25,6 +26,6 @@ BUILD_PRACTICE = JobKind(
     handler="core.models.work:build_practice",
     events=("base_model",),
     apply=_apply,
-    needs_gpu=True,
+    lane=Lane.GPU,
     page="adapters",
 )

@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from core.events import Changed
 from core.jobs import Job, JobKind
+from core.lanes import Lane
 from core.training import store
 from core.workspace.paths import Workspace
 
@@ -31,7 +32,7 @@ TRAINING = JobKind(
     events=("started", "metric", "checkpoint", "resumed", "artifact"),
     apply=_apply,
     worker="training",
-    needs_gpu=True,
+    lane=Lane.GPU,
     resumable=True,
     page="training",
 )

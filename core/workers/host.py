@@ -24,7 +24,7 @@ from core import registry
 from core.cancel import CancelToken
 from core.db.connection import connect, database_error
 from core.errors import AppError, Cancelled, bug_report
-from core.hardware import keep_awake
+from core.hardware import keep_awake, resident_memory
 from core.workers import protocol
 from core.workspace.files import disk_error, read_json
 from core.workspace.lock import FileLock
@@ -32,6 +32,7 @@ from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
 ORPHAN_S = 60.0
+TOO_MUCH_MEMORY = "too_much_memory"
 
 
 def claim_stdout() -> BinaryIO:
@@ -129,9 +130,19 @@ def _command(context: JobContext, line: bytes) -> None:
         context.send_transient("error", error=unknown.to_json())
 
 
-def _heartbeat(context: JobContext, stop: threading.Event) -> None:
+def _heartbeat(context: JobContext, stop: threading.Event, memory_bytes: int) -> None:
     while not stop.wait(protocol.HEARTBEAT_S):
         context.send_transient("heartbeat")
+        if memory_bytes and resident_memory() > memory_bytes:
+            context.token.cancel(TOO_MUCH_MEMORY)
+
+
+def _too_much_memory(memory_bytes: int) -> AppError:
+    return AppError(
+        TOO_MUCH_MEMORY,
+        f"The job needed more than the {memory_bytes / 1e9:.1f} GB of memory that such a job may use, and was ended.",
+        hint="Split the input into smaller files, then start it again; what was reported is kept.",
+    )
 
 
 def _heed_signals(context: JobContext) -> None:
@@ -163,10 +174,12 @@ def run_job(args: list[str]) -> int:
     orphan_s = float(spec.get("orphan_s", ORPHAN_S))
     threading.Thread(target=watch_stdin, args=(context, orphan_s), daemon=True).start()
     stop = threading.Event()
-    threading.Thread(target=_heartbeat, args=(context, stop), daemon=True).start()
+    os.nice(int(spec.get("nice", 0)))
+    memory_bytes = int(spec.get("memory_bytes", 0))
+    threading.Thread(target=_heartbeat, args=(context, stop, memory_bytes), daemon=True).start()
     try:
         with keep_awake():
-            return _run_handler(context, spec["handler"])
+            return _run_handler(context, spec["handler"], memory_bytes)
     finally:
         stop.set()
         with contextlib.suppress(OSError):
@@ -174,8 +187,10 @@ def run_job(args: list[str]) -> int:
         lock.release()
 
 
-def _run_handler(context: JobContext, handler: str) -> int:
+def _run_handler(context: JobContext, handler: str, memory_bytes: int) -> int:
     kind, fields, code = _outcome(context, handler)
+    if kind == "stopped" and context.token.reason == TOO_MUCH_MEMORY:
+        kind, fields, code = "failed", {"error": _too_much_memory(memory_bytes).to_json()}, 1
     try:
         context.emit(kind, **fields)
     except OSError as exc:

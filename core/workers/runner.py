@@ -43,7 +43,7 @@ def run_to_end(
     command = prepare_run(workspace, jobs.get(db, job.id))
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=worker_environment(), cwd=source_root(),
+        env=worker_environment(job.lane), cwd=source_root(),
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None

@@ -19,6 +19,7 @@ from core.db.connection import explain, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState
+from core.lanes import ALLOWANCES, Lane
 from core.workers import protocol
 from core.workspace.files import write_json
 from core.workspace.lock import FileLock
@@ -35,15 +36,15 @@ def worker_command(*args: str) -> list[str]:
     return [sys.executable, "-m", "app", "--worker", *args]
 
 
-def worker_environment() -> dict[str, str]:
-    """The worker's environment: the source root importable from any folder, no network look-ups by libraries."""
+def worker_environment(lane: Lane | None = None) -> dict[str, str]:
+    """The worker's environment: the source root importable, no network look-ups by libraries, the lane's threads."""
     env = dict(os.environ)
     if not getattr(sys, "frozen", False):
         paths = [str(source_root()), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
         env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     env["PYTHONUNBUFFERED"] = "1"
-    return env
+    return env | (ALLOWANCES[lane].environment() if lane else {})
 
 
 def run_folder(workspace: Workspace, job_id: str) -> Path:
@@ -61,6 +62,7 @@ def prepare_run(workspace: Workspace, job: Job) -> list[str]:
         {
             "job_id": job.id, "kind": job.kind, "handler": kind.handler, "params": job.params,
             "workspace": str(workspace.root.resolve()), "registries": registry.snapshot(), "last_seq": job.last_seq,
+            "nice": ALLOWANCES[job.lane].nice, "memory_bytes": ALLOWANCES[job.lane].memory_bytes,
         },
     )  # fmt: skip
     return worker_command(kind.worker, str(folder))

@@ -16,6 +16,7 @@ DEFAULTS: dict[str, Any] = {
     "validation_share": 0.12,
     "split_seed": 7,
     "max_resident_adapters": 3,
+    "network_jobs": 1,
     "is_sample": False,
 }
 

@@ -22,6 +22,7 @@ from app.window_state import WindowState
 from core.errors import AppError, Cancelled
 from core.events import Changed
 from core.jobs import Job, JobState
+from core.lanes import Lane
 from core.workspace import settings
 
 
@@ -127,7 +128,8 @@ def test_a_mac_without_the_tools_goes_on(qtbot: QtBot) -> None:
 
 def _job(state: JobState) -> Job:
     return Job(
-        id="j", kind="tiny", title="Job “x”", status=state, needs_gpu=False, resumable=False, page="", params={},
+        id="j", kind="tiny", title="Job “x”", status=state, lane=Lane.DATA, waits_for=(), resumable=False,
+        page="", params={},
         progress=0, done=0, total=0, current_stage="", message="", result={}, error=None, last_seq=0, queued_at="",
         started_at=None, finished_at=None,
     )  # fmt: skip

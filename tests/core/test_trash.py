@@ -53,7 +53,7 @@ def chain(here: Place) -> dict[str, str]:
         content_fingerprint="c", template_hash="t", created_at=now(),
     )  # fmt: skip
     insert(
-        here, "jobs", id="run", kind="training", title="Run", status="completed", needs_gpu=1, params="{}",
+        here, "jobs", id="run", kind="training", title="Run", status="completed", lane="gpu", params="{}",
         queued_at=now(),
     )  # fmt: skip
     ids["training_jobs"] = insert(

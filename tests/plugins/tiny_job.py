@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobKind
+from core.lanes import Lane
 from core.workers.host import JobContext
 from core.workspace.paths import Workspace
 
@@ -45,4 +46,4 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 TINY = JobKind("tiny", "tests.plugins.tiny_job:run", ("tick",), apply, page="demo")
-TINY_GPU = JobKind("tiny_gpu", "tests.plugins.tiny_job:run", ("tick",), apply, needs_gpu=True, resumable=True)
+TINY_GPU = JobKind("tiny_gpu", "tests.plugins.tiny_job:run", ("tick",), apply, lane=Lane.GPU, resumable=True)

@@ -225,7 +225,7 @@ def test_files_dropped_anywhere_become_one_import_job(
 ) -> None:
     asked: list[tuple[str, str, Any]] = []
     monkeypatch.setattr(
-        window.services.queue, "submit", lambda kind, title, params, _id=None: asked.append((kind, title, params))
+        window.services.queue, "submit", lambda kind, title, params, *_rest: asked.append((kind, title, params))
     )
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(tmp_path / name)) for name in ("a.json", "b.jsonl")])

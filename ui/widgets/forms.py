@@ -183,7 +183,6 @@ class Form(QWidget):
         name = label(title)
         name.setBuddy(field)
         below = label(help_text, "caption", wrap=True)
-        below.setVisible(bool(help_text))
         below.setContentsMargins(0, 0, 0, theme().sizes.grid)
         field.setAccessibleName(title)
         field.setAccessibleDescription(help_text)
@@ -195,6 +194,7 @@ class Form(QWidget):
         self._grid.addWidget(name, line, 0, align)
         self._grid.addWidget(field, line, 1)
         self._grid.addWidget(below, line + 1, 1)
+        below.setVisible(bool(help_text))
         made = _Row(field, name, below, check, self._fold is not None, help_text)
         self._rows[key] = made
         self._listen(key, field)

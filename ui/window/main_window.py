@@ -66,7 +66,7 @@ class MainWindow(QMainWindow):
         self.sidebar = Sidebar(PAGES.specs())
         self.banners = BannerArea()
         self.stack = QStackedWidget()
-        self.tray = Tray(self.services.queue)
+        self.tray = Tray(self.services)
         centre = QWidget()
         centre.setObjectName("centre")
         self._banner_frame = QWidget()

@@ -6,11 +6,14 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
-from app.jobs.queue import JobQueue
+from app.services import Services
+from core import jobs
+from core.events import Changed
 from core.jobs import Job, JobState
 from ui import format as fmt
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, label
+from ui.window.queue_panel import QueuePanel
 
 STEPS = 1000
 
@@ -39,7 +42,6 @@ class JobLine(QWidget):
         self.stop.setAccessibleName(f"Stop {job.title}")
         self.pause = Button("Pause", "ghost", "ph.pause", on_click=self._on_pause, name="job_pause")
         self.pause.setAccessibleName(f"Pause {job.title}")
-        self.pause.setVisible(job.resumable)
         box = QHBoxLayout(self)
         box.setContentsMargins(2 * sizes.grid, sizes.half, 2 * sizes.grid, sizes.half)
         box.setSpacing(sizes.grid + 4)
@@ -48,6 +50,8 @@ class JobLine(QWidget):
         box.addWidget(self.text, 1)
         box.addWidget(self.pause)
         box.addWidget(self.stop)
+        # Once it has a parent: without one it would be a window of its own for a moment.
+        self.pause.setVisible(job.resumable)
         box.addStretch(1)
         self._describe("Starting")
 
@@ -86,17 +90,20 @@ class Tray(QWidget):
 
     page_requested = Signal(str)
 
-    def __init__(self, queue: JobQueue, parent: QWidget | None = None) -> None:
+    def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("tray")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setAccessibleName("Jobs")
-        self._queue = queue
+        self._services, self._queue = services, services.queue
+        queue = services.queue
         self._lines: dict[str, JobLine] = {}
-        self._waiting: set[str] = set()
+        self._waiting = 0
+        self._handle: int | None = None
         sizes = theme().sizes
         self._quiet = label("No jobs running", "muted", name="tray_quiet")
-        self._more = label("", "muted", name="tray_waiting")
+        self._more = Button("", "ghost", "ph.list-numbers", on_click=self.show_waiting, name="tray_waiting")
+        self.panel = QueuePanel(services, self._more)
         self._remark = label("", "caption", name="tray_remark")
         self._list = QVBoxLayout()
         self._list.setSpacing(0)
@@ -114,8 +121,13 @@ class Tray(QWidget):
         self._remark.setContentsMargins(0, 0, 2 * sizes.grid, 0)
         queue.job_changed.connect(self._on_job)
         queue.progress.connect(self._on_progress)
+        services.hub.changed.connect(self._on_changed)
         theme().changed.connect(self._update)
         self._update()
+
+    def show_waiting(self) -> None:
+        """The queued jobs in order, to be reordered or taken out."""
+        self.panel.open()
 
     def set_remark(self, text: str) -> None:
         """The caption at the right end: memory in use."""
@@ -127,15 +139,22 @@ class Tray(QWidget):
         return dict(self._lines)
 
     @Slot(object)
+    def _on_changed(self, what: Changed) -> None:
+        # Asked, not counted along: jobs were queued before this window was there.
+        if what & Changed.JOBS:
+            self._services.forget(self._handle)
+            self._handle = self._services.read(self, lambda db: len(jobs.queued(db)), self._on_waiting)
+
+    def _on_waiting(self, count: int) -> None:
+        self._waiting = count
+        self._update()
+
+    @Slot(object)
     def _on_job(self, job: Job) -> None:
         if job.status in (JobState.INITIALIZING, JobState.RUNNING):
-            self._waiting.discard(job.id)
             if job.id not in self._lines:
                 self._add(job)
-        elif job.status == JobState.QUEUED:
-            self._waiting.add(job.id)
-        else:
-            self._waiting.discard(job.id)
+        elif job.status != JobState.QUEUED:
             line = self._lines.pop(job.id, None)
             if line is not None:
                 self._list.removeWidget(line)
@@ -169,5 +188,5 @@ class Tray(QWidget):
     def _update(self) -> None:
         self._quiet.setVisible(not self._lines and not self._waiting)
         self._more.setVisible(bool(self._waiting))
-        self._more.setText(f"{len(self._waiting)} waiting")
+        self._more.setText(f"{fmt.count(self._waiting)} waiting")
         self.setMinimumHeight(theme().sizes.tray)

@@ -14,6 +14,7 @@ from app.services import Services
 from core import trash
 from core.errors import AppError
 from core.events import Changed
+from core.lanes import Lane
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
@@ -193,7 +194,9 @@ class ChatPage(ChatFrame):
         adapter, base = self.overview.adapter(key), self.base
         self._set_adapter(adapter)
         # A hint only: while a training has the memory, the model is loaded when a question is asked, not before.
-        taken = self.services.engine.state == "off" and any(job.needs_gpu for job in self.services.queue.running())
+        taken = self.services.engine.state == "off" and any(
+            job.lane is Lane.GPU for job in self.services.queue.running()
+        )
         if adapter is not None and base is not None and not taken:
             self.session.prepare(base, adapter, partial(self._on_refused, adapter))
 

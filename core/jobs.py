@@ -6,6 +6,7 @@ window's process (or the command line) applies its events, each exactly once, by
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -42,7 +43,6 @@ class JobState(StrEnum):
 
 
 UNDER_WAY = (JobState.INITIALIZING, JobState.RUNNING)
-UNFINISHED = (JobState.QUEUED, *UNDER_WAY, JobState.PAUSED, JobState.INTERRUPTED)
 RESUMABLE = (JobState.PAUSED, JobState.INTERRUPTED, JobState.CANCELLED, JobState.FAILED)
 
 
@@ -140,20 +140,45 @@ def create(
     *,
     job_id: str | None = None,
     waits_for: Sequence[str] = (),
+    key: str = "",
 ) -> Job:
-    """Queue a job at the end of its lane. It starts when its turn comes and all jobs it waits for are completed."""
+    """Queue a job at the end of its lane. It starts when its turn comes and all jobs it waits for are completed.
+
+    `key` names its inputs for `by_key`.
+    """
     kind = job_kind(kind_name)
     ident = job_id or new_id()
     with transaction(db):
         db.execute(
-            "insert into jobs(id, kind, title, status, lane, resumable, page, params, waits_for, queued_at, position)"
-            f" values(?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, {_LAST})",
+            "insert into jobs(id, kind, title, status, lane, resumable, page, params, waits_for, key, queued_at,"
+            f" position) values(?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, {_LAST})",
             [
                 ident, kind.name, title, str(kind.lane), int(kind.resumable), kind.page,
-                orjson.dumps(dict(params)).decode(), orjson.dumps(list(waits_for)).decode(), now(),
+                orjson.dumps(dict(params)).decode(), orjson.dumps(list(waits_for)).decode(), key, now(),
             ],
         )  # fmt: skip
     return get(db, ident)
+
+
+def key_of(*inputs: Any) -> str:
+    """One hash of everything that goes into a job; `inputs` are JSON values."""
+    return hashlib.sha256(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def by_key(db: Database, kind: str, key: str) -> list[Job]:
+    """The jobs of a kind that these inputs went into, newest first."""
+    sql = "select * from jobs where kind = ? and key = ? and deleted_at is null order by queued_at desc, rowid desc"
+    return [from_row(row) for row in db.execute(sql, [kind, key]).fetchall()]
+
+
+def restart(db: Database, job_id: str, params: Mapping[str, Any]) -> Job:
+    """Queue a job again, in whatever state it ended; its worker finds what it had reported in the run's log."""
+    with transaction(db):
+        db.execute(
+            f"update jobs set status = 'queued', error = null, params = ?, queued_at = ?, position = {_LAST}"
+            " where id = ?", [orjson.dumps(dict(params)).decode(), now(), job_id],
+        )  # fmt: skip
+    return get(db, job_id)
 
 
 def get(db: Database, job_id: str) -> Job:

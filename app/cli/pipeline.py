@@ -1,27 +1,35 @@
 """The whole line without a window: files in, an adapter and a report out, one JSON object a line.
 
+The same inputs, settings and base give the same training file, dataset, run and adapter, however often it is called
+and wherever an earlier call was cut short.
+
 Exit codes: 0 everything was used; 1 nothing came out; 2 usage or lock; 3 some was rejected or cut.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import signal
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 from sqlite_utils import Database
 
+from app.cli.arguments import overrides_of, parse
 from app.cli.output import Output, as_error
+from app.cli.steps import Steps
 from app.opening import open_workspace, settle
 from core import jobs
 from core.cancel import CancelToken
-from core.conversations.text import printable, refuse_name
+from core.conversations import report
+from core.conversations.text import file_size, printable, refuse_name
+from core.conversations.work import Walk
 from core.datasets import store as datasets
 from core.datasets.store import Dataset
 from core.db.connection import connect, free_name
@@ -31,47 +39,16 @@ from core.inference.engine import AdapterRef, GenerateRequest, Sampling
 from core.jobs import Job, JobState
 from core.models import store as models
 from core.models.fingerprint import content_fingerprint
+from core.models.practice import PRACTICE_ID, shipped_folder
 from core.models.store import BaseModel
 from core.training import store as training
-from core.training.config import DEFAULT_PRESET, PRESETS, TrainingConfig, configure
-from core.workers.runner import run_to_end
+from core.training.config import TrainingConfig, configure
+from core.training_files.store import has_version
+from core.workspace import settings
+from core.workspace.files import sha256_file
 from core.workspace.paths import Workspace
 
-PROGRESS_EVERY_S = 1.0
 CONVERSATIONS = "conversations"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise AppError("usage", message[:1].upper() + message[1:] + ".", hint=self.format_usage().strip())
-
-
-def parse(args: Sequence[str]) -> argparse.Namespace:
-    """Read the arguments. Raises AppError `usage`."""
-    parser = _Parser(prog="app pipeline", description=__doc__)
-    parser.add_argument("--workspace", type=Path, required=True)
-    parser.add_argument("--base", type=Path, help="folder with a base model; the practice model without it")
-    parser.add_argument("--preset", default=DEFAULT_PRESET, choices=list(PRESETS))
-    parser.add_argument("--set", action="append", default=[], metavar="key=value", help="a training setting")
-    parser.add_argument("--name", default="", help="name of the training file, the dataset and the adapter")
-    parser.add_argument("--ask", default="", help="a question for the base and for the adapter")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILES")
-    options = parser.parse_args(list(args))
-    for value in (options.workspace, options.base, options.name, options.ask, *options.set):
-        if value is not None and printable(value) != str(value):
-            raise AppError("usage", f"“{printable(value)}” is not UTF-8.", hint="Name it in UTF-8.")
-    return options
-
-
-def overrides_of(pairs: Sequence[str]) -> dict[str, str]:
-    """["key=value"] as a mapping. Raises AppError `usage`."""
-    out = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise AppError("usage", f"“--set {pair}” has no value.", hint="Write --set key=value.")
-        out[key.strip()] = value.strip()
-    return out
 
 
 class Pipeline:
@@ -92,54 +69,35 @@ class Pipeline:
     ) -> None:
         self.workspace, self.db = workspace, db
         self.options, self.config, self.token, self.out = options, config, token, out
+        self.steps = Steps(db, workspace, token, out, self._listen, self._items)
         self.total, self.used, self.rejected, self.cut = 0, 0, 0, 0
         self.open: dict[str, int] = {}
         self.reasons: list[dict[str, Any]] = []
         self.adapters: list[dict[str, Any]] = []
-        self._kind = ""
-        self._last_progress = 0.0
-
-    def job(self, kind: str, title: str, params: Mapping[str, Any], *, created: Job | None = None) -> Job:
-        """Run one job to its end. Raises its error, or AppError `stopped`."""
-        job = created or jobs.create(self.db, kind, title, params)
-        if job.status is not JobState.QUEUED:
-            job = jobs.requeue(self.db, job.id)
-        claimed = jobs.claim_next(self.db, job.id)
-        assert claimed is not None
-        self._kind = kind
-        self.out.line("job", job=kind, title=title, status="running", id=job.id)
-        done = run_to_end(self.db, self.workspace, claimed, listen=self._listen, token=self.token)
-        self.out.line("job", job=kind, title=title, status=str(done.status), id=job.id, result=dict(done.result))
-        if not self.workspace.db_path.exists():
-            # SQLite goes on writing into a file that has been deleted.
-            raise AppError(
-                "workspace_gone",
-                f"The workspace {self.workspace.root} was moved or deleted while it was in use.",
-                hint="Put it back, or start again in another folder.",
-            )
-        if done.error is not None:
-            raise done.error
-        if done.status is not JobState.COMPLETED:
-            raise AppError("stopped", "The run was stopped.", hint="What was done so far is in the workspace.")
-        return done
 
     def _listen(self, message: Mapping[str, Any]) -> None:
-        kind = message["type"]
-        if kind == "progress" and time.monotonic() - self._last_progress >= PROGRESS_EVERY_S:
-            self._last_progress = time.monotonic()
-            self.out.line("progress", **{k: message[k] for k in ("done", "total", "stage", "message")})
-        elif kind == "metric":
-            self.out.line("metric", **{k: v for k, v in message.items() if k not in ("v", "id", "type", "seq")})
-        elif kind == "item" and message["outcome"] != "used":
-            item = {k: message[k] for k in ("code", "message", "hint", "file", "line", "field")}
-            if message["outcome"] == "cut" and self._kind != "import":
-                # A turn without an answer inside of a conversation that is used.
-                self.out.line("note", **item)
-            else:
-                self.reason(**item)
-        elif kind == "enrich_failed":
+        if message["type"] == "enrich_failed":
             error = AppError.from_json(message["error"])
             self.fail(error, self._source(message["conversation_id"]))
+
+    def _items(self, job: Job) -> None:
+        """Why a job did not use something: from its report, which also holds what an earlier call saw."""
+        if job.kind not in ("import", "build_dataset"):
+            return
+        page = 500
+        for offset in itertools.count(0, page):
+            found = report.items(self.db, job.id, limit=page, offset=offset)
+            for item in found:
+                if item.outcome == "used":
+                    continue
+                fields = {k: getattr(item, k) for k in ("code", "message", "hint", "file", "line", "field")}
+                if item.outcome == "cut" and job.kind != "import":
+                    # A turn without an answer inside of a conversation that is used.
+                    self.out.line("note", **fields)
+                else:
+                    self.reason(**fields)
+            if len(found) < page:
+                return
 
     def _source(self, conversation_id: str) -> str:
         row = self.db.execute(
@@ -168,7 +126,10 @@ class Pipeline:
         """Import, enrich, gather, train: each source on its own, so that a bad one never stops a good one."""
         files = self.files()
         base = self.base()
-        result = self.job("import", "Import", {"files": files, "use_known": True}).result
+        done = self.steps.step(
+            "import", "Import", {"files": files, "use_known": True}, self._content(files), self._imported
+        )
+        result = done.result
         self.total += int(result["in"])
         self.rejected += int(result["rejected"])
         self.cut += int(result["cut"])
@@ -201,40 +162,108 @@ class Pipeline:
                 self.fail(error, printable(path))
         return out
 
+    def _content(self, files: list[str]) -> str:
+        """The key of these files as they are now: names and contents, folders walked through."""
+        walk = Walk(self.token)
+        inputs: list[Any] = []
+        for number, path in enumerate(walk.files([Path(name) for name in files]), start=1):
+            self.token.raise_if_cancelled()
+            self.steps.progress(number, 0, "Looking", printable(path))
+            try:
+                file_size(path)
+                inputs.append([printable(path), sha256_file(path)])
+            except (AppError, OSError) as exc:
+                inputs.append([printable(path), f"unreadable: {getattr(exc, 'code', type(exc).__name__)}"])
+        split = [settings.get(self.db, "validation_share"), settings.get(self.db, "split_seed")]
+        return jobs.key_of(files, inputs, split)
+
+    def _imported(self, job: Job) -> bool:
+        """Whether all that an import made is still there."""
+        ids = orjson.dumps([*job.result["conversations"], *job.result["datasets"]]).decode()
+        there = self.db.execute(
+            "select (select count(*) from conversations where deleted_at is null and id in (select value from"
+            " json_each(?1))) + (select count(*) from datasets where deleted_at is null and id in (select value from"
+            " json_each(?1)))", [ids],
+        ).fetchone()[0]  # fmt: skip
+        return bool(there == len(set(orjson.loads(ids))))
+
     def base(self) -> BaseModel:
         """The base model asked for, added to the workspace when it is new."""
         folder: Path | None = self.options.base
         if folder is None:
-            done = self.job("add_base_model", "Practice model", {"path": "practice"})
+            known = next((m for m in models.listing(self.db) if m.id == PRACTICE_ID), None)
+            title, params = "Practice model", {"path": PRACTICE_ID}
         else:
-            for known in models.listing(self.db):
-                if f"Weights stay in {folder.resolve()}" in known.notes and _is_there(known, folder):
-                    return known
-            done = self.job("add_base_model", folder.name, {"path": str(folder.absolute()), "name": folder.name})
+            notes = f"Weights stay in {folder.resolve()}"
+            known = next((m for m in models.listing(self.db) if notes in m.notes), None)
+            title, params = folder.name, {"path": str(folder.absolute()), "name": folder.name}
+        if known is not None and _is_there(known, folder or shipped_folder()):
+            return known
+        # Never an earlier job that is complete: what it added is not there any more.
+        done = self.steps.step("add_base_model", title, params, jobs.key_of(params), lambda _job: False)
         return models.get(self.db, done.result["base_model_id"])
 
     def from_conversations(self, conversation_ids: list[str], base: BaseModel) -> None:
         """Enrich, gather in a training file, make a dataset, train."""
         wanted = self._not_rejected(conversation_ids)
         if waiting := [r["conversation_id"] for r in wanted if r["enrichment_status"] != "completed"]:
-            enriched = self.job("enrich", "Enrich", {"conversation_ids": waiting}).result
-            self._leave_out(CONVERSATIONS, int(enriched["rejected"]))
+            enriched = self._enrich([r["conversation_id"] for r in wanted], waiting)
+            self._leave_out(CONVERSATIONS, int(enriched.result["rejected"]))
         rows = [r for r in self._not_rejected(conversation_ids, tell=False) if r["enrichment_status"] == "completed"]
         if not rows:
             return
-        given = self.options.name.strip() or f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}"
-        name = free_name(self.db, "training_files", given)
-        file = self.job(
-            "build_training_file", name,
-            {"name": name, "description": "", "conversation_ids": [r["conversation_id"] for r in rows]},
-        )  # fmt: skip
-        made = self.job(
-            "build_dataset", name,
-            {"training_file_id": file.result["training_file_id"], "name": name, "base_model_id": base.id},
-        ).result  # fmt: skip
+        file = self._training_file([r["conversation_id"] for r in rows])
+        made = self._dataset(file, base)
         dataset = datasets.get(self.db, made["dataset_id"])
         self._leave_out(CONVERSATIONS, len(rows) - dataset.total_conversations)
         self.train(CONVERSATIONS, dataset, base)
+
+    def _enrich(self, wanted: list[str], waiting: list[str]) -> Job:
+        """Enrich those that wait, as one job for all that are wanted."""
+        key = jobs.key_of("enrich", wanted)
+        earlier = jobs.by_key(self.db, "enrich", key)
+        params = {"conversation_ids": waiting}
+        title = "Enrich"
+        job = jobs.restart(self.db, earlier[0].id, params) if earlier else None
+        return self.steps.run(job or jobs.create(self.db, "enrich", title, params, key=key))
+
+    def _training_file(self, members: list[str]) -> Mapping[str, Any]:
+        """The result of building these members as they are enriched and reviewed now."""
+        state = self.db.execute(
+            "select conversation_id, enriched_at, human_reviewed, reviewer_notes from conversations"
+            " where conversation_id in (select value from json_each(?)) order by created_at, rowid",
+            [orjson.dumps(members).decode()],
+        ).fetchall()
+        asked = self.options.name.strip()
+        name = free_name(self.db, "training_files", asked or f"pipeline-{time.strftime('%Y%m%d-%H%M%S')}")
+        key = jobs.key_of(asked, [list(row) for row in state], settings.get(self.db, "vertical"))
+        params = {"name": name, "description": "", "conversation_ids": members}
+
+        def whole(job: Job) -> bool:
+            return has_version(self.db, job.result["training_file_id"], int(job.result["version"]))
+
+        job = self.steps.step("build_training_file", name, params, key, whole)
+        return {"name": job.params["name"], **job.result}
+
+    def _dataset(self, file: Mapping[str, Any], base: BaseModel) -> Mapping[str, Any]:
+        """The result of making a dataset of that version, counted in the tokens of this base."""
+        ident, name = file["training_file_id"], file["name"]
+        split = [settings.get(self.db, "validation_share"), settings.get(self.db, "split_seed")]
+        key = jobs.key_of(ident, file["version"], split, base.id, base.content_fingerprint)
+        params = {"training_file_id": ident, "name": name, "base_model_id": base.id}
+
+        def whole(job: Job) -> bool:
+            return self._dataset_is_there(job.result["dataset_id"])
+
+        job = self.steps.step("build_dataset", name, params, key, whole)
+        return job.result
+
+    def _dataset_is_there(self, ident: str) -> bool:
+        try:
+            found = datasets.get(self.db, ident)
+        except AppError:
+            return False
+        return bool(found.file_path and self.workspace.absolute(found.file_path).exists())
 
     def _not_rejected(self, conversation_ids: list[str], *, tell: bool = True) -> list[Mapping[str, Any]]:
         """Their rows; those that were here already and rejected in review are left out, and told."""
@@ -259,13 +288,17 @@ class Pipeline:
         """Train an adapter on a dataset and ask it the question."""
         asked = self.options.name.strip()
         name = asked or dataset.name
-        job = training.find_unfinished(self.db, dataset.content_hash or "", base.id, self.config, asked)
-        if job is None:
-            job = training.create_run(
+        found = training.find_same(self.db, dataset.content_hash or "", base, self.config, asked)
+        if found is None:
+            job = self.steps.run(training.create_run(
                 self.db, name=name, dataset_id=dataset.id, base_model_id=base.id,
                 preset=self.options.preset, config=self.config,
-            )  # fmt: skip
-        result = self.job("training", job.title, {}, created=job).result
+            ))  # fmt: skip
+        elif found.job.status is JobState.COMPLETED:
+            job = self.steps.use(found.job)
+        else:
+            job = self.steps.run(jobs.restart(self.db, found.id, found.job.params))
+        result = job.result
         # A source of records that were put together counts them; the trainer counts conversations.
         folded = source != CONVERSATIONS and dataset.counts["used"] != dataset.total_conversations
         left_out = result["left_out_pairs"] if folded else result

@@ -38,7 +38,7 @@ class Known:
 
     def __init__(self, db: Database, use_known: bool = False) -> None:
         self._seen = {key: Seen(title, "in this workspace", ident) for key, (ident, title) in by_hash(db).items()}
-        self._use_known = use_known
+        self.use_known = use_known
 
     def check(self, parsed: Parsed, path: Path, line: int) -> str:
         """Remember a conversation; returns the id of the one to use instead, if any.
@@ -46,7 +46,7 @@ class Known:
         Raises AppError `duplicate` naming the one that is there.
         """
         earlier = self._seen.get(parsed.content_hash)
-        if earlier is not None and not (self._use_known and earlier.id):
+        if earlier is not None and not (self.use_known and earlier.id):
             raise AppError(
                 "duplicate",
                 f"The same conversation is already {earlier.place}: “{earlier.title}”.",

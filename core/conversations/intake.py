@@ -43,6 +43,7 @@ class Intake:
         self.conversations: list[str] = []
         self.datasets: list[str] = []
         self.names: list[str] = []
+        self.made: dict[str, str] = {}
         self._context = context
         self._total = total_bytes
         self._before = _before(context.run_dir / "events.jsonl")
@@ -142,8 +143,15 @@ class Intake:
 
     def _take_dataset(self, row: Mapping[str, Any]) -> None:
         self.names.append(str(row["name"]))
+        self.made[str(row["content_hash"])] = Path(self._file).name
         self.datasets.append(str(row["id"]))
         self._new["datasets"].append(str(row["id"]))
+
+    def known_dataset(self, ident: str) -> None:
+        """Report that the file's dataset is in the workspace already and is used as it is there."""
+        self.item("used", target=ident, code="dataset_here", message="Already in this workspace; used as it is there.")
+        self.datasets.append(ident)
+        self._new["datasets"].append(ident)
 
     def dataset_taken_before(self) -> bool:
         """Whether an earlier attempt made a dataset of the file; then it is counted."""

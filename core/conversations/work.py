@@ -66,7 +66,7 @@ def _one(intake: Intake, db: Any, path: Path, known: Known) -> None:
     if target == "conversation":
         ingest_conversations(intake, db, found, known)
     elif target == "dataset":
-        resolve(_DATASET_INGEST)(intake, db, found)
+        resolve(_DATASET_INGEST)(intake, db, found, use_known=known.use_known)
     else:
         raise AppError(
             "bad_importer",

@@ -73,6 +73,15 @@ class Dataset:
         return self.status is DatasetStatus.READY and self.training_ready
 
 
+def by_content(db: Database, content_hash: str) -> str | None:
+    """The id of a dataset with that content that can be trained on and is not in the trash."""
+    row = db.execute(
+        "select id from datasets where content_hash = ? and status = 'ready' and training_ready = 1"
+        " and deleted_at is null order by created_at", [content_hash],
+    ).fetchone()  # fmt: skip
+    return str(row["id"]) if row else None
+
+
 def _value(row: Mapping[str, Any]) -> Dataset:
     values = {name: row[name] for name in Dataset.__dataclass_fields__}
     values |= {name: orjson.loads(values[name]) for name in _JSON}

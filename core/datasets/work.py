@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from core.conversations.intake import Intake
 from core.conversations.records import Layout, Read, records
 from core.conversations.sniff import Importer, Recognised
 from core.conversations.text import Encoding
+from core.datasets import store
 from core.datasets.build import DATA, Builder, Split, Tokenizer, build_folder
 from core.datasets.candidates import candidates
 from core.datasets.importers.v4 import IMPORTER as V4
@@ -30,7 +32,9 @@ def run(context: JobContext) -> dict[str, Any]:
         source = _training_file(db, str(context.params["training_file_id"]))
         path = context.workspace.absolute(source["jsonl_file_path"])
         intake = Intake(context, path.stat().st_size)
-        intake.start_file(path)
+        if not intake.start_file(path) or intake.dataset_taken_before():
+            # An earlier attempt at this job was cut short behind its dataset.
+            return {"dataset_id": intake.datasets[0], **intake.tally.to_json()}
         reads = records(path, Encoding("utf-8"), Layout("lines"), context.token)
         row = {
             "name": unique_name(db, str(context.params["name"])), "source_path": source["jsonl_file_path"],
@@ -51,14 +55,14 @@ def run(context: JobContext) -> dict[str, Any]:
     return {"dataset_id": dataset_id, **tally.to_json()}
 
 
-def ingest(intake: Intake, db: Database, found: Recognised) -> None:
-    """Take in a recognised file as a dataset; called by the import job."""
+def ingest(intake: Intake, db: Database, found: Recognised, *, use_known: bool = False) -> None:
+    """Take in a recognised file as a dataset; with `use_known` one of the same content is used as it is here."""
     if intake.dataset_taken_before():
         return
     reads = records(found.path, found.encoding, found.layout, intake.token)
     name = unique_name(db, found.path.stem, frozenset(intake.names))
     row = {"name": name, "source_path": str(found.path)}
-    dataset_id = _build(intake, db, found.importer, reads, row, "", found.notes)
+    dataset_id = _build(intake, db, found.importer, reads, row, "", found.notes, use_known=use_known)
     if dataset_id:
         message = " ".join([f"Became the dataset {name}.", *found.notes])
         intake.item("used", target=dataset_id, message=message, code="dataset")
@@ -78,7 +82,7 @@ def _training_file(db: Database, ident: str) -> dict[str, Any]:
 
 def _build(
     intake: Intake, db: Database, importer: Importer | None, reads: Iterator[Read], row: dict[str, Any],
-    base_model_id: str, notes: tuple[str, ...] = (),
+    base_model_id: str, notes: tuple[str, ...] = (), *, use_known: bool = False,
 ) -> str:  # fmt: skip
     """Returns the dataset's id, empty when nothing could be used."""
     tokenizer, base, problems = _tokenizer(db, base_model_id)
@@ -93,6 +97,15 @@ def _build(
     folder = intake.workspace.datasets / ident
     found = candidates(reads, importer, builder.spool, intake.token, intake.tick)
     columns = build_folder(builder, found, folder)
+    if columns is not None and use_known and (other := intake.made.get(columns["content_hash"])):
+        shutil.rmtree(folder)
+        intake.reject(
+            AppError(
+                "duplicate", f"The same conversations are in {other} already.",
+                hint="Nothing has to be done; each answer is trained on once.",
+            ), builder.tally.used + builder.tally.cut,
+        )  # fmt: skip
+        return ""
     intake.used(builder.tally.used, builder.tally.cut)
     if cut := builder.tally.cut:
         intake.item(
@@ -100,6 +113,12 @@ def _build(
             hint="Fill in the answer in the source, and import it again, to train on it.",
         )  # fmt: skip
     if columns is None:
+        return ""
+    intake.made[columns["content_hash"]] = Path(row["source_path"]).name
+    here = store.by_content(db, columns["content_hash"]) if use_known else None
+    if here is not None:
+        shutil.rmtree(folder)
+        intake.known_dataset(here)
         return ""
     columns["stats"] |= base
     file_format = getattr(importer, "format", importer.name if importer else "")

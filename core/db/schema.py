@@ -180,6 +180,13 @@ def m006_lanes(db: Database) -> None:
     db.execute("alter table jobs drop column needs_gpu")
 
 
+@migrations()
+def m007_job_keys(db: Database) -> None:
+    """What went into a job, as one hash, so that the same work is found again; empty where nobody asks."""
+    db.execute("alter table jobs add column key text not null default ''")
+    db.execute("create index jobs_key on jobs(kind, key) where key <> ''")
+
+
 def _run(db: Database, script: str) -> None:
     # executescript() would commit, and a migration must share one transaction with its record.
     for statement in script.split(";"):

@@ -144,21 +144,32 @@ def get_run(db: Database, run_id: str) -> TrainingRun:
     return _run_value(db, row)
 
 
-def find_unfinished(
-    db: Database, dataset_hash: str, base_model_id: str, config: TrainingConfig, name: str = ""
-) -> Job | None:
-    """The newest run that was cut short and would train the same thing: same data, base and settings, and `name`."""
+def find_same(
+    db: Database, dataset_hash: str, base: BaseModel, config: TrainingConfig, name: str = ""
+) -> TrainingRun | None:
+    """The run of the same data, base and settings, and of `name` if given: one with its adapter, or unfinished.
+
+    One that made an adapter which is in the trash by now is not the same: what it made is not wanted any more.
+    """
+    cut_short = None
     for run in list_runs(db):
-        full = run.job.error is not None and run.job.error.code == "disk_full"
-        if (
-            (full or run.job.status in (JobState.INTERRUPTED, JobState.PAUSED, JobState.CANCELLED))
-            and run.job.can_resume
-            and name in ("", run.name)
-            and run.job.params["dataset"]["content_hash"] == dataset_hash
-            and (run.base_model_id, run.config) == (base_model_id, config)
-        ):
-            return run.job
-    return None
+        facts = run.job.params
+        same = (
+            name in ("", run.name)
+            and facts["dataset"]["content_hash"] == dataset_hash
+            and facts["base"]["content_fingerprint"] == base.content_fingerprint
+            and (run.base_model_id, run.config) == (base.id, config)
+        )
+        if same and run.job.status is JobState.COMPLETED and _has_adapter(db, run):
+            return run
+        if same and run.job.status is not JobState.COMPLETED and cut_short is None:
+            cut_short = run
+    return cut_short
+
+
+def _has_adapter(db: Database, run: TrainingRun) -> bool:
+    sql = "select 1 from model_artifacts where id = ? and deleted_at is null"
+    return db.execute(sql, [run.artifact_id]).fetchone() is not None
 
 
 def metrics(db: Database, run_id: str, after_step: int = -1) -> list[dict[str, Any]]:

@@ -123,6 +123,15 @@ def versions(db: Database, training_file_id: str) -> list[Version]:
     return [Version(**{name: row[name] for name in _VERSION_FIELDS}) for row in rows]
 
 
+def has_version(db: Database, training_file_id: str, version: int) -> bool:
+    """Whether a training file that is not in the trash has that version."""
+    sql = (
+        "select 1 from training_file_versions v join training_files f on f.id = v.training_file_id"
+        " where f.id = ? and v.version = ? and f.deleted_at is null"
+    )
+    return db.execute(sql, [training_file_id, version]).fetchone() is not None
+
+
 def members(db: Database, training_file_id: str) -> list[Candidate]:
     """The conversations of a training file, in the order in which they were added."""
     rows = db.execute(

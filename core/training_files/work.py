@@ -19,6 +19,7 @@ from core.training_files import store
 from core.training_files.aggregate import Aggregation, Member, read_lines
 from core.training_files.exports import ExportFormat, TrainingData
 from core.workers.host import JobContext
+from core.workers.protocol import read_events
 from core.workspace import settings
 from core.workspace.files import new_folder
 
@@ -45,6 +46,8 @@ def run(ctx: JobContext) -> dict[str, Any]:
     `in` counts pairs; `cut` are those without an answer: they are in both files, but nothing learns from them.
     """
     with contextlib.closing(ctx.open_db()) as db:
+        if built := _built_before(ctx, db):
+            return built
         plan = _plan(db, ctx.params)
     final = ctx.workspace.training_files / plan.ident / f"v{plan.version}"
     if final.exists():
@@ -53,14 +56,26 @@ def run(ctx: JobContext) -> dict[str, Any]:
     aggregation = Aggregation(ctx.workspace, plan.name, plan.vertical, ctx.token)
     with new_folder(final) as folder:
         _write(ctx, plan, aggregation, folder)
-    ctx.emit("training_file", **_event(ctx, plan, aggregation, final))
-    ctx.sync()
     totals = aggregation.totals
-    return {
+    result = {
         "training_file_id": plan.ident, "version": plan.version, "in": totals.pairs,
         "used": totals.pairs - totals.without_answer, "rejected": 0, "cut": totals.without_answer,
         "mixed_profiles": aggregation.mixed_profiles,
     }  # fmt: skip
+    ctx.emit("training_file", **_event(ctx, plan, aggregation, final), result=result)
+    ctx.sync()
+    return result
+
+
+def _built_before(ctx: JobContext, db: Database) -> dict[str, Any] | None:
+    """The result of an earlier attempt at this job that was cut short behind its version."""
+    log = ctx.run_dir / "events.jsonl"
+    for event, _ in read_events(log) if log.exists() else ():
+        if event["type"] == "training_file" and "result" in event:
+            result: dict[str, Any] = event["result"]
+            if store.has_version(db, result["training_file_id"], int(result["version"])):
+                return result
+    return None
 
 
 def _plan(db: Database, params: Mapping[str, Any]) -> _Plan:

@@ -1,0 +1,45 @@
+"""The arguments of `python -m app pipeline`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from core.conversations.text import printable
+from core.errors import AppError
+from core.training.config import DEFAULT_PRESET, PRESETS
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise AppError("usage", message[:1].upper() + message[1:] + ".", hint=self.format_usage().strip())
+
+
+def parse(args: Sequence[str]) -> argparse.Namespace:
+    """Read the arguments. Raises AppError `usage`."""
+    parser = _Parser(prog="app pipeline", description="Files in, an adapter and a report out.")
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--base", type=Path, help="folder with a base model; the practice model without it")
+    parser.add_argument("--preset", default=DEFAULT_PRESET, choices=list(PRESETS))
+    parser.add_argument("--set", action="append", default=[], metavar="key=value", help="a training setting")
+    parser.add_argument("--name", default="", help="name of the training file, the dataset and the adapter")
+    parser.add_argument("--ask", default="", help="a question for the base and for the adapter")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILES")
+    options = parser.parse_args(list(args))
+    for value in (options.workspace, options.base, options.name, options.ask, *options.set):
+        if value is not None and printable(value) != str(value):
+            raise AppError("usage", f"“{printable(value)}” is not UTF-8.", hint="Name it in UTF-8.")
+    return options
+
+
+def overrides_of(pairs: Sequence[str]) -> dict[str, str]:
+    """["key=value"] as a mapping. Raises AppError `usage`."""
+    out = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise AppError("usage", f"“--set {pair}” has no value.", hint="Write --set key=value.")
+        out[key.strip()] = value.strip()
+    return out

@@ -7,6 +7,7 @@ import os
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 os.environ["QT_SCALE_FACTOR"] = "1"
 
+import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,15 +76,20 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     qapp = request.getfixturevalue("qapp")
+    from app.gc_guard import GuiThreadCollector
     from ui.theme import theme
 
     theme().set_scale(1.0)
     theme().set_mode("light")
+    # As in the window: a widget that the collector destroys on another thread takes the process with it.
+    collector = GuiThreadCollector()
     yield
     left = [w for w in qapp.topLevelWidgets() if w.isVisible() and w.windowType().name != "ToolTip"]
     for widget in left:
         widget.close()
     threads = [t.name for t in threading.enumerate() if t.name.startswith(("read-", "write-"))]
+    gc.collect()
+    collector.stop()
     assert not left, f"left open: {left}"
     assert not threads, f"left running: {threads}"
 

@@ -108,7 +108,7 @@ class FullDisk:
 
 def test_a_worker_without_room_for_its_last_word_still_says_why(tmp_path: Path) -> None:
     context: Any = FullDisk(tmp_path)
-    assert _run_handler(context, "tests.core.test_odd_files:handler") == 1
+    assert _run_handler(context, "tests.core.test_odd_files:handler", memory_bytes=0) == 1
     assert context.sent[0][1]["error"]["code"] == "disk_full"
 
 

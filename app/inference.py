@@ -13,7 +13,7 @@ from typing import Any
 import shiboken6
 from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal, Slot
 
-from core import registry
+from core import registries
 from core.errors import AppError
 from core.inference.engine import AdapterRef, GenerateRequest
 from core.workers import protocol
@@ -264,7 +264,7 @@ class InferenceService(QObject):
         process.errorOccurred.connect(self._on_error)
         command = worker_command("inference")
         self._process, self._rest, self.unload_reason = process, b"", ""
-        fields = {"registries": registry.snapshot(), "max_resident": self.max_resident}
+        fields = {"registries": registries.snapshot(), "max_resident": self.max_resident}
         configure = _Call("configure", fields, self, _nothing, _log)
         # In front of what waits: the engine itself may be one that was registered.
         self._calls = {f"w{next(self._numbers)}": configure, **self._calls}

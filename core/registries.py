@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.registry import Registry
+from core.registry import ALL, Registry
 
 STAGES: Registry[Any] = Registry(
     "enrichment_stage",
@@ -31,7 +31,7 @@ EXPORT_FORMATS: Registry[Any] = Registry(
 IMPORTERS: Registry[Any] = Registry(
     "importer",
     {
-        "raw_conversation": "core.conversations.importer:IMPORTER",
+        "raw_conversation": "core.conversations.importers.raw_conversation:IMPORTER",
         "v4": "core.datasets.importers.v4:IMPORTER",
         "chat_messages": "core.datasets.importers.chat_messages:IMPORTER",
         "prompt_completion": "core.datasets.importers.prompt_completion:IMPORTER",
@@ -43,7 +43,7 @@ ENGINES: Registry[Any] = Registry("engine", {"mlx": "core.inference.mlx.engine:M
 JOB_KINDS: Registry[Any] = Registry(
     "job_kind",
     {
-        "import": "core.conversations.jobs:IMPORT",
+        "import": "core.importing.jobs:IMPORT",
         "enrich": "core.enrichment.jobs:ENRICH",
         "build_training_file": "core.training_files.jobs:BUILD",
         "build_dataset": "core.datasets.jobs:BUILD",
@@ -52,3 +52,15 @@ JOB_KINDS: Registry[Any] = Registry(
         "build_practice_model": "core.models.jobs:BUILD_PRACTICE",
     },
 )
+
+
+def snapshot() -> dict[str, dict[str, str]]:
+    """Every registry as plain text: name -> key -> dotted path."""
+    return {name: registry.paths() for name, registry in ALL.items()}
+
+
+def restore(data: dict[str, dict[str, str]]) -> None:
+    """Take over a snapshot, order included; registries this program does not have are ignored."""
+    for name, entries in data.items():
+        if name in ALL:
+            ALL[name].replace(entries)

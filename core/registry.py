@@ -1,7 +1,7 @@
 """Named dotted paths: how stages, formats, importers, engines, job kinds and pages are plugged in.
 
 An entry is text ("package.module:attribute"), so that a worker process can resolve what the window
-registered: `snapshot()` travels in a worker's spec and `restore()` takes it over there.
+registered: `core.registries.snapshot()` travels in a worker's spec and `restore()` takes it over there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from core.errors import AppError
 
 T = TypeVar("T")
-_ALL: dict[str, Registry[Any]] = {}
+ALL: dict[str, Registry[Any]] = {}
 
 
 def resolve(dotted: str) -> Any:
@@ -37,7 +37,7 @@ class Registry(Generic[T]):
         self.name = name
         self._paths: dict[str, str] = dict(entries or {})
         self._resolved: dict[str, T] = {}
-        _ALL[name] = self
+        ALL[name] = self
 
     def register(self, key: str, dotted: str) -> None:
         """Add an entry at the end, or replace the one of that name in its place."""
@@ -78,17 +78,3 @@ class Registry(Generic[T]):
     def paths(self) -> dict[str, str]:
         """The dotted paths themselves."""
         return dict(self._paths)
-
-
-def snapshot() -> dict[str, dict[str, str]]:
-    """Every registry that exists in this process, as plain text."""
-    return {name: registry.paths() for name, registry in _ALL.items()}
-
-
-def restore(data: dict[str, dict[str, str]]) -> None:
-    """Take over a snapshot, order included; registries this program does not have are ignored."""
-    # A worker may get here before anything has imported the registries, and would then ignore them all.
-    importlib.import_module("core.registries")
-    for name, entries in data.items():
-        if name in _ALL:
-            _ALL[name].replace(entries)

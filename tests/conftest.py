@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core import registry
+from core import registries
 from core.db.connection import Connections, open_database
 from core.registries import JOB_KINDS
 from core.workspace.paths import Workspace
@@ -58,15 +58,9 @@ def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def same_registries() -> Iterator[None]:
     """What a test registers is gone after it."""
-    before = registry.snapshot()
+    before = registries.snapshot()
     yield
-    for name, entries in registry.snapshot().items():
-        kept = before.get(name, {})
-        for key in entries:
-            if key not in kept:
-                registry._ALL[name].unregister(key)
-            elif entries[key] != kept[key]:
-                registry._ALL[name].register(key, kept[key])
+    registries.restore(before)
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from core.conversations.text import printable
 from core.errors import AppError
+from core.reading.encoding import printable
 from core.training.config import DEFAULT_PRESET, PRESETS
 
 

@@ -27,13 +27,11 @@ from app.cli.steps import Steps
 from app.opening import open_workspace, settle
 from core import jobs
 from core.cancel import CancelToken
-from core.conversations import report
-from core.conversations.text import file_size, printable, refuse_name
-from core.conversations.work import Walk
 from core.datasets import store as datasets
 from core.datasets.store import Dataset
 from core.db.connection import connect, free_name
 from core.errors import AppError
+from core.importing.walk import Walk
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
 from core.jobs import Job, JobState
@@ -41,6 +39,8 @@ from core.models import store as models
 from core.models.fingerprint import content_fingerprint
 from core.models.practice import PRACTICE_ID, shipped_folder
 from core.models.store import BaseModel
+from core.reading import report
+from core.reading.encoding import file_size, printable, refuse_name
 from core.training import store as training
 from core.training.config import TrainingConfig, configure
 from core.training_files.store import has_version

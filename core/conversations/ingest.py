@@ -1,4 +1,4 @@
-"""Take in a recognised file of raw conversations: parse, refuse duplicates, write raw and parsed form."""
+"""Write the conversations of a recognised file: parse, reject duplicates, keep raw and parsed form."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.conversations.intake import Intake
 from core.conversations.parse import Parsed, parse
-from core.conversations.records import Broken, Record, records
-from core.conversations.sniff import Importer, Recognised
 from core.conversations.store import by_hash
 from core.db.connection import new_id
 from core.errors import AppError
+from core.reading.importer import Importer, Recognised
+from core.reading.intake import ALREADY_HERE, CONVERSATION, Intake
+from core.reading.records import Broken, Record, records
 from core.workspace.files import dump_json, new_folder
 
 RAW, PARSED = "raw.json", "parsed.json"
@@ -30,23 +30,66 @@ class Seen:
     id: str = ""
 
 
-class Known:
-    """Content hashes of the workspace and of this import, with the titles.
+class ConversationIngest:
+    """Writes the conversations of the files of one import.
 
-    With `use_known` a conversation that the workspace has already is used as it is there, once an import.
+    With `use_known` a conversation that the workspace has already is used as it is there, once an import; else it is
+    rejected as a duplicate.
     """
 
-    def __init__(self, db: Database, use_known: bool = False) -> None:
+    def __init__(self, intake: Intake, db: Database, *, use_known: bool = False) -> None:
+        self._intake = intake
+        self._use_known = use_known
         self._seen = {key: Seen(title, "in this workspace", ident) for key, (ident, title) in by_hash(db).items()}
-        self.use_known = use_known
 
-    def check(self, parsed: Parsed, path: Path, line: int) -> str:
+    def take(self, found: Recognised) -> None:
+        """Every record of the file becomes a conversation, or is rejected by name."""
+        intake = self._intake
+        reads = records(found.path, found.encoding, found.layout, intake.token)
+        for number, read in enumerate(reads, start=1):
+            intake.token.raise_if_cancelled()
+            intake.tick(read.offset, f"{number:,} conversations")
+            if isinstance(read, Broken):
+                intake.reject(read.error)
+                continue
+            line = 0 if found.layout.single else read.line
+            if found.importer is None:
+                continue
+            if (before := intake.before(CONVERSATION, number)) is not None:
+                intake.made[CONVERSATION].append(str(before["id"]))
+                intake.used(1)
+                continue
+            try:
+                self._take_record(found, found.importer, read, line, number)
+            except AppError as error:
+                if error.code in ("disk_full", "file_error"):
+                    raise
+                error.where = replace(error.where, file=str(found.path), line=line)
+                intake.reject(error)
+
+    def _take_record(self, found: Recognised, importer: Importer, read: Record, line: int, number: int) -> None:
+        intake = self._intake
+        parsed = parse(importer.convert(read.value))
+        if present := self._check(parsed, found.path, line):
+            intake.add_present(CONVERSATION, present, ALREADY_HERE, line=line, number=number)
+        else:
+            raw = found.path.read_bytes() if found.layout.single else read.raw
+            ident = new_id()
+            folder = intake.workspace.conversations / ident
+            with new_folder(folder) as tmp:
+                (tmp / RAW).write_bytes(raw)
+                (tmp / PARSED).write_bytes(dump_json(parsed.to_json()))
+            row = _row(ident, parsed, found, intake.workspace.relative(folder))
+            intake.add(CONVERSATION, row, line=line, number=number)
+        intake.used(1)
+
+    def _check(self, parsed: Parsed, path: Path, line: int) -> str:
         """Remember a conversation; returns the id of the one to use instead, if any.
 
         Raises AppError `duplicate` naming the one that is there.
         """
         earlier = self._seen.get(parsed.content_hash)
-        if earlier is not None and not (self.use_known and earlier.id):
+        if earlier is not None and not (self._use_known and earlier.id):
             raise AppError(
                 "duplicate",
                 f"The same conversation is already {earlier.place}: “{earlier.title}”.",
@@ -55,44 +98,6 @@ class Known:
         place = f"in {path.name}" + (f", line {line}" if line else "")
         self._seen[parsed.content_hash] = Seen(parsed.title, place)
         return earlier.id if earlier is not None else ""
-
-
-def ingest(intake: Intake, db: Database, found: Recognised, known: Known) -> None:
-    """Every record of the file becomes a conversation, or is rejected by name."""
-    reads = records(found.path, found.encoding, found.layout, intake.token)
-    for number, read in enumerate(reads, start=1):
-        intake.token.raise_if_cancelled()
-        intake.tick(read.offset, f"{number:,} conversations")
-        if isinstance(read, Broken):
-            intake.reject(read.error)
-            continue
-        line = 0 if found.layout.single else read.line
-        if found.importer is None or intake.taken_before(number):
-            continue
-        try:
-            _take(intake, found, found.importer, read, (line, number), known)
-        except AppError as error:
-            if error.code in ("disk_full", "file_error"):
-                raise
-            error.where = replace(error.where, file=str(found.path), line=line)
-            intake.reject(error)
-
-
-def _take(
-    intake: Intake, found: Recognised, importer: Importer, read: Record, place: tuple[int, int], known: Known
-) -> None:
-    line, number = place
-    parsed = parse(importer.convert(read.value))
-    if present := known.check(parsed, found.path, line):
-        intake.known_conversation(present, line, number)
-        return
-    raw = found.path.read_bytes() if found.layout.single else read.raw
-    ident = new_id()
-    folder = intake.workspace.conversations / ident
-    with new_folder(folder) as tmp:
-        (tmp / RAW).write_bytes(raw)
-        (tmp / PARSED).write_bytes(dump_json(parsed.to_json()))
-    intake.conversation(_row(ident, parsed, found, intake.workspace.relative(folder)), line, number)
 
 
 def _row(ident: str, parsed: Parsed, found: Recognised, folder: str) -> Mapping[str, Any]:

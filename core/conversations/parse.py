@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from core.conversations.records import json_type, shown
 from core.errors import AppError, Where
+from core.reading.errors import json_type, shown
+from core.reading.limits import MAX_TURNS, SPLIT, too_many_turns
 from core.scaffolding.store import TIERS
 
 ROLES = ("user", "assistant")
@@ -20,8 +21,6 @@ _FOREIGN = (
 )  # fmt: skip
 _TOP = ("title", "turns", "input_parameters", "tier", "conversation_id", "id", "conversation_metadata")
 _IN_TURN = ("role", "content", "emotional_context")
-# Each v4 pair repeats all turns before it, and each answer is rendered with them: the work grows with the square.
-MAX_TURNS = 1_000
 _TITLE_LENGTH = 80
 _NAMED = 8
 
@@ -139,14 +138,6 @@ def _turns(raw: Mapping[str, Any], notes: list[str]) -> list[Turn]:
         turns.append(Turn("assistant", None))
         notes.append(f"The last turn ({len(turns) - 1}) has no answer: an empty one was added, and is not trained on.")
     return turns
-
-
-SPLIT = "Split it into several conversations."
-
-
-def too_many_turns(count: int) -> str:
-    """What is wrong with a conversation of more than MAX_TURNS turns."""
-    return f"The conversation has {count:,} turns; it can have at most {MAX_TURNS:,}."
 
 
 def _turn(value: Any, index: int, notes: list[str]) -> Turn:

@@ -15,11 +15,11 @@ from typing import Any, BinaryIO, Protocol
 import orjson
 
 from core.cancel import CancelToken
-from core.conversations.report import Tally
 from core.datasets.candidates import Candidate, Found, Refused
 from core.datasets.messages import USED, check, supervised
 from core.datasets.spool import Spool
 from core.errors import AppError, Where
+from core.reading.report import Tally
 from core.workspace.files import new_folder
 
 DATA, INDEX = "data.jsonl", "data.index"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.cancel import CancelToken
-from core.conversations.records import Broken, Read, Record, shown
-from core.conversations.sniff import Importer
 from core.datasets.importers import FoldingImporter
 from core.datasets.spool import Spool
 from core.errors import AppError, Where
+from core.reading.errors import shown
+from core.reading.importer import Importer
+from core.reading.records import Broken, Read, Record
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from core.workspace.paths import Workspace
 
 def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:
     """Write the row of a dataset, or a line of the report."""
-    from core.conversations import report
     from core.datasets import store
+    from core.reading import report
 
     if event["type"] == "dataset":
         return store.upsert(db, event["row"])

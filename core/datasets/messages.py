@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.conversations.parse import MAX_TURNS, SPLIT, too_many_turns
-from core.conversations.records import json_type, shown
 from core.errors import AppError, Where
+from core.reading.errors import json_type, shown
+from core.reading.limits import MAX_TURNS, SPLIT, too_many_turns
 
 ROLES = ("system", "user", "assistant")
 USED = ("role", "content", "weight")

@@ -13,11 +13,11 @@ from typing import Any
 import orjson
 from sqlite_utils import Database
 
-from core.conversations.report import ImportItem
 from core.datasets.build import INDEX
 from core.db.connection import fold, free_name, now, transaction
 from core.errors import AppError
 from core.events import Changed
+from core.reading.report import ImportItem
 from core.workspace.files import disk_error
 from core.workspace.paths import Workspace
 

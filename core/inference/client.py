@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core import registry
+from core import registries
 from core.errors import AppError
 from core.inference.engine import AdapterRef, GenerateRequest
 from core.workers import protocol
@@ -27,7 +27,7 @@ class InferenceClient:
             worker_command("inference"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
             env=worker_environment(), cwd=source_root(),
         )  # fmt: skip
-        self.call("configure", registries=registry.snapshot())
+        self.call("configure", registries=registries.snapshot())
 
     def call(self, kind: str, on_text: Callable[[str], None] | None = None, **fields: Any) -> dict[str, Any]:
         """Send a command, wait for its answer. Raises the worker's AppError, or `worker_crashed`."""

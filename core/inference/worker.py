@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core import registry
+from core import registries
 from core.errors import AppError, bug_report
 from core.inference.engine import AdapterRef, GenerateRequest
 from core.registries import ENGINES
@@ -101,7 +101,7 @@ class InferenceWorker:
         self._stopped.discard(ident)
 
     def _configure(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        registry.restore(message.get("registries", {}))
+        registries.restore(message.get("registries", {}))
         self._max_resident = int(message.get("max_resident", 3))
         return {"engines": ENGINES.names()}
 

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from sqlite_utils import Database
 
-from core import registry
+from core import registries, registry
 from core.cancel import CancelToken
 from core.db.connection import connect, database_error
 from core.errors import AppError, Cancelled, bug_report
@@ -157,7 +157,7 @@ def run_job(args: list[str]) -> int:
     channel = Channel(claim_stdout())
     run_dir = Path(args[0])
     spec = read_json(run_dir / "spec.json")
-    registry.restore(spec.get("registries", {}))
+    registries.restore(spec.get("registries", {}))
     lock = FileLock(run_dir / "lock")
     if not lock.acquire(timeout_s=float(spec.get("lock_wait_s", 30))):
         error = AppError(

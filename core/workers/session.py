@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core import jobs, registry
+from core import jobs, registries
 from core.db.connection import explain, transaction
 from core.errors import AppError
 from core.events import Changed
@@ -61,7 +61,7 @@ def prepare_run(workspace: Workspace, job: Job) -> list[str]:
         folder / "spec.json",
         {
             "job_id": job.id, "kind": job.kind, "handler": kind.handler, "params": job.params,
-            "workspace": str(workspace.root.resolve()), "registries": registry.snapshot(), "last_seq": job.last_seq,
+            "workspace": str(workspace.root.resolve()), "registries": registries.snapshot(), "last_seq": job.last_seq,
             "nice": ALLOWANCES[job.lane].nice, "memory_bytes": ALLOWANCES[job.lane].memory_bytes,
         },
     )  # fmt: skip

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from core import jobs
 from core.cancel import CancelToken
-from core.conversations import report
 from core.datasets import messages, store
 from core.datasets.build import Split
 from core.datasets.importers.v4 import IMPORTER as V4
@@ -25,6 +24,7 @@ from core.jobs import Job
 from core.models import store as models
 from core.models.rendering import load_tokenizer
 from core.models.work import practice_row
+from core.reading import report
 from core.workers.runner import run_to_end
 from core.workspace import settings
 from tests.core.factories import Place, place, run_job

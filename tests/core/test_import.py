@@ -14,14 +14,15 @@ import pytest
 
 from core import jobs, trash
 from core.cancel import CancelToken
-from core.conversations import report, store
-from core.conversations.records import records
-from core.conversations.sniff import recognise
-from core.conversations.work import run
+from core.conversations import store
 from core.datasets import store as datasets
 from core.errors import AppError
 from core.events import Changed
+from core.importing.recognise import recognise
+from core.importing.work import run
 from core.jobs import Job
+from core.reading import report
+from core.reading.records import records
 from core.registries import IMPORTERS
 from core.workers.host import Channel, JobContext
 from core.workers.protocol import EventLog, read_events

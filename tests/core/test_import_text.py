@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.conversations import report, store, text
+from core.conversations import store
 from core.conversations.parse import parse
-from core.conversations.records import Broken, Record, layout, records
 from core.errors import AppError
 from core.jobs import Job
+from core.reading import encoding, report
+from core.reading.records import Broken, Record, layout, records
 from tests.core.factories import KIND, Place, parsed, place, run_job
 
 
@@ -86,7 +87,7 @@ def decoded(data: bytes) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "file"
         path.write_bytes(data)
-        return b"".join(text.utf8_blocks(path, text.detect(path))).decode("utf-8", "replace")
+        return b"".join(encoding.utf8_blocks(path, encoding.detect(path))).decode("utf-8", "replace")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), min_size=1))
@@ -128,17 +129,17 @@ def test_every_element_of_a_document_comes_out_whole(
     document = {"a": [1, {"training_pairs": 2}], "training_pairs": values, "z": "}"} if wrapped else values
     data = json.dumps(document, indent=indent, ensure_ascii=False).encode()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "BLOCK", block)
+        patch.setattr(encoding, "BLOCK", block)
         path = Path(folder, "a.json")
         path.write_bytes(data)
-        encoding = text.detect(path)
-        shape = layout(path, encoding)
-        found = list(records(path, encoding, shape))
+        read_as = encoding.detect(path)
+        shape = layout(path, read_as)
+        found = list(records(path, read_as, shape))
         assert [r.value for r in found if isinstance(r, Record)] == values
         assert len(found) == len(values)
         cut = path.with_name("cut.json")
         cut.write_bytes(data[: len(data) * 2 // 3])
-        pieces = list(records(cut, encoding, shape))
+        pieces = list(records(cut, read_as, shape))
         assert isinstance(pieces[-1], Broken)
         assert [p.value for p in pieces if isinstance(p, Record)] == values[: len(pieces) - 1]
 

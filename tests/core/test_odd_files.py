@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from core.conversations import report
-from core.conversations.parse import MAX_TURNS, parse
+from core.conversations.parse import parse
 from core.datasets.messages import check
 from core.db.connection import transaction
 from core.enrichment import pairs
 from core.errors import AppError
+from core.reading import report
+from core.reading.limits import MAX_TURNS
 from core.workers.host import _run_handler
 from core.workspace.lock import FileLock
 from tests.core.factories import Place, parsed, place, run_job

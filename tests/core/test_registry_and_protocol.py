@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import registry
+from core import registries
 from core.errors import AppError, Where
 from core.registry import Registry
 from core.workers import protocol
@@ -34,9 +34,9 @@ def test_an_entry_is_replaced_in_its_place_and_resolved_on_use() -> None:
 def test_a_snapshot_restores_what_another_process_registered() -> None:
     things: Registry[object] = Registry("snap_thing", {"a": "math:pi"})
     things.register("b", "math:e")
-    data = registry.snapshot()
+    data = registries.snapshot()
     things.unregister("b")
-    registry.restore(data)
+    registries.restore(data)
     assert things.names() == ["a", "b"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from core.conversations.sniff import Importer
+from core.reading.importer import Importer
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.conversations.records import json_type
 from core.errors import AppError, Where
+from core.reading.errors import json_type
 
 
 class PromptCompletion:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from core.conversations.records import json_type
 from core.datasets.importers import Folded, Place
 from core.errors import AppError, Where
+from core.reading.errors import json_type
 
 _MAX_TURN = 1_000_000
 _NEEDED = ("conversation_id", "turn_number", "current_user_input")

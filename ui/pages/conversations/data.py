@@ -9,7 +9,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core import jobs
-from core.conversations import report, store
+from core.conversations import store
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, Filter, ReviewStatus
 from core.enrichment import sources
@@ -17,6 +17,7 @@ from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport
 from core.errors import AppError
 from core.jobs import Job, JobState
+from core.reading import report
 from core.registries import STAGES
 from core.workspace.files import read_json
 from core.workspace.paths import Workspace

@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
-from core.conversations import report
-from core.conversations.report import ImportItem
 from core.events import Changed
 from core.jobs import Job, JobState
+from core.reading import report
+from core.reading.report import ImportItem
 from core.workspace import settings
 from ui import format as fmt
 from ui.dialogs.base import Dialog

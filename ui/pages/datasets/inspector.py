@@ -9,8 +9,8 @@ from typing import Any
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
-from core.conversations.report import ImportItem
 from core.datasets.store import Dataset, DatasetStatus
+from core.reading.report import ImportItem
 from ui import format as fmt
 from ui.models.rows import Column, RowModel, Status
 from ui.pages.datasets.conversations import ConversationReader

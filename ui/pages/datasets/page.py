@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
-from core.conversations.report import ImportItem
 from core.datasets import store
 from core.datasets.store import Dataset, DatasetStatus
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job
+from core.reading.report import ImportItem
 from ui import format as fmt
 from ui.dialogs.base import Dialog
 from ui.models.paged import PagedRows, Query

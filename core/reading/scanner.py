@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from core.errors import AppError, Where
+from core.reading.errors import truncated
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _MARK = re.compile(rb'["{}\[\]]')
@@ -183,13 +184,3 @@ class Scanner:
     def _truncated(self) -> AppError:
         column = self.offset - self._line_start + 1
         return truncated(self._path, self._line, column)
-
-
-def truncated(path: Path, line: int, column: int) -> AppError:
-    """A file or line that stops in the middle."""
-    return AppError(
-        "truncated_json",
-        f"The end is missing: it stops at line {line}, column {column}, in the middle of the JSON.",
-        hint="It was cut off while it was copied or downloaded; fetch it again.",
-        where=Where(str(path), line),
-    )

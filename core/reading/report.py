@@ -22,6 +22,12 @@ class Tally:
     rejected: int = 0
     cut: int = 0
 
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add counts of the same names; others are ignored."""
+        self.used += counts["used"]
+        self.rejected += counts["rejected"]
+        self.cut += counts["cut"]
+
     def to_json(self) -> dict[str, int]:
         """The form of a job's result."""
         total = self.used + self.rejected + self.cut

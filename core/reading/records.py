@@ -14,15 +14,14 @@ from typing import Any
 import orjson
 
 from core.cancel import CancelToken
-from core.conversations.scanner import Scanner, truncated
-from core.conversations.text import Encoding, utf8_blocks
 from core.errors import AppError, Where
+from core.reading.encoding import Encoding, utf8_blocks
+from core.reading.errors import json_type, megabytes, syntax_error, too_long
+from core.reading.limits import DEPTH_LIMIT, RECORD_LIMIT
+from core.reading.scanner import Scanner
 
-RECORD_LIMIT = 32 * 1024 * 1024
-DEPTH_LIMIT = 200
 LIST_KEYS = ("training_pairs",)
 _LOOK_LINES = 20
-_SHOWN = 80
 _LOOK_BYTES = 64 * 1024 * 1024
 
 
@@ -58,21 +57,6 @@ class Layout:
 
 
 Read = Record | Broken
-
-
-def megabytes(size: int) -> str:
-    """A size for a message."""
-    return f"{size / 1024 / 1024:,.1f} MB" if size >= 100_000 else f"{size:,} bytes"
-
-
-def too_long(line: int, size: int, path: Path) -> AppError:
-    """A record beyond the limit."""
-    return AppError(
-        "record_too_long",
-        f"This record is {megabytes(size)} long; a single record can have at most {megabytes(RECORD_LIMIT)}.",
-        hint="Write one conversation a line (JSONL), or split the file.",
-        where=Where(str(path), line),
-    )
 
 
 def lines(
@@ -214,7 +198,7 @@ def _parsed(line: int, offset: int, raw: bytes | None, size: int, path: Path, co
     try:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as exc:
-        return Broken(line, offset, _syntax(exc, raw, path, line, column))
+        return Broken(line, offset, syntax_error(exc, path, line, column))
     if not isinstance(value, dict):
         error = AppError(
             "wrong_shape",
@@ -245,32 +229,3 @@ def _deeper(value: Any, limit: int) -> bool:
         if not level:
             return False
     return True
-
-
-def json_type(value: Any) -> str:
-    """What a value is called in JSON."""
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
-    return "null" if value is None else names.get(type(value), "a number")
-
-
-def shown(value: Any) -> str:
-    """A value quoted in a message, shortened."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def _syntax(exc: orjson.JSONDecodeError, raw: bytes, path: Path, line: int, column: int) -> AppError:
-    at_line = line + exc.lineno - 1
-    at_column = exc.colno + (column - 1 if exc.lineno == 1 else 0)
-    reason = str(exc).split(":")[0]
-    if "unexpected end" in reason:
-        return truncated(path, at_line, at_column)
-    if "str is not valid UTF-8" in reason:
-        at_line, at_column = line, column
-        reason = "some of its bytes are not UTF-8"
-    return AppError(
-        "not_json",
-        f"It is not valid JSON at line {at_line}, column {at_column}: {reason}.",
-        hint="Look at that place for a missing comma, quote or bracket, or export the file again.",
-        where=Where(str(path), at_line),
-    )

@@ -14,28 +14,25 @@ from sqlite_utils import Database
 
 from core.events import Changed
 from core.jobs import Job, JobKind
-from core.registry import resolve
 from core.workspace.paths import Workspace
-
-# Datasets come later in the chain than conversations, so their writer is named, not imported.
-_DATASET_WRITER = "core.datasets.store:upsert"
 
 
 def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:
     """Write what the worker reported: a conversation, a dataset, a line of the report."""
-    from core.conversations import report, store
+    from core.conversations import store as conversations
+    from core.datasets import store as datasets
+    from core.reading import report
 
     kind = event["type"]
     if kind == "dataset":
-        changed: Changed = resolve(_DATASET_WRITER)(db, event["row"])
-        return changed
+        return datasets.upsert(db, event["row"])
     if kind == "file":
         return Changed.NOTHING
     if kind == "item":
         return report.add(db, job.id, event)
     row = event["row"]
     place = {"seq": event["seq"], "file": event["file"], "line": event["line"]}
-    if store.insert(db, row):
+    if conversations.insert(db, row):
         notes = " ".join(row["import_notes"])
         report.add(db, job.id, {**place, "outcome": "used", "target": row["id"], "message": notes})
     else:
@@ -45,6 +42,6 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
 
 
 IMPORT = JobKind(
-    "import", handler="core.conversations.work:run", events=("item", "conversation", "dataset", "file"),
+    "import", handler="core.importing.work:run", events=("item", "conversation", "dataset", "file"),
     apply=apply, resumable=True, page="conversations",
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The books of one import: every unit that came in is used, rejected or cut, and reported once.
+"""Counts, report and progress of a job that reads files: every unit that came in is used, rejected or cut, once.
 
-After a stop or a crash the job starts again: files that were finished are passed over with their counts, and
-what was reported of a half-read file is not reported twice.
+A stopped or interrupted job is started again from its first file: files that were finished are passed over with their
+counts, and what was reported of a half-read file is not reported twice.
 """
 
 from __future__ import annotations
@@ -13,37 +13,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.conversations.report import STORED_PER_FILE, Tally
-from core.conversations.text import printable
 from core.errors import AppError
+from core.reading.encoding import printable
+from core.reading.report import STORED_PER_FILE, Tally
 from core.workers.host import JobContext
 from core.workers.protocol import read_events
 
 _TICK_S = 0.2
+CONVERSATION, DATASET = KINDS = ("conversation", "dataset")
+ALREADY_HERE = "already_here"
 
 
 @dataclass
 class _Before:
-    """What an earlier attempt at the same job had reported."""
+    """What an earlier attempt at the same job had reported: made things by file, kind and number of the record."""
 
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     rejected: Counter[tuple[str, int, str, str]] = field(default_factory=Counter)
-    conversations: dict[tuple[str, int], str] = field(default_factory=dict)
-    datasets: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    made: dict[tuple[str, str, int], Mapping[str, Any]] = field(default_factory=dict)
 
 
 class Intake:
-    """Counts, reports and progress of a job that reads files of other people."""
+    """What a job that reads files knows of its progress; `KINDS` are the things that files become.
+
+    `made` maps a kind to the ids of what the job made, or found present, in the order of the files.
+    """
 
     def __init__(self, context: JobContext, total_bytes: int) -> None:
         self.tally = Tally()
         self.token = context.token
         self.workspace = context.workspace
         self.run_dir = context.run_dir
-        self.conversations: list[str] = []
-        self.datasets: list[str] = []
-        self.names: list[str] = []
-        self.made: dict[str, str] = {}
+        self.made: dict[str, list[str]] = {kind: [] for kind in KINDS}
         self._context = context
         self._total = total_bytes
         self._before = _before(context.run_dir / "events.jsonl")
@@ -52,21 +53,20 @@ class Intake:
         self._file = ""
         self._stored = self._more = 0
         self._at_start = Tally()
-        self._new: dict[str, list[str]] = {}
+        self._made_at_start: dict[str, int] = {}
         self._next_tick = 0.0
 
     def start_file(self, path: Path, size: int = 0) -> bool:
         """Turn to the next file. False when an earlier attempt had finished it: its counts are taken over."""
         self._file, self._size, self._stored, self._more = printable(path), size, 0, 0
         self._at_start = Tally(self.tally.used, self.tally.rejected, self.tally.cut)
-        self._new = {"conversations": [], "datasets": []}
+        self._made_at_start = {kind: len(ids) for kind, ids in self.made.items()}
         done = self._before.files.get(self._file)
         if done is None:
             return True
-        for name in ("used", "rejected", "cut"):
-            setattr(self.tally, name, getattr(self.tally, name) + done[name])
-        self.conversations += done["conversations"]
-        self.datasets += done["datasets"]
+        self.tally.add(done)
+        for kind, ids in self.made.items():
+            ids += done[_listed(kind)]
         self._finished_bytes += size
         return False
 
@@ -81,7 +81,8 @@ class Intake:
         start = self._at_start
         self._context.emit(
             "file", file=self._file, used=self.tally.used - start.used, rejected=self.tally.rejected - start.rejected,
-            cut=self.tally.cut - start.cut, **self._new,
+            cut=self.tally.cut - start.cut,
+            **{_listed(kind): ids[self._made_at_start[kind] :] for kind, ids in self.made.items()},
         )  # fmt: skip
         self._finished_bytes += self._size
 
@@ -112,56 +113,22 @@ class Intake:
         line = {"line": 0, "field": "", "code": "", "message": "", "hint": "", "target": ""}
         self._context.emit("item", file=self._file, outcome=outcome, **(line | fields))
 
-    def taken_before(self, number: int) -> bool:
-        """Whether an earlier attempt took the file's record of this number in; then it is counted."""
-        ident = self._before.conversations.get((self._file, number))
-        if ident is None:
-            return False
-        self._count_conversation(ident)
-        return True
+    def before(self, kind: str, number: int = 0) -> Mapping[str, Any] | None:
+        """The row that an earlier attempt reported of this kind for the present file (its record of this number).
 
-    def conversation(self, row: Mapping[str, Any], line: int, number: int) -> None:
-        """Report a conversation whose files are in place: on this line, the file's record of this number."""
-        self._context.emit("conversation", row=row, file=self._file, line=line, number=number)
-        self._count_conversation(str(row["id"]))
+        Only {"id"} of something that was present in the workspace.
+        """
+        return self._before.made.get((self._file, kind, number))
 
-    def known_conversation(self, ident: str, line: int, number: int) -> None:
-        """Report a conversation that is in the workspace already and is used as it is there."""
-        message = "Already in this workspace; used as it is there."
-        self.item("used", line=line, number=number, target=ident, code="already_here", message=message)
-        self._count_conversation(ident)
+    def add(self, kind: str, row: Mapping[str, Any], **place: int) -> None:
+        """Report something whose files are in place; `place` may hold line and number of its record."""
+        self._context.emit(kind, row=row, file=self._file, **place)
+        self.made[kind].append(str(row["id"]))
 
-    def _count_conversation(self, ident: str) -> None:
-        self.tally.used += 1
-        self.conversations.append(ident)
-        self._new["conversations"].append(ident)
-
-    def dataset(self, row: Mapping[str, Any]) -> None:
-        """Report a dataset whose files are in place."""
-        self._context.emit("dataset", row=row, file=self._file)
-        self._take_dataset(row)
-
-    def _take_dataset(self, row: Mapping[str, Any]) -> None:
-        self.names.append(str(row["name"]))
-        self.made[str(row["content_hash"])] = Path(self._file).name
-        self.datasets.append(str(row["id"]))
-        self._new["datasets"].append(str(row["id"]))
-
-    def known_dataset(self, ident: str) -> None:
-        """Report that the file's dataset is in the workspace already and is used as it is there."""
-        self.item("used", target=ident, code="dataset_here", message="Already in this workspace; used as it is there.")
-        self.datasets.append(ident)
-        self._new["datasets"].append(ident)
-
-    def dataset_taken_before(self) -> bool:
-        """Whether an earlier attempt made a dataset of the file; then it is counted."""
-        row = self._before.datasets.get(self._file)
-        if row is None:
-            return False
-        for name in ("used", "rejected", "cut"):
-            setattr(self.tally, name, getattr(self.tally, name) + row["counts"][name])
-        self._take_dataset(row)
-        return True
+    def add_present(self, kind: str, ident: str, code: str, **place: int) -> None:
+        """Report that something is in the workspace already and is used as it is there."""
+        self.item("used", target=ident, code=code, message="Already in this workspace; used as it is there.", **place)
+        self.made[kind].append(ident)
 
     def tick(self, offset: int, what: str) -> None:
         """Progress within the present file, at most a few times a second."""
@@ -173,7 +140,12 @@ class Intake:
 
     def result(self) -> dict[str, Any]:
         """The result of an import job."""
-        return {**self.tally.to_json(), "conversations": self.conversations, "datasets": self.datasets}
+        return self.tally.to_json() | {_listed(kind): ids for kind, ids in self.made.items()}
+
+
+def _listed(kind: str) -> str:
+    """The name of a list of ids in events and results."""
+    return f"{kind}s"
 
 
 def _before(path: Path) -> _Before:
@@ -182,12 +154,10 @@ def _before(path: Path) -> _Before:
         kind = event["type"]
         if kind == "file":
             found.files[event["file"]] = event
-        elif kind == "conversation":
-            found.conversations[(event["file"], event["number"])] = event["row"]["id"]
-        elif kind == "dataset":
-            found.datasets[event["file"]] = event["row"]
-        elif kind == "item" and event["code"] == "already_here":
-            found.conversations[(event["file"], event["number"])] = event["target"]
+        elif kind in KINDS:
+            found.made[(event["file"], kind, event.get("number", 0))] = event["row"]
+        elif kind == "item" and event["code"] == ALREADY_HERE:
+            found.made[(event["file"], CONVERSATION, event["number"])] = {"id": event["target"]}
         elif kind == "item" and event["outcome"] == "rejected":
             found.rejected[(event["file"], event["line"], event["field"], event["code"])] += 1
     return found

@@ -25,6 +25,14 @@ class WindowState:
         """Save a geometry or a header."""
         self._settings.setValue(name, value)
 
+    def text(self, name: str) -> str:
+        """A saved text, such as the choice of a table's columns; empty if nothing was saved."""
+        return str(self._settings.value(name, "", type=str))
+
+    def put_text(self, name: str, value: str) -> None:
+        """Save a text."""
+        self._settings.setValue(name, value)
+
     def flag(self, name: str, default: bool = False) -> bool:
         """A saved switch."""
         return bool(self._settings.value(name, default, type=bool))

@@ -54,6 +54,8 @@ def _surfaces(t: Tokens, s: Sizes) -> str:
     QFrame[role=banner][kind=warn] {{ background: {t.warnbg}; border-color: {t.warn}; }}
     QFrame[role=banner][kind=ok] {{ background: {t.okbg}; border-color: {t.ok}; }}
     QFrame[role=banner][kind=info] {{ background: {t.infobg}; border-color: {t.info}; }}
+    QFrame[role=palette] {{ background: {t.card}; border: 1px solid {t.edge}; border-radius: {s.radius}px; }}
+    QFrame[role=palette] QListView {{ border: none; }}
     QFrame[role=toast] {{ background: {t.text}; border-radius: {s.radius}px; }}
     QFrame[role=toast] QLabel {{ color: {t.bg}; }}
     QFrame[role=toast] QPushButton {{ background: transparent; border: none; color: {t.bg}; font-weight: 600;
@@ -99,6 +101,10 @@ def _buttons(t: Tokens, s: Sizes) -> str:
         padding: {s.half}px {s.grid - 2}px; }}
     QPushButton[role=ghost]:hover {{ color: {t.text}; background: {t.hover}; }}
     QPushButton[role=ghost]:focus {{ border: 1px solid {t.accent}; }}
+    QPushButton[role=header] {{ background: {t.card}; border: 1px solid transparent; border-bottom-color: {t.line};
+        border-radius: 0; padding: 0; }}
+    QPushButton[role=header]:hover {{ background: {t.hover}; }}
+    QPushButton[role=header]:focus {{ border: 1px solid {t.accent}; }}
     QPushButton[role=link] {{ background: transparent; border: 1px solid transparent; color: {t.accent};
         padding: {s.half}px 2px; text-align: left; }}
     QPushButton[role=link]:hover {{ text-decoration: underline; }}

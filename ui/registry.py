@@ -15,6 +15,8 @@ class PageSpec:
 
     `widget` is the dotted path of a `Page` subclass, called with (services, parent). `group` is one of `GROUPS`: "" is
     the top, "foot" the bottom. `badge` is the dotted path of `count(db) -> int`: how many things ask for action.
+    `rows` is that of `find(db, text, limit) -> [(id, title, subtitle), ...]`: what the command palette finds by
+    name and opens with `navigator.open_page(name, id)`.
     """
 
     name: str
@@ -23,6 +25,7 @@ class PageSpec:
     icon: str
     widget: str
     badge: str = ""
+    rows: str = ""
 
 
 class PageRegistry:
@@ -52,14 +55,19 @@ class PageRegistry:
 
 PAGES = PageRegistry(
     PageSpec("home", "Home", "", "ph.house", "ui.pages.home.page:HomePage"),
-    PageSpec("scaffolding", "Scaffolding", "DATA", "ph.books", "ui.pages.scaffolding.page:ScaffoldingPage"),
-    PageSpec(
-        "conversations", "Conversations", "DATA", "ph.chats-circle", "ui.pages.conversations.page:ConversationsPage"
-    ),
-    PageSpec("training_files", "Training files", "DATA", "ph.stack", "ui.pages.training_files.page:TrainingFilesPage"),
-    PageSpec("datasets", "Datasets", "TRAIN", "ph.table", "ui.pages.datasets.page:DatasetsPage"),
-    PageSpec("training", "Training", "TRAIN", "ph.chart-line", "ui.pages.training.page:TrainingPage"),
-    PageSpec("adapters", "Adapters", "TRAIN", "ph.swap", "ui.pages.adapters.page:AdaptersPage"),
-    PageSpec("chat", "Chat", "ASSIST", "ph.chat-teardrop-text", "ui.pages.chat.page:ChatPage"),
+    PageSpec("scaffolding", "Scaffolding", "DATA", "ph.books", "ui.pages.scaffolding.page:ScaffoldingPage",
+             rows="ui.pages.scaffolding.find:find"),
+    PageSpec("conversations", "Conversations", "DATA", "ph.chats-circle",
+             "ui.pages.conversations.page:ConversationsPage", rows="ui.pages.conversations.find:find"),
+    PageSpec("training_files", "Training files", "DATA", "ph.stack", "ui.pages.training_files.page:TrainingFilesPage",
+             rows="ui.pages.training_files.find:find"),
+    PageSpec("datasets", "Datasets", "TRAIN", "ph.table", "ui.pages.datasets.page:DatasetsPage",
+             rows="ui.pages.datasets.find:find"),
+    PageSpec("training", "Training", "TRAIN", "ph.chart-line", "ui.pages.training.page:TrainingPage",
+             rows="ui.pages.training.find:find"),
+    PageSpec("adapters", "Adapters", "TRAIN", "ph.swap", "ui.pages.adapters.page:AdaptersPage",
+             rows="ui.pages.adapters.find:find"),
+    PageSpec("chat", "Chat", "ASSIST", "ph.chat-teardrop-text", "ui.pages.chat.page:ChatPage",
+             rows="ui.pages.chat.find:find"),
     PageSpec("settings", "Settings", "foot", "ph.gear-six", "ui.pages.settings.page:SettingsPage"),
-)
+)  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -29,7 +29,6 @@ from tests.plugins.demo_page import DemoPage
 from ui.pages.home.page import JobRow
 from ui.registry import PAGES, PageSpec
 from ui.theme import theme
-from ui.window.actions import COMMANDS
 from ui.window.log_window import LogWindow
 from ui.window.main_window import MainWindow
 
@@ -61,16 +60,6 @@ def test_a_registered_page_appears_and_is_made_when_opened(qtbot: QtBot, demo: P
     assert isinstance(window.current_page, DemoPage)
     assert window.sidebar.buttons["demo"].isChecked()
     assert window.current_page.reloads == 1
-
-
-def test_every_page_has_its_number_and_every_command_one_key(qtbot: QtBot, window: MainWindow) -> None:
-    keys = [keys for keys, _ in window.commands.page_shortcuts()]
-    assert keys[0] == "Ctrl+1"
-    used = [c.shortcut for c in COMMANDS if c.shortcut] + keys
-    assert len(used) == len(set(used))
-    for command in COMMANDS:
-        if command.shortcut:
-            assert window.actions_[command.name].shortcut() == QKeySequence(command.shortcut)
 
 
 def test_pages_open_by_key_and_the_cheat_sheet_tells_so(qtbot: QtBot, demo: PageSpec, window: MainWindow) -> None:

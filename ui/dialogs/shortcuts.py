@@ -9,16 +9,16 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from ui.dialogs.base import Dialog
 from ui.theme import theme
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, column, label, row
 from ui.window.actions import KEYS_IN_LISTS
 
 Keys = Sequence[tuple[str, str]]
 
 
 class ShortcutsDialog(Dialog):
-    """Pages, commands, lists: three columns of keys."""
+    """Pages, commands, lists and what the page in front adds: three columns of keys."""
 
-    def __init__(self, parent: QWidget, pages: Keys, commands: Keys) -> None:
+    def __init__(self, parent: QWidget, pages: Keys, commands: Keys, here: Keys) -> None:
         super().__init__(parent, "Keyboard shortcuts")
         self.setObjectName("shortcuts_dialog")
         sizes = theme().sizes
@@ -27,8 +27,10 @@ class ShortcutsDialog(Dialog):
         grid = QGridLayout(groups)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(sizes.margin + sizes.grid)
-        for place, (title, keys) in enumerate((("Pages", pages), ("Commands", commands), ("Lists", KEYS_IN_LISTS))):
-            grid.addWidget(self._group(title, keys), 0, place, Qt.AlignmentFlag.AlignTop)
+        last = [self._group("Lists", KEYS_IN_LISTS), *([self._group("This page", here)] if here else [])]
+        columns = (self._group("Pages", pages), self._group("Commands", commands), column(*last, gap=sizes.margin))
+        for place, group in enumerate(columns):
+            grid.addWidget(group, 0, place, Qt.AlignmentFlag.AlignTop)
         self.body.addWidget(groups)
         self.body.addWidget(row(None, Button("Close", "main", on_click=self.close, name="close")))
 

@@ -12,12 +12,16 @@ from ui.widgets.table import TableView
 
 
 class FitColumns(QObject):
-    """Hides columns of a table, the first of `order` first, while the stretching ones have less than `room` pixels."""
+    """Folds columns of a table, the first of `order` first, while the stretching ones have less than `room` pixels.
+
+    What the user hid by hand takes no part, what the user asked for goes last.
+    """
 
     def __init__(self, table: TableView, order: Sequence[str], room: int = 0) -> None:
         super().__init__(table)
         self._table, self._order = table, tuple(order)
         self._room = room or Sizes().label
+        table.columns.fold = self.folded
         table.viewport().installEventFilter(self)
         theme().changed.connect(self._fit)
 
@@ -28,17 +32,20 @@ class FitColumns(QObject):
 
     @Slot()
     def _fit(self) -> None:
-        columns = self._table.rows.columns
-        scale = theme().scale
-        widths = {column.key: round(column.width * scale) for column in columns}
-        stretching = sum(1 for column in columns if not column.width)
-        left = self._table.viewport().width() - round(self._room * scale) * stretching
-        hidden: set[str] = set()
-        for key in self._order:
-            if sum(width for name, width in widths.items() if name not in hidden) <= left:
+        self._table.columns.apply()
+
+    def folded(self) -> set[str]:
+        """The columns that have no room now."""
+        chosen = self._table.columns
+        there = [column for column in self._table.rows.columns if column.key not in chosen.hidden]
+        stretching = sum(1 for column in there if not column.width)
+        room = round(self._room * theme().scale) * stretching
+        left = self._table.viewport().width() - chosen.strip - room - sum(chosen.width(column) for column in there)
+        widths = {column.key: chosen.width(column) for column in there}
+        out: set[str] = set()
+        for key in sorted((key for key in self._order if key in widths), key=lambda key: key in chosen.wanted):
+            if left >= 0:
                 break
-            hidden.add(key)
-        for place, column in enumerate(columns):
-            wanted = column.key in hidden
-            if self._table.isColumnHidden(place) != wanted:
-                self._table.setColumnHidden(place, wanted)
+            out.add(key)
+            left += widths[key]
+        return out

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QWidget
+
+from ui.widgets.page_commands import PageCommand
 
 
 class Keys(QObject):
-    """Belongs to the widget; keys with Cmd, Ctrl or Alt are left to the menus."""
+    """Belongs to the widget and runs the command by its keys; those with Cmd, Ctrl or Alt are left to the menus."""
 
-    def __init__(self, widget: QWidget, slots: Mapping[Qt.Key, Callable[[], Any]]) -> None:
+    def __init__(self, widget: QWidget, command: PageCommand) -> None:
         super().__init__(widget)
-        self._slots = dict(slots)
+        self._run = command.run
+        self._keys = [QKeySequence(key) for key in command.keys]
         widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() != QEvent.Type.KeyPress or not isinstance(event, QKeyEvent):
             return False
-        slot = self._slots.get(Qt.Key(event.key()))
         held = event.modifiers() & ~(Qt.KeyboardModifier.KeypadModifier | Qt.KeyboardModifier.ShiftModifier)
-        if slot is None or held or event.isAutoRepeat():
+        if held or event.isAutoRepeat() or QKeySequence(event.key()) not in self._keys:
             return False
-        slot()
+        self._run()
         return True

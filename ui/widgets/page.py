@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from PySide6.QtCore import QElapsedTimer, QRectF, Qt, QTimer, Slot
-from PySide6.QtGui import QPainter, QPaintEvent, QShowEvent
+from PySide6.QtGui import QAction, QKeySequence, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSplitter, QStackedWidget, QTableView, QVBoxLayout, QWidget
 from sqlite_utils import Database
 
@@ -20,11 +20,15 @@ from ui.theme import theme
 from ui.tokens import Sizes
 from ui.widgets.banner import Action, BannerArea
 from ui.widgets.basic import Button, ElidedLabel, label, scrolled
+from ui.widgets.keys import Keys
+from ui.widgets.page_commands import PageCommand, of_button
 from ui.widgets.scroll import Tall
+from ui.widgets.table import TableView
 
 T = TypeVar("T")
 RELOAD_MS, BUSY_MS = 80, 300
 CALM_RELOADS = 5
+PRIMARY_KEYS = ("Ctrl+Return",)
 
 
 class Skeleton(QWidget):
@@ -60,6 +64,7 @@ class Page(QWidget):
         self.search: QLineEdit | None = None
         self._stale = True
         self._handles: dict[str, int] = {}
+        self._commands: list[PageCommand] = []
         self._reloaded, self._in_a_row = QElapsedTimer(), 0
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -274,6 +279,39 @@ class Page(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._reload_now()
+
+    # Commands
+
+    def add_command(self, command: PageCommand, *on: QWidget) -> None:
+        """A command of this page, in palette and cheat sheet while it is shown.
+
+        Its keys work in the widgets `on`, where single letters are free, else anywhere on the page.
+        """
+        self._commands.append(command)
+        if on:
+            for widget in on:
+                Keys(widget, command)
+        elif command.keys:
+            action = QAction(command.text, self)
+            action.setShortcuts([QKeySequence(key) for key in command.keys])
+            action.setAutoRepeat(False)
+            action.triggered.connect(lambda _checked=False: command.run())
+            self.addAction(action)
+
+    def commands(self) -> list[PageCommand]:
+        """The buttons of the header that are shown, then what was added: what can be done here."""
+        items = [self._right.itemAt(place) for place in range(self._right.count())]
+        widgets = [item.widget() for item in items if item is not None]
+        buttons = [w for w in widgets if isinstance(w, Button) and w.isVisibleTo(self)]
+        if self.primary is not None and self.primary.isVisible() and self.primary not in buttons:
+            buttons.append(self.primary)
+        made = [of_button(b, PRIMARY_KEYS if b is self.primary else ()) for b in buttons]
+        return [*made, *self._commands]
+
+    def table_in_use(self) -> TableView | None:
+        """The table that has the focus, else the first one that is shown; None without one."""
+        shown = [table for table in self.findChildren(TableView) if table.isVisible() and table.columns.offered]
+        return next((table for table in shown if table.hasFocus()), shown[0] if shown else None)
 
     # Keyboard
 

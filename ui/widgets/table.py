@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QHelpEvent, QKeyEvent, QPainter, QResizeEvent
+from PySide6.QtGui import QHelpEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -22,6 +22,7 @@ from ui.models.rows import KIND_ROLE, STYLE_ROLE, RowModel, Status
 from ui.theme import theme
 from ui.widgets.basic import plain_tip
 from ui.widgets.chip import paint_pill
+from ui.widgets.column_chooser import ColumnChooser
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -41,7 +42,7 @@ class CellDelegate(QStyledItemDelegate):
             painter.fillRect(rect, theme().colour("hover"))
         painter.setPen(theme().colour("line"))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-        if isinstance(view, TableView) and view.hasFocus() and index.column() == 0 and view.current_is(index.row()):
+        if isinstance(view, TableView) and view.hasFocus() and view.marks(index):
             painter.fillRect(QRect(rect.left(), rect.top(), 3, rect.height()), theme().colour("accent"))
         inner = rect.adjusted(sizes.grid, 0, -sizes.grid, 0)
         style, kind = index.data(STYLE_ROLE), index.data(KIND_ROLE)
@@ -88,7 +89,8 @@ class TableView(QTableView):
 
     Signals: `opened(row)` by Enter or double click, `previewed(row)` by Space, `current_changed(row | None)`,
     `selection_changed([row, ...])`, `sort_requested(key, descending)`: sort in SQL. J and K move when `review_keys`.
-    Column widths are kept under the view's object name when `remember(state)` was called.
+    `columns` says which are shown; with `remember(state)` the user chooses, and the choice is kept under the view's
+    object name.
     """
 
     opened = Signal(object)
@@ -102,12 +104,13 @@ class TableView(QTableView):
         self.rows = model
         self.review_keys = False
         self.hovered_row = -1
-        self._state: WindowState | None = None
         self._sorted: tuple[str, bool] = ("", False)
         self._stretching = False
         self.setObjectName(name)
         self.setAccessibleName(accessible)
         self.setModel(model)
+        self.columns = ColumnChooser(self, model.columns)
+        self.columns.changed.connect(self._stretch)
         self._delegate = CellDelegate(self)
         self.setItemDelegate(self._delegate)
         self._set_up_view()
@@ -144,24 +147,27 @@ class TableView(QTableView):
     @Slot()
     def _restyle(self) -> None:
         sizes = theme().sizes
-        factor = theme().scale
         self.setFont(theme().font(tabular=True))
         self.verticalHeader().setDefaultSectionSize(sizes.row)
         header = self.horizontalHeader()
+        self._stretching = True
         for i, column in enumerate(self.rows.columns):
             header.setSectionResizeMode(i, QHeaderView.ResizeMode.Interactive)
             if column.width:
-                self.setColumnWidth(i, round(column.width * factor))
+                self.setColumnWidth(i, self.columns.width(column))
+        self._stretching = False
         self._stretch()
         self.viewport().update()
 
+    @Slot()
     def _stretch(self) -> None:
         """Give the columns without a width what is left, but never less than can be read."""
         wide = [i for i, column in enumerate(self.rows.columns) if not column.width]
         rest = sum(self.columnWidth(i) for i in range(len(self.rows.columns)) if i not in wide)
+        wide = [i for i in wide if not self.isColumnHidden(i)]
         if not wide:
             return
-        share = (self.viewport().width() - rest) // len(wide)
+        share = (self.viewport().width() - self.columns.strip - rest) // len(wide)
         self._stretching = True
         for i in wide:
             self.setColumnWidth(i, max(share, theme().sizes.label))
@@ -171,11 +177,28 @@ class TableView(QTableView):
         super().resizeEvent(event)
         self._stretch()
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        left = self.horizontalHeader().length()
+        if not self.columns.strip or left >= self.viewport().width():
+            return
+        # Below the button of the header, rows go on to the edge.
+        with QPainter(self.viewport()) as painter:
+            first, last = self.rowAt(0), self.rowAt(self.viewport().height() - 1)
+            for row in range(max(first, 0), (last if last >= 0 else self.rows.rowCount() - 1) + 1):
+                area = QRect(left, self.rowViewportPosition(row), self.viewport().width() - left, self.rowHeight(row))
+                if self.selectionModel().isRowSelected(row):
+                    painter.fillRect(area, theme().colour("tint"))
+                elif row == self.hovered_row:
+                    painter.fillRect(area, theme().colour("hover"))
+                painter.setPen(theme().colour("line"))
+                painter.drawLine(area.bottomLeft(), area.bottomRight())
+
     # What is selected
 
-    def current_is(self, position: int) -> bool:
-        """Whether that row is the current one."""
-        return self.currentIndex().row() == position
+    def marks(self, index: Index) -> bool:
+        """Whether the bar of the current row is drawn in this cell: its leftmost one."""
+        return self.currentIndex().row() == index.row() and self.columns.leads(index.column())
 
     def place(self) -> int:
         """Where the current row stands, -1 without one."""
@@ -229,23 +252,22 @@ class TableView(QTableView):
         self.show_order(sort, descending)
         self.sort_requested.emit(sort, descending)
 
-    # Kept widths
+    # Columns
 
     def remember(self, state: WindowState) -> None:
-        """Restore the column widths and keep them from now on."""
-        saved = state.bytes(f"table/{self.objectName()}")
-        if not saved.isEmpty():
-            self.horizontalHeader().restoreState(saved)
-            self.horizontalHeader().setSortIndicatorShown(bool(self._sorted[0]))
-        self._state = state
+        """Let the user choose the columns; restore the choice with order and widths, and keep it from now on."""
+        self.columns.remember(state)
+        self.horizontalHeader().setSortIndicatorShown(bool(self._sorted[0]))
+        self._restyle()
 
     @Slot(int, int, int)
-    def _on_resized(self, section: int, _before: int, _after: int) -> None:
-        if self._stretching or not self.isVisible():
+    def _on_resized(self, section: int, before: int, after: int) -> None:
+        # A column that is hidden or shown again has a size of 0 here, and is no wish for a width.
+        if self._stretching or not self.isVisible() or not before or not after:
             return
+        self.columns.note_width(self.rows.columns[section].key, after)
         self._stretch()
-        if self._state is not None:
-            self._state.put_bytes(f"table/{self.objectName()}", self.horizontalHeader().saveState())
+        self.columns.save()
 
     # Events
 

@@ -1,4 +1,7 @@
-"""Every command once: its words, its shortcut, its menu. Menus, buttons and the cheat sheet read it here."""
+"""Every command once: its words, its shortcut, its menu. Menus, palette, buttons and cheat sheet read it here.
+
+What a page contributes is declared with `Page.add_command`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,17 @@ from typing import Any
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 
+from ui.registry import PAGES
+
 MENUS = ("File", "Edit", "View", "Go", "Jobs", "Help")
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command. `shortcut` is portable text: Ctrl reads as Cmd on a Mac. `group` makes it one of a choice."""
+    """One command. `shortcut` is portable text: Ctrl reads as Cmd on a Mac. `group` makes it one of a choice.
+
+    `page` is the page that the command opens. What the palette shows by another name is not `in_palette`.
+    """
 
     name: str
     text: str
@@ -24,6 +32,8 @@ class Command:
     checkable: bool = False
     separator: bool = False
     role: QAction.MenuRole = QAction.MenuRole.NoRole
+    page: str = ""
+    in_palette: bool = True
 
 
 COMMANDS = (
@@ -34,17 +44,19 @@ COMMANDS = (
     Command("quit", "Quit Bright Run", "File", "Ctrl+Q", separator=True, role=QAction.MenuRole.QuitRole),
     Command("undo", "Undo", "Edit", "Ctrl+Z"),
     Command("search", "Find on this page", "Edit", "Ctrl+F", separator=True),
-    Command("primary", "Do the page's main step", "Edit", "Ctrl+Return"),
+    Command("primary", "Primary action", "Edit", "Ctrl+Return", in_palette=False),
     Command("back", "Back", "Edit", "Esc"),
     Command("trash", "Trash…", "Edit", "Ctrl+Shift+Backspace", separator=True),
-    Command("theme_system", "Theme of the system", "View", group="theme", checkable=True),
+    Command("theme_system", "Match system theme", "View", group="theme", checkable=True),
     Command("theme_light", "Light theme", "View", group="theme", checkable=True),
     Command("theme_dark", "Dark theme", "View", group="theme", checkable=True),
     Command("larger", "Larger text", "View", "Ctrl++", separator=True),
     Command("smaller", "Smaller text", "View", "Ctrl+-"),
     Command("actual_size", "Normal text size", "View", "Ctrl+0"),
     Command("sidebar", "Fold the sidebar", "View", "Ctrl+B", checkable=True, separator=True),
+    Command("columns", "Choose columns…", "View"),
     Command("refresh", "Refresh", "View", "Ctrl+R"),
+    Command("palette", "Command palette…", "Go", "Ctrl+K", in_palette=False),
     Command("stop", "Stop the running job", "Jobs", "Ctrl+."),
     Command("shortcuts", "Keyboard shortcuts", "Help", "Ctrl+/"),
     Command("log", "Log window", "Help", "Ctrl+Shift+L"),
@@ -55,9 +67,20 @@ COMMANDS = (
 KEYS_IN_LISTS = (
     ("Enter", "Open the selected row"),
     ("Space", "Preview the selected row"),
-    ("J, K", "Next and previous in review lists"),
+    ("J, K", "Next and previous row"),
     ("Tab", "Next control, in reading order"),
 )
+
+
+def page_commands() -> tuple[Command, ...]:
+    """A command for each registered page; the first nine have a number as their key."""
+    return tuple(
+        Command(
+            f"go_{spec.name}", spec.title, "Go", f"Ctrl+{number}" if number <= 9 else "", separator=number == 1,
+            page=spec.name,
+        )
+        for number, spec in enumerate(PAGES.specs(), start=1)
+    )  # fmt: skip
 
 
 class Actions(QObject):
@@ -65,9 +88,10 @@ class Actions(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        self.table = (*COMMANDS, *page_commands())
         self._actions: dict[str, QAction] = {}
         self._groups: dict[str, QActionGroup] = {}
-        for command in COMMANDS:
+        for command in self.table:
             self._actions[command.name] = self._make(command)
 
     def _make(self, command: Command) -> QAction:
@@ -95,10 +119,14 @@ class Actions(QObject):
         # `triggered` passes a bool that a command has no use for.
         self._actions[name].triggered.connect(lambda _checked=False: slot())
 
-    def shortcuts(self) -> list[tuple[str, str]]:
-        """(keys as this platform writes them, what they do), for the cheat sheet."""
-        native = QKeySequence.SequenceFormat.NativeText
-        return [(self[c.name].shortcut().toString(native), c.text.rstrip("…")) for c in COMMANDS if c.shortcut]
+    def keys(self, name: str) -> str:
+        """The shortcut as this platform writes it, "" without one."""
+        return self[name].shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+
+    def shortcuts(self, *, pages: bool = False) -> list[tuple[str, str]]:
+        """(keys, what they do) of the commands, or of those that open a page: for the cheat sheet."""
+        chosen = [c for c in self.table if c.shortcut and bool(c.page) == pages]
+        return [(self.keys(c.name), c.text.rstrip("…")) for c in chosen]
 
 
 def _sequences(shortcut: str) -> list[QKeySequence]:

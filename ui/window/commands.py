@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Slot
-from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
 from sqlite_utils import Database
 
@@ -25,11 +25,17 @@ from ui.registry import PAGES
 from ui.theme import MODES, SCALES, theme
 from ui.widgets.banner import Banner, BannerArea
 from ui.widgets.page import Page
-from ui.window.actions import COMMANDS, MENUS, Actions
+from ui.window.actions import MENUS, Actions
+from ui.window.palette import Palette
+from ui.window.palette_source import PaletteSource
 from ui.window.sidebar import Sidebar
 from ui.window.tray import Tray
 
 BADGE_MS = 400
+REASONS = {
+    "undo": "Nothing to undo", "crash_report": "Bright Run closed properly last time",
+    "open_sample": "This is the sample workspace", "open_own": "This is your own workspace",
+}  # fmt: skip
 
 
 class PageHost(Protocol):
@@ -66,13 +72,13 @@ class WindowCommands(QObject):
     ) -> None:
         super().__init__(window)
         self.window, self.host, self.services, self.actions, self.parts = window, host, services, actions, parts
-        self._go: list[QAction] = []
         self._badge_timer = QTimer(self)
         self._badge_timer.setSingleShot(True)
         self._badge_timer.setInterval(BADGE_MS)
         self._badge_timer.timeout.connect(self._count_badges)
         self._log_window: Any = None
         self._shown = False
+        self.palette = Palette(window, PaletteSource(services, host, actions, self.why_not, self))
         self._build_menus()
         self._connect()
 
@@ -81,31 +87,12 @@ class WindowCommands(QObject):
     def _build_menus(self) -> None:
         bar = self.window.menuBar()
         menus: dict[str, QMenu] = {name: bar.addMenu(name) for name in MENUS}
-        for command in COMMANDS:
+        for command in self.actions.table:
             if command.separator:
                 menus[command.menu].addSeparator()
             menus[command.menu].addAction(self.actions[command.name])
-        for number, spec in enumerate(PAGES.specs(), start=1):
-            action = menus["Go"].addAction(spec.title)
-            action.setObjectName(f"go_{spec.name}")
-            action.setData(spec.name)
-            if number <= 9:
-                action.setShortcut(QKeySequence(f"Ctrl+{number}"))
-                native = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
-                self.parts.sidebar.buttons[spec.name].set_keys(native)
-            action.triggered.connect(self._on_go)
-            self._go.append(action)
-
-    def page_shortcuts(self) -> list[tuple[str, str]]:
-        """(keys, page), for the cheat sheet."""
-        native = QKeySequence.SequenceFormat.NativeText
-        return [(a.shortcut().toString(native), a.text()) for a in self._go if not a.shortcut().isEmpty()]
-
-    @Slot()
-    def _on_go(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self.host.open_page(str(action.data()))
+            if command.page and command.shortcut:
+                self.parts.sidebar.buttons[command.page].set_keys(self.actions.keys(command.name))
 
     def _connect(self) -> None:
         todo: dict[str, Callable[[], Any]] = {
@@ -115,11 +102,15 @@ class WindowCommands(QObject):
             "back": self._back, "trash": self.show_trash, "larger": lambda: self._step_scale(1),
             "smaller": lambda: self._step_scale(-1), "actual_size": lambda: self.set_scale(1.0),
             "sidebar": self._fold, "refresh": self._refresh, "stop": self._stop, "shortcuts": self.show_shortcuts,
-            "log": self.show_log, "crash_report": self.show_crash_report,
+            "log": self.show_log, "palette": self.palette.toggle, "columns": self._choose_columns,
+            "crash_report": self.show_crash_report,
             "about": lambda: self.services.navigator.open_page("settings", "about"),
         }  # fmt: skip
         for mode in MODES:
             todo[f"theme_{mode}"] = self._theme_setter(mode)
+        for command in self.actions.table:
+            if command.page:
+                todo[command.name] = partial(self.host.open_page, command.page)
         for name, slot in todo.items():
             self.actions.on(name, slot)
         self.parts.sidebar.fold_button.clicked.connect(self.actions["sidebar"].trigger)
@@ -225,6 +216,12 @@ class WindowCommands(QObject):
         if self.host.current_page is not None:
             self.host.current_page.trigger_primary()
 
+    def _choose_columns(self) -> None:
+        page = self.host.current_page
+        table = page.table_in_use() if page is not None else None
+        if table is not None:
+            table.columns.open_menu()
+
     def _back(self) -> None:
         page = self.host.current_page
         if page is not None and not page.back():
@@ -244,6 +241,15 @@ class WindowCommands(QObject):
         self.parts.sidebar.set_folded(folded)
         self.services.state.put_flag("window/folded", folded)
 
+    def why_not(self, name: str) -> str:
+        """Why a command can't run now, "" if it can."""
+        page = self.host.current_page
+        if name == "search" and (page is None or page.search is None):
+            return "Nothing to search on this page"
+        if name == "columns" and (page is None or page.table_in_use() is None):
+            return "No table on this page"
+        return "" if self.actions[name].isEnabled() else REASONS.get(name, "Not available now")
+
     # Windows
 
     def show_trash(self) -> None:
@@ -262,7 +268,10 @@ class WindowCommands(QObject):
         """The cheat sheet."""
         from ui.dialogs.shortcuts import ShortcutsDialog
 
-        ShortcutsDialog(self.window, self.page_shortcuts(), self.actions.shortcuts()).open()
+        page = self.host.current_page
+        here = [(c.shown_keys, c.text) for c in page.commands() if c.keys] if page is not None else []
+        pages, commands = self.actions.shortcuts(pages=True), self.actions.shortcuts()
+        ShortcutsDialog(self.window, pages, commands, here).open()
 
     def show_crash_report(self) -> None:
         """What the last run left."""

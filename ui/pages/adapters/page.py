@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from PySide6.QtCore import Qt, QUrl, Slot
+from PySide6.QtCore import QUrl, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QWidget
 from sqlite_utils import Database
@@ -27,11 +27,12 @@ from ui.pages.training.words import losses, verdict_short
 from ui.practice import add_practice
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
+from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.job_strip import JobStrip
-from ui.widgets.keys import Keys
 from ui.widgets.page import Page
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView
 
 PURPOSE = "What training made, and the base models it sits on."
@@ -133,18 +134,19 @@ class AdaptersPage(Page):
 
     def _table(self, columns: tuple[Column, ...], name: str, words: str, order: tuple[str, ...]) -> TableView:
         table = TableView(RowModel(columns, self), name, words)
-        table.remember(self.services.state)
         FitColumns(table, order)
+        table.remember(self.services.state)
         return table
 
     def _content(self) -> QWidget:
         self.caption = label("", "caption", name="adapters_caption")
+        self.bulk = delete_several("adapters and base models", self._delete)
         self._adapters_title = label("Adapters", "section")
         self._adapters_title.setContentsMargins(0, theme().sizes.grid, 0, 0)
         heads = row(label("Base models", "section"), None, self.add_practice, self.add_base)
         return column(
             self.strip, heads, self.no_bases, self.bases, self._adapters_title, self.no_adapters, self.adapters,
-            self.caption, gap=theme().sizes.grid, stretch=self.adapters,
+            table_foot(self.caption, self.bulk), gap=theme().sizes.grid, stretch=self.adapters,
         )  # fmt: skip
 
     def _empty_state(self) -> EmptyState:
@@ -157,7 +159,10 @@ class AdaptersPage(Page):
     def _connect(self) -> None:
         for table, on_bases in ((self.bases, True), (self.adapters, False)):
             table.selection_changed.connect(partial(self._on_selection, on_bases))
-            Keys(table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self._delete))
+            table.selection_changed.connect(self._on_several)
+        chosen = nothing_selected(self.bases, self.adapters)
+        delete = PageCommand("delete", "Delete the selected", self._delete, DELETE_KEYS, chosen)
+        self.add_command(delete, self.bases, self.adapters)
         self.adapters.opened.connect(lambda _row: self._talk())
         base, adapter = self.inspector.base, self.inspector.adapter
         base.default_wanted.connect(self._set_default)
@@ -212,6 +217,10 @@ class AdaptersPage(Page):
         if rows and not self._settling:
             self._on_bases = on_bases
             self._show_detail()
+
+    @Slot(object)
+    def _on_several(self, rows: list[object]) -> None:
+        self.bulk.show_count(max(len(self.bases.selected()), len(self.adapters.selected())))
 
     def _show_detail(self) -> None:
         # One selection on the page: what the inspector shows.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QFontMetrics, QKeySequence, QPainter, QResizeEvent, QShortcut
+from PySide6.QtGui import QFontMetrics, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
@@ -128,10 +128,6 @@ class ChatList(QWidget):
         out.customContextMenuRequested.connect(self._on_menu)
         out.currentItemChanged.connect(self._on_current)
         out.itemChanged.connect(self._on_item)
-        delete = QShortcut(QKeySequence(QKeySequence.StandardKey.Delete), out)
-        delete.setContext(Qt.ShortcutContext.WidgetShortcut)
-        delete.setAutoRepeat(False)
-        delete.activated.connect(self.delete_current)
         return out
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -25,6 +25,7 @@ from ui.pages.chat.message import intro
 from ui.pages.chat.session import Running
 from ui.pages.chat.turns import entries_of, short_title, turn_of, turns_of
 from ui.widgets.banner import Banner, error_details
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand
 
 FRAME_MS = 40
 NEW = "New chat"
@@ -50,6 +51,12 @@ class ChatPage(ChatFrame):
         self.show_busy()
 
     def _connect(self) -> None:
+        chosen = lambda: "" if self.list.current else "No chat is selected"  # noqa: E731
+        self.add_command(PageCommand("new", "New chat", self.new_chat))
+        rename = PageCommand("rename", "Rename this chat", self.list.start_rename, ("F2",), chosen)
+        delete = PageCommand("delete", "Delete this chat", self.list.delete_current, DELETE_KEYS, chosen)
+        for command in (rename, delete):
+            self.add_command(command, self.list.list)
         self.list.opened.connect(self._open)
         self.list.new_requested.connect(self.new_chat)
         self.list.renamed.connect(self._rename)

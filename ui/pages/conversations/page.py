@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QLineEdit, QStackedWidget, QWidget
 from sqlite_utils import Database
 
@@ -35,12 +35,12 @@ from ui.pages.conversations.inspector import Inspector
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
 from ui.sample import open_sample
 from ui.widgets.banner import Banner
-from ui.widgets.basic import Button, ElidedLabel, column, row
-from ui.widgets.bulk_bar import BulkAction, BulkBar
+from ui.widgets.basic import Button, ElidedLabel, column
+from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
-from ui.widgets.keys import Keys
 from ui.widgets.page import Page
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView
 
 KEYS = "space reads, A approves, R rejects, E enriches, Delete removes"
@@ -107,6 +107,7 @@ class ConversationsPage(Page):
         self.table.current_changed.connect(self._on_current)
         self.table.selection_changed.connect(self._on_selection)
         FitColumns(self.table, FOLD_ORDER)
+        self.table.remember(self.services.state)
         self.nothing = EmptyState(
             "ph.funnel", "No conversation fits these filters.", None, ("Clear them", self.clear_filters)
         )
@@ -122,10 +123,8 @@ class ConversationsPage(Page):
             BulkAction("Enrich", ENRICH_ICON, self.enrich_selected, "bulk_enrich"),
             BulkAction("Delete", "ph.trash", self.delete_selected, "bulk_delete"),
         )
-        foot = row(self.caption, self.bulk, stretch=self.caption)
-        # The table keeps its height when the bar comes.
-        foot.setMinimumHeight(self.bulk.sizeHint().height())
-        self.set_content(column(self._rows, foot, gap=4, stretch=self._rows))
+        self.bulk.follow(self.table)
+        self.set_content(column(self._rows, table_foot(self.caption, self.bulk), gap=4, stretch=self._rows))
         self._build_inspector()
 
     def _build_inspector(self) -> None:
@@ -141,13 +140,14 @@ class ConversationsPage(Page):
         self.set_inspector(self.inspector, scroll=False)
         self.table.previewed.connect(lambda _row: self.inspector.focus_turns())
         self.table.opened.connect(lambda _row: self.inspector.focus_turns())
-        Keys(
-            self.table,
-            {
-                Qt.Key.Key_A: self.approve, Qt.Key.Key_R: self.reject, Qt.Key.Key_E: self.enrich_selected,
-                Qt.Key.Key_Delete: self.delete_selected, Qt.Key.Key_Backspace: self.delete_selected,
-            },
-        )  # fmt: skip
+        chosen = nothing_selected(self.table)
+        for command in (
+            PageCommand("approve", "Approve the selected", self.approve, ("A",), chosen),
+            PageCommand("reject", "Reject the selected", self.reject, ("R",), chosen),
+            PageCommand("enrich", "Enrich the selected", self.enrich_selected, ("E",), chosen),
+            PageCommand("delete", "Delete the selected conversations", self.delete_selected, DELETE_KEYS, chosen),
+        ):
+            self.add_command(command, self.table)
 
     # Reading
 
@@ -218,7 +218,6 @@ class ConversationsPage(Page):
         chosen = len(self.table.selected())
         shown = f"{fmt.count(self.model.rowCount())} of {fmt.count(self.pages.total)}"
         self.caption.setText(f"{shown} · {fmt.count(chosen)} selected · {KEYS}" if chosen < 2 else shown)
-        self.bulk.show_count(chosen)
 
     @Slot(object)
     def _on_current(self, _row: object) -> None:

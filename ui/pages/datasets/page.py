@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 from sqlite_utils import Database
 
@@ -24,12 +24,13 @@ from ui.pages.conversations.import_result import ImportDesk
 from ui.pages.datasets.conversations import ConversationReader
 from ui.pages.datasets.inspector import DatasetInspector, dataset_status, format_words
 from ui.widgets.basic import Button, column, label, row
+from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.forms import Form, text_field
 from ui.widgets.job_strip import JobStrip
-from ui.widgets.keys import Keys
 from ui.widgets.page import Page
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView
 
 SEARCH_MS = 200
@@ -103,16 +104,17 @@ class DatasetsPage(Page):
         self.add_tool(None)
         self.model = RowModel(COLUMNS, self)
         self.table = TableView(self.model, "datasets_table", "Datasets")
-        self.table.remember(services.state)
         self.table.show_order("created_at", True)
         FitColumns(self.table, LEAVES_FIRST)
+        self.table.remember(services.state)
         self.pages = PagedRows(
             services, self.model, self._fetch, self, count=self._count, keep=self.table.place, sort="created_at",
             descending=True,
         )  # fmt: skip
         self.caption = label("", "caption", name="datasets_caption")
         self.strip = JobStrip(services, ("import", "build_dataset"))
-        self.set_content(column(self.strip, self.table, self.caption, stretch=self.table))
+        self.bulk = delete_several("datasets", self.delete_selected)
+        self.set_content(column(self.strip, self.table, table_foot(self.caption, self.bulk), stretch=self.table))
         self.reader = ConversationReader(services)
         self.inspector = DatasetInspector(self.reader)
         self.set_inspector(self.inspector, scroll=False)
@@ -133,7 +135,11 @@ class DatasetsPage(Page):
         self.inspector.delete_wanted.connect(self.delete_selected)
         self.inspector.rename_wanted.connect(self._rename)
         self.services.queue.finished.connect(self._on_job)
-        Keys(self.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self.delete_selected))
+        chosen = nothing_selected(self.table)
+        delete = PageCommand("delete", "Delete the selected datasets", self.delete_selected, DELETE_KEYS, chosen)
+        self.add_command(delete, self.table)
+        self.add_command(PageCommand("rename", "Rename the dataset…", self._rename, (), chosen))
+        self.bulk.follow(self.table)
 
     def _empty_state(self) -> EmptyState:
         return EmptyState(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 from sqlite_utils import Database
 
@@ -25,10 +25,11 @@ from ui.pages.scaffolding.template import TemplateView
 from ui.theme import theme
 from ui.widgets.banner import Banner
 from ui.widgets.basic import ElidedLabel
+from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
-from ui.widgets.keys import Keys
 from ui.widgets.page import Page
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.segments import Segments
 from ui.widgets.table import TableView
 
@@ -67,6 +68,10 @@ class KindTable(QWidget):
         self.table = TableView(self.model, f"scaffolding_{kind.name}", kind.title)
         self.table.review_keys = True
         FitColumns(self.table, (*FOLD_ORDER, kind.entry.KEY))
+        self.table.remember(page.services.state)
+        self.bulk = delete_several(kind.title.lower(), page.delete_selected)
+        if kind.fields:
+            self.bulk.follow(self.table)
         sentence = f"No {kind.one} of that name or key."
         self.nothing = EmptyState("ph.books", sentence, None, ("Clear the search", page.clear_search))
         self._views = QStackedWidget()
@@ -77,7 +82,7 @@ class KindTable(QWidget):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.half)
         box.addWidget(self._views, 1)
-        box.addWidget(self.caption)
+        box.addWidget(table_foot(self.caption, self.bulk))
 
     def show_rows(self, entries: Sequence[Entry], search: str) -> None:
         """The entries whose name or key has the words."""
@@ -124,7 +129,6 @@ class ScaffoldingPage(Page):
             table = self.tables[name] = KindTable(kind, self)
             table.table.current_changed.connect(self._on_current)
             table.table.opened.connect(self._on_opened)
-            Keys(table.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self.delete_selected))
             self._lists.addWidget(table)
             if kind.fields:
                 form = self.forms[name] = EntryForm(kind)
@@ -133,6 +137,11 @@ class ScaffoldingPage(Page):
                 form.dropped.connect(self._on_dropped)
                 form.show_uses.connect(self._show_uses)
                 self._details.addWidget(form)
+        tables = [table.table for table in self.tables.values()]
+        delete = PageCommand(
+            "delete", "Delete the selected entries", self.delete_selected, DELETE_KEYS, nothing_selected(*tables)
+        )
+        self.add_command(delete, *tables)
         self.template = TemplateView()
         self._details.addWidget(self.template)
         self.set_content(self._lists)

@@ -31,6 +31,7 @@ from ui.widgets.basic import restyle
 from ui.widgets.chip import StatusPill
 from ui.widgets.empty import EmptyState
 from ui.widgets.page import Page
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 
 PURPOSE = "Turn a dataset into a LoRA adapter: a small file that changes how the base answers."
 MOST_DATASETS = 2_000
@@ -89,6 +90,11 @@ class TrainingPage(Page):
         self.set_content(self._views)
         self.runs.opened.connect(lambda run: self.open_run(run.id))
         self.runs.delete_wanted.connect(self._delete)
+        delete = PageCommand(
+            "delete", "Delete the selected runs", self.runs.delete_selected, DELETE_KEYS,
+            nothing_selected(self.runs.table),
+        )  # fmt: skip
+        self.add_command(delete, self.runs.table)
         self.form.edited.connect(self._on_edited)
         self._show_view(self.runs)
         self.show_busy()

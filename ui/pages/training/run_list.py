@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.services import Services
@@ -14,9 +14,9 @@ from ui.models.jobs import job_status
 from ui.models.rows import Column, RowModel
 from ui.pages.training.words import losses, preset_title
 from ui.theme import theme
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, label
+from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.fit_columns import FitColumns
-from ui.widgets.keys import Keys
 from ui.widgets.table import TableView
 
 
@@ -49,19 +49,20 @@ class RunsView(QWidget):
         self.setObjectName("runs_view")
         self.model = RowModel(COLUMNS, self)
         self.table = TableView(self.model, "runs_table", "Training runs")
-        self.table.remember(services.state)
         FitColumns(self.table, LEAVES_FIRST)
+        self.table.remember(services.state)
         self.caption = label("", "caption", name="runs_caption")
         self.open = Button("Open", "", "ph.chart-line", on_click=self._open, name="open_run")
-        self.delete = Button("Delete", "", "ph.trash", on_click=self._delete, name="delete_run")
+        self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_selected, name="delete_run")
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid)
         box.addWidget(self.table, 1)
-        box.addWidget(row(self.caption, None, self.open, self.delete))
+        self.bulk = delete_several("runs", self.delete_selected)
+        self.bulk.follow(self.table)
+        box.addWidget(table_foot(self.caption, self.bulk, self.open, self.delete))
         self.table.opened.connect(self.opened)
         self.table.selection_changed.connect(self._on_selection)
-        Keys(self.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self._delete))
         self._on_selection([])
 
     def show_runs(self, runs: Sequence[TrainingRun]) -> None:
@@ -73,11 +74,11 @@ class RunsView(QWidget):
 
     @Slot(object)
     def _on_selection(self, rows: list[TrainingRun]) -> None:
-        self.open.setEnabled(len(rows) == 1)
-        self.delete.setEnabled(bool(rows))
-        self.delete.setText(f"Delete {fmt.count(len(rows))}" if len(rows) > 1 else "Delete")
-        parts = [fmt.plural(len(self.model.rows), "run"), f"{fmt.count(len(rows))} selected" if len(rows) > 1 else ""]
-        self.caption.setText(" · ".join([*filter(None, parts), "Enter opens"]))
+        for button in (self.open, self.delete):
+            button.setEnabled(bool(rows))
+            # What can be done with several is in the bar.
+            button.setVisible(len(rows) < 2)
+        self.caption.setText(f"{fmt.plural(len(self.model.rows), 'run')} · Enter opens")
 
     def _open(self) -> None:
         run = self.table.current()
@@ -85,7 +86,8 @@ class RunsView(QWidget):
             self.opened.emit(run)
 
     @Slot()
-    def _delete(self) -> None:
+    def delete_selected(self) -> None:
+        """Ask for the selected runs to go to the trash."""
         rows = self.table.selected()
         if rows:
             self.delete_wanted.emit(rows)

@@ -26,11 +26,12 @@ from ui.pages.training_files.dialogs import DatasetDialog, RenameDialog
 from ui.pages.training_files.inspector import Inspector
 from ui.widgets.banner import Banner
 from ui.widgets.basic import ElidedLabel, column
+from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.job_strip import JobStrip
-from ui.widgets.keys import Keys
 from ui.widgets.page import Page
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView
 
 
@@ -68,14 +69,22 @@ class TrainingFilesPage(Page):
         FitColumns(self.table, FOLD_ORDER)
         self.table.current_changed.connect(self._on_current)
         self.table.opened.connect(lambda _row: self.make_dataset())
-        Keys(self.table, dict.fromkeys((Qt.Key.Key_Delete, Qt.Key.Key_Backspace), self.delete_selected))
+        self.table.remember(self.services.state)
+        chosen = nothing_selected(self.table)
+        delete = PageCommand("delete", "Delete the selected training files", self.delete_selected, DELETE_KEYS, chosen)
+        self.add_command(delete, self.table)
+        self.add_command(PageCommand("rename", "Rename the training file…", self.rename, (), chosen))
+        self.add_command(PageCommand("rebuild", "Build a new version", self.rebuild, (), chosen))
+        self.bulk = delete_several("training files", self.delete_selected)
+        self.bulk.follow(self.table)
         self.strip = JobStrip(self.services, ("build_training_file",))
         nothing = EmptyState("ph.stack", "No training file of that name.", None, ("Clear the search", self._clear))
         self._views = QStackedWidget()
         self._views.addWidget(self.table)
         self._views.addWidget(nothing)
         self.caption = ElidedLabel("", "caption")
-        self.set_content(column(self.strip, self._views, self.caption, gap=4, stretch=self._views))
+        foot = table_foot(self.caption, self.bulk)
+        self.set_content(column(self.strip, self._views, foot, gap=4, stretch=self._views))
         self.inspector = Inspector()
         self.inspector.rename.connect(self.rename)
         self.inspector.rebuild.connect(self.rebuild)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from PySide6.QtWidgets import QWidget
+from sqlite_utils import Database
 
 from app.services import Services
 from core.events import Changed
@@ -115,6 +116,10 @@ class DemoPage(Page):
 
     def open_item(self, argument: object) -> None:
         self.opened = argument
+
+
+def find(db: Database, text: str, limit: int) -> list[tuple[str, str, str]]:
+    return [("7", "Inherited a portfolio", "Line")] if "inherited".startswith(text) else []
 
 
 PAGE = PageSpec("demo", "Demo", "TOOLS", "ph.square", "tests.plugins.demo_page:DemoPage")

@@ -28,7 +28,8 @@ class Column:
 
     `key` names the attribute (or mapping key) of a row, `value(row)` replaces it. `formatter(value)` gives text or
     a `Status`. `width` 0 takes the room that is left. `role` is "text", "muted", "strong", "status" or "progress"
-    (value 0 to 1). `sort` is what `sort_requested` says, empty if the column can't be sorted. Units go into `title`.
+    (value 0 to 1). `sort` is what `sort_requested` says, empty if the column can't be sorted; `order(row)` is the
+    number or text that `ui.models.local` sorts by, where it is not the value. Units go into `title`.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Column:
     sort: str = ""
     value: Callable[[Any], Any] | None = None
     tooltip: Callable[[Any], str] | None = None
+    order: Callable[[Any], Any] | None = None
 
     def raw(self, row: Any) -> Any:
         """The value of this column in a row."""

@@ -145,6 +145,11 @@ class Button(QPushButton):
     def text(self) -> str:
         return super().text().replace("&&", "&")
 
+    @property
+    def icon_name(self) -> str:
+        """The icon, "" without one."""
+        return self._icon_name
+
     def set_icon(self, icon_name: str) -> None:
         """Another icon."""
         self._icon_name = icon_name

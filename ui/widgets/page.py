@@ -7,7 +7,16 @@ from typing import Any, ClassVar, TypeVar
 
 from PySide6.QtCore import QElapsedTimer, QRectF, Qt, QTimer, Slot
 from PySide6.QtGui import QAction, QKeySequence, QPainter, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QSplitter, QStackedWidget, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLineEdit,
+    QSplitter,
+    QStackedWidget,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 from sqlite_utils import Database
 
 from app.services import Services
@@ -22,7 +31,7 @@ from ui.widgets.banner import Action, BannerArea
 from ui.widgets.basic import Button, ElidedLabel, label, scrolled
 from ui.widgets.keys import Keys
 from ui.widgets.page_commands import PageCommand, of_button
-from ui.widgets.scroll import Tall
+from ui.widgets.scroll import ScrollColumn, Tall
 from ui.widgets.table import TableView
 
 T = TypeVar("T")
@@ -102,6 +111,7 @@ class Page(QWidget):
         self._states.addWidget(self._splitter)
         self._states.addWidget(self._skeleton)
         self._empty: QWidget | None = None
+        self._beside: QWidget | None = None
         outer = QVBoxLayout(self)
         outer.setContentsMargins(sizes.margin, sizes.margin - 4, sizes.margin, 2 * sizes.grid)
         outer.setSpacing(sizes.grid + 6)
@@ -172,6 +182,7 @@ class Page(QWidget):
         # Also one that scrolls in a part of itself: in a low window or with large text its parts would overlap.
         holder = scrolled(widget, sideways=True) if scroll else Tall(widget)
         holder.setMinimumWidth(min(wide, max(Sizes().field, theme().sizes.sidebar)))
+        self._beside = holder
         self._splitter.addWidget(holder)
         self._splitter.setStretchFactor(self._splitter.count() - 1, 0)
         self._splitter.setSizes([3 * wide, wide])
@@ -325,6 +336,25 @@ class Page(QWidget):
         """Where the keyboard goes when the page is opened; a list page gives its table the focus."""
         table = self.findChild(QTableView)
         (table if table is not None and table.isVisible() else self).setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def focus_inspector(self) -> None:
+        """Space on a row: into its detail, where the arrows scroll and Esc leads back."""
+        beside = self._beside
+        if beside is None:
+            return
+        areas = [area for area in beside.findChildren(ScrollColumn) if area.isVisible()]
+        fields = [w for w in beside.findChildren(QWidget) if w.isVisible() and w.isEnabled()]
+        wanted = [*areas, *(w for w in fields if w.focusPolicy() & Qt.FocusPolicy.TabFocus)]
+        if wanted:
+            wanted[0].setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def leave_inspector(self) -> bool:
+        """Esc in the detail of a row: back to its table; False if the focus is elsewhere."""
+        focus, table = QApplication.focusWidget(), self.table_in_use()
+        if table is None or self._beside is None or focus is None or not self._beside.isAncestorOf(focus):
+            return False
+        table.setFocus(Qt.FocusReason.OtherFocusReason)
+        return True
 
     def trigger_primary(self) -> None:
         """Cmd+Return."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QPushButton
 
+from ui.widgets.basic import Button
 from ui.widgets.table import TableView
 
 Reason = Callable[[], str]
@@ -33,6 +33,7 @@ class PageCommand:
     run: Callable[[], Any]
     keys: tuple[str, ...] = ()
     blocked: Reason = always
+    icon: str = "ph.command"
 
     @property
     def shown_keys(self) -> str:
@@ -49,11 +50,12 @@ def nothing_selected(*tables: TableView) -> Reason:
     return reason
 
 
-def of_button(button: QPushButton, keys: tuple[str, ...] = ()) -> PageCommand:
+def of_button(button: Button, keys: tuple[str, ...] = ()) -> PageCommand:
     """A button as a command; its tooltip says why it is disabled."""
 
     def reason() -> str:
         return "" if button.isEnabled() else button.toolTip() or "Not available now"
 
     text = button.accessibleName() or button.text()
-    return PageCommand(f"button_{button.objectName()}", text, button.click, keys, reason)
+    name = f"button_{button.objectName()}"
+    return PageCommand(name, text, button.click, keys, reason, button.icon_name or PageCommand.icon)

@@ -111,8 +111,8 @@ class WindowCommands(QObject):
         for command in self.actions.table:
             if command.page:
                 todo[command.name] = partial(self.host.open_page, command.page)
-        for name, slot in todo.items():
-            self.actions.on(name, slot)
+        for command in self.actions.table:
+            self.actions.on(command.name, todo[command.name])
         self.parts.sidebar.fold_button.clicked.connect(self.actions["sidebar"].trigger)
         self.services.notifier.undo_changed.connect(self._on_undo_changed)
         self.services.hub.changed.connect(self._on_changed)
@@ -224,7 +224,7 @@ class WindowCommands(QObject):
 
     def _back(self) -> None:
         page = self.host.current_page
-        if page is not None and not page.back():
+        if page is not None and not page.leave_inspector() and not page.back():
             page.setFocus()
 
     def _refresh(self) -> None:

@@ -67,10 +67,6 @@ class EntryModel(QAbstractListModel):
             return ", ".join(part for part in (entry.title, entry.subtitle, entry.hint, entry.blocked) if part)
         return None
 
-    def flags(self, index: Index) -> Qt.ItemFlag:
-        blocked = index.isValid() and self.entries[index.row()].blocked
-        return Qt.ItemFlag.ItemIsSelectable if blocked else super().flags(index)
-
     def show(self, entries: Sequence[Entry]) -> None:
         """These, in this order."""
         self.beginResetModel()
@@ -148,6 +144,7 @@ class Palette(QFrame):
         box.addWidget(self.list, 1)
         box.addWidget(self.nothing)
         source.found.connect(self._on_found)
+        source.learned.connect(self._on_learned)
         theme().changed.connect(self._place)
         self.hide()
 
@@ -227,6 +224,11 @@ class Palette(QFrame):
 
     def _show_text(self) -> None:
         self._show(self._source.entries(self.field.text()))
+
+    @Slot()
+    def _on_learned(self) -> None:
+        if self.isVisible() and not self.field.text() and not self._moved:
+            self._show_text()
 
     @Slot(str, object)
     def _on_found(self, text: str, rows: Sequence[Entry]) -> None:

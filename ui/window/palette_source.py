@@ -50,13 +50,14 @@ class PaletteSource(QObject):
     """`ask(text)` starts a search of the rows; `found(text, [Entry, ...])` comes once a page that has some."""
 
     found = Signal(str, object)
+    learned = Signal()
 
     def __init__(
         self, services: Services, front: Front, actions: Actions, why_not: Callable[[str], str], parent: QObject
     ) -> None:
         super().__init__(parent)
         self._services, self._front, self._actions, self._why_not = services, front, actions, why_not
-        self._recent: list[str] = []
+        self._recent: list[str] | None = None
         self._text = ""
         # A search that is still in the queue when the next letter comes is not worth its time.
         self._newest = 0
@@ -71,7 +72,7 @@ class PaletteSource(QObject):
         """Pages and commands that fit, the best first; all of them, recently used first, without a text."""
         everything = list(self._all())
         if not text.strip():
-            place = {key: number for number, key in enumerate(self._recent)}
+            place = {key: number for number, key in enumerate(self._recent or ())}
             return sorted(everything, key=lambda entry: place.get(entry.key, len(place)))
         ranked = [(score(text, entry.title), entry) for entry in everything]
         return [entry for value, entry in sorted(ranked, key=lambda pair: -pair[0]) if value > 0]
@@ -81,7 +82,7 @@ class PaletteSource(QObject):
         title = page.accessibleName() if page is not None else ""
         for command in page.commands() if page is not None else ():
             key = f"page_command:{title}:{command.name}"
-            yield Entry(key, command.text, title, COMMAND_ICON, command.shown_keys, command.run, command.blocked())
+            yield Entry(key, command.text, title, command.icon, command.shown_keys, command.run, command.blocked())
         for known in self._actions.table:
             if known.page:
                 yield self._entry(known, "Page", _icon(known.page))
@@ -131,17 +132,21 @@ class PaletteSource(QObject):
     # Recently used
 
     def learn(self) -> None:
-        """Read what was used lately."""
-        self._services.read(self, lambda db: settings.get(db, RECENT_KEY, []), self._on_recent)
+        """Read once what was used lately; `learned()` follows."""
+        if self._recent is None:
+            self._services.read(self, lambda db: settings.get(db, RECENT_KEY, []), self._on_recent)
 
     def _on_recent(self, keys: Sequence[str]) -> None:
-        self._recent = [str(key) for key in keys]
+        # What was used meanwhile is newer.
+        mine = self._recent or []
+        self._recent = [*mine, *(str(key) for key in keys if key not in mine)]
+        self.learned.emit()
 
     def note(self, entry: Entry) -> None:
         """This one was used."""
         if entry.key.startswith("row:"):
             return
-        self._recent = [entry.key, *(key for key in self._recent if key != entry.key)][:RECENT_KEPT]
+        self._recent = [entry.key, *(key for key in self._recent or () if key != entry.key)][:RECENT_KEPT]
         kept = list(self._recent)
 
         def work(db: Database) -> Changed:

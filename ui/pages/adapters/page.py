@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from core.training import store
 from core.training.store import Adapter
 from core.workspace import settings
 from ui import format as fmt
+from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
 from ui.pages.adapters.inspector import Inspector, base_status, dataset_name, kind_words, parameters
 from ui.pages.training.words import losses, verdict_short
@@ -69,24 +71,55 @@ def _loss(adapter: Adapter) -> str:
 
 
 BASE_COLUMNS = (
-    Column("name", "Name", role="strong", value=lambda r: r.base.name),
-    Column("kind", "Kind", 250, role="muted", value=lambda r: kind_words(r.base)),
-    Column("architecture", "Architecture", 98, value=lambda r: r.base.architecture),
-    Column("parameters", "Parameters", 88, "right", value=lambda r: parameters(r.base.parameter_count)),
-    Column("size", "Size", 76, "right", fmt.size, value=lambda r: r.base.size_bytes),
-    Column("quantization", "Quantised", 84, value=lambda r: r.base.quantization or "none", role="muted"),
-    Column("context", "Context", 76, "right", fmt.count, value=lambda r: r.base.context_length),
-    Column("default", "State", 100, formatter=base_status, role="status", value=lambda r: r.is_default),
+    Column("name", "Name", role="strong", value=lambda r: r.base.name, sort="name"),
+    Column("kind", "Kind", 250, role="muted", value=lambda r: kind_words(r.base), sort="kind"),
+    Column("architecture", "Architecture", 98, value=lambda r: r.base.architecture, sort="architecture"),
+    Column(
+        "parameters",
+        "Parameters",
+        88,
+        "right",
+        value=lambda r: parameters(r.base.parameter_count),
+        sort="parameters",
+        order=lambda r: r.base.parameter_count,
+    ),
+    Column("size", "Size", 76, "right", fmt.size, value=lambda r: r.base.size_bytes, sort="size"),
+    Column(
+        "quantization",
+        "Quantised",
+        84,
+        value=lambda r: r.base.quantization or "none",
+        role="muted",
+        sort="quantization",
+    ),
+    Column("context", "Context", 76, "right", fmt.count, value=lambda r: r.base.context_length, sort="context"),
+    Column("default", "State", 100, formatter=base_status, role="status", value=lambda r: r.is_default, sort="default"),
 )
 BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind")
 ADAPTER_COLUMNS = (
-    Column("name", "Name", role="strong"),
-    Column("base_name", "Base", 128, role="muted"),
-    Column("dataset", "Dataset", 148, role="muted", value=dataset_name),
-    Column("verdict", "Verdict", 118, formatter=verdict_short, role="status"),
-    Column("loss", "Loss before → after", 134, "right", value=_loss),
-    Column("size_bytes", "Size", 80, "right", fmt.size),
-    Column("created_at", "Made", 80, "right", fmt.moment, tooltip=lambda a: fmt.moment_long(a.created_at)),
+    Column("name", "Name", role="strong", sort="name"),
+    Column("base_name", "Base", 128, role="muted", sort="base"),
+    Column("dataset", "Dataset", 148, role="muted", value=dataset_name, sort="dataset"),
+    Column("verdict", "Verdict", 118, formatter=verdict_short, role="status", sort="verdict"),
+    Column(
+        "loss",
+        "Loss before → after",
+        134,
+        "right",
+        value=_loss,
+        sort="loss",
+        order=lambda adapter: adapter.passport.get("loss_after") or math.inf,
+    ),
+    Column("size_bytes", "Size", 80, "right", fmt.size, sort="size"),
+    Column(
+        "created_at",
+        "Made",
+        80,
+        "right",
+        fmt.moment,
+        sort="created_at",
+        tooltip=lambda a: fmt.moment_long(a.created_at),
+    ),
 )
 ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset")
 
@@ -106,6 +139,9 @@ class AdaptersPage(Page):
         self.talk = self.add_action("Talk to it", "ph.chat-teardrop-text", self._talk, primary=True)
         self.bases = self._table(BASE_COLUMNS, "bases_table", "Base models", BASES_LEAVE_FIRST)
         self.adapters = self._table(ADAPTER_COLUMNS, "adapters_table", "Adapters", ADAPTERS_LEAVE_FIRST)
+        self._base_rows, self._adapter_rows = LocalRows(self.bases.rows, self), LocalRows(self.adapters.rows, self)
+        self.bases.sort_requested.connect(self._base_rows.set_order)
+        self.adapters.sort_requested.connect(self._adapter_rows.set_order)
         self.add_base = Button(
             "Add base model", "", "ph.folder-plus", on_click=self.choose_folder, name="add_base_model"
         )
@@ -134,6 +170,7 @@ class AdaptersPage(Page):
 
     def _table(self, columns: tuple[Column, ...], name: str, words: str, order: tuple[str, ...]) -> TableView:
         table = TableView(RowModel(columns, self), name, words)
+        table.previewed.connect(lambda _row: self.focus_inspector())
         FitColumns(table, order)
         table.remember(self.services.state)
         return table
@@ -164,6 +201,7 @@ class AdaptersPage(Page):
         delete = PageCommand("delete", "Delete the selected", self._delete, DELETE_KEYS, chosen)
         self.add_command(delete, self.bases, self.adapters)
         self.adapters.opened.connect(lambda _row: self._talk())
+        self.bases.opened.connect(lambda _row: self.focus_inspector())
         base, adapter = self.inspector.base, self.inspector.adapter
         base.default_wanted.connect(self._set_default)
         base.rebuild_wanted.connect(self._rebuild)
@@ -180,8 +218,8 @@ class AdaptersPage(Page):
 
     def _show(self, snapshot: Snapshot) -> None:
         bases, adapters = snapshot.bases, snapshot.adapters
-        self.bases.rows.set_rows(bases)
-        self.adapters.rows.set_rows(adapters)
+        self._base_rows.show(bases)
+        self._adapter_rows.show(adapters)
         self.no_bases.setVisible(not bases)
         self.bases.setVisible(bool(bases))
         self._fit_bases(len(bases))

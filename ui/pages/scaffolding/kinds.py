@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,8 +50,8 @@ def _active(entry: Any) -> Status:
 
 
 def _columns(*middle: Column, key: str) -> tuple[Column, ...]:
-    state = Column("is_active", "State", 96, value=_active, formatter=lambda v: v)
-    return (Column("name", "Name"), *middle, Column(key, "Key", 200, role="muted"), state)
+    state = Column("is_active", "State", 96, value=_active, formatter=lambda v: v, sort="state")
+    return (Column("name", "Name", sort="name"), *middle, Column(key, "Key", 200, role="muted", sort="key"), state)
 
 
 def _age(entry: Any) -> str:
@@ -58,11 +59,16 @@ def _age(entry: Any) -> str:
     return fmt.count(age) if isinstance(age, int) else fmt.NOTHING
 
 
+def _age_number(entry: Any) -> float:
+    age = entry.demographics.get("age")
+    return age if isinstance(age, int) else math.inf
+
+
 PERSONA = Kind(
     "persona", "Personas", "persona", Persona,
     _columns(
-        Column("title", "Title", 190, formatter=lambda v: v or fmt.NOTHING),
-        Column("age", "Age", 56, "right", value=_age), key="persona_key",
+        Column("title", "Title", 190, sort="title", formatter=lambda v: v or fmt.NOTHING),
+        Column("age", "Age", 56, "right", value=_age, sort="age", order=_age_number), key="persona_key",
     ),
     (
         Field("name", "Name", required=True, example="David Chen"),
@@ -83,8 +89,9 @@ PERSONA = Kind(
 ARC = Kind(
     "arc", "Arcs", "emotional arc", EmotionalArc,
     _columns(
-        Column("tier", "Tier", 90, formatter=lambda v: TIER_WORDS.get(v, v)),
-        Column("beats", "Beats", 60, "right", value=lambda e: fmt.count(len(e.beats))), key="emotional_arc_key",
+        Column("tier", "Tier", 90, sort="tier", formatter=lambda v: TIER_WORDS.get(v, v)),
+        Column("beats", "Beats", 60, "right", sort="beats", value=lambda e: len(e.beats),
+               formatter=fmt.count), key="emotional_arc_key",
     ),
     (
         Field("name", "Name", required=True, example="Confusion → Clarity"),
@@ -100,8 +107,8 @@ ARC = Kind(
 TOPIC = Kind(
     "topic", "Topics", "training topic", TrainingTopic,
     _columns(
-        Column("category", "Category", 110, formatter=lambda v: fmt.word(v) or fmt.NOTHING),
-        Column("complexity", "Level", 96, formatter=fmt.word), key="training_topic_key",
+        Column("category", "Category", 110, sort="category", formatter=lambda v: fmt.word(v) or fmt.NOTHING),
+        Column("complexity", "Level", 96, sort="level", formatter=fmt.word), key="training_topic_key",
     ),
     (
         Field("name", "Name", required=True, example="Accelerated Mortgage Payoff"),
@@ -117,8 +124,8 @@ TOPIC = Kind(
 TEMPLATE = Kind(
     "template", "Templates", "prompt template", PromptTemplate,
     _columns(
-        Column("tier", "Tier", 90, formatter=lambda v: TIER_WORDS.get(v, v)),
-        Column("emotional_arc_key", "Arc", 180, role="muted"), key="template_key",
+        Column("tier", "Tier", 90, sort="tier", formatter=lambda v: TIER_WORDS.get(v, v)),
+        Column("emotional_arc_key", "Arc", 180, role="muted", sort="arc"), key="template_key",
     ),
 )  # fmt: skip
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (PERSONA, ARC, TOPIC, TEMPLATE)}

@@ -18,6 +18,7 @@ from core.events import Changed
 from core.scaffolding import store
 from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic
 from ui import format as fmt
+from ui.models.local import LocalRows
 from ui.models.rows import RowModel
 from ui.pages.scaffolding.form import EntryForm, focus_first
 from ui.pages.scaffolding.kinds import KINDS, Kind
@@ -67,6 +68,8 @@ class KindTable(QWidget):
         self.model = RowModel(kind.columns, self)
         self.table = TableView(self.model, f"scaffolding_{kind.name}", kind.title)
         self.table.review_keys = True
+        self.entries = LocalRows(self.model, self)
+        self.table.sort_requested.connect(self.entries.set_order)
         FitColumns(self.table, (*FOLD_ORDER, kind.entry.KEY))
         self.table.remember(page.services.state)
         self.bulk = delete_several(kind.title.lower(), page.delete_selected)
@@ -88,7 +91,7 @@ class KindTable(QWidget):
         """The entries whose name or key has the words."""
         words = search.lower().split()
         found = [e for e in entries if all(w in f"{getattr(e, 'name', '')} {e.key}".lower() for w in words)]
-        self.model.set_rows(found)
+        self.entries.show(found)
         self._views.setCurrentIndex(0 if found or not words else 1)
         shown = fmt.plural(len(found), self.kind.one)
         self.caption.setText(
@@ -129,6 +132,7 @@ class ScaffoldingPage(Page):
             table = self.tables[name] = KindTable(kind, self)
             table.table.current_changed.connect(self._on_current)
             table.table.opened.connect(self._on_opened)
+            table.table.previewed.connect(self._on_opened)
             self._lists.addWidget(table)
             if kind.fields:
                 form = self.forms[name] = EntryForm(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal, Slot
@@ -11,6 +12,7 @@ from app.services import Services
 from core.training.store import TrainingRun
 from ui import format as fmt
 from ui.models.jobs import job_status
+from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
 from ui.pages.training.words import losses, preset_title
 from ui.theme import theme
@@ -24,16 +26,21 @@ def _progress(run: TrainingRun) -> str:
     return f"{fmt.count(run.current_step)} / {fmt.count(run.total_steps)}"
 
 
+def _began(run: TrainingRun) -> str:
+    return run.job.started_at or run.job.queued_at
+
+
 COLUMNS = (
-    Column("name", "Name", role="strong"),
-    Column("base_name", "Base", 132, role="muted"),
-    Column("dataset_name", "Dataset", 150, role="muted"),
-    Column("preset", "Preset", 80, formatter=preset_title),
-    Column("steps", "Steps", 100, "right", value=_progress),
-    Column("loss", "Loss before → after", 134, "right", value=lambda run: losses(run.baseline_loss, run.best_loss)),
-    Column("state", "State", 116, formatter=job_status, role="status", value=lambda run: run.job),
-    Column("date", "Started", 84, "right", fmt.moment, value=lambda run: run.job.started_at or run.job.queued_at,
-           tooltip=lambda run: fmt.moment_long(run.job.started_at or run.job.queued_at)),
+    Column("name", "Name", role="strong", sort="name"),
+    Column("base_name", "Base", 132, role="muted", sort="base"),
+    Column("dataset_name", "Dataset", 150, role="muted", sort="dataset"),
+    Column("preset", "Preset", 80, formatter=preset_title, sort="preset"),
+    Column("steps", "Steps", 100, "right", value=_progress, sort="steps", order=lambda run: run.current_step),
+    Column("loss", "Loss before → after", 134, "right", value=lambda run: losses(run.baseline_loss, run.best_loss),
+           sort="loss", order=lambda run: math.inf if run.best_loss is None else run.best_loss),
+    Column("state", "State", 116, formatter=job_status, role="status", value=lambda run: run.job, sort="state"),
+    Column("date", "Started", 84, "right", fmt.moment, sort="date", value=_began,
+           tooltip=lambda run: fmt.moment_long(_began(run))),
 )  # fmt: skip
 LEAVES_FIRST = ("base_name", "preset", "steps", "dataset_name")
 
@@ -49,6 +56,8 @@ class RunsView(QWidget):
         self.setObjectName("runs_view")
         self.model = RowModel(COLUMNS, self)
         self.table = TableView(self.model, "runs_table", "Training runs")
+        self.runs = LocalRows(self.model, self)
+        self.table.sort_requested.connect(self.runs.set_order)
         FitColumns(self.table, LEAVES_FIRST)
         self.table.remember(services.state)
         self.caption = label("", "caption", name="runs_caption")
@@ -62,12 +71,13 @@ class RunsView(QWidget):
         self.bulk.follow(self.table)
         box.addWidget(table_foot(self.caption, self.bulk, self.open, self.delete))
         self.table.opened.connect(self.opened)
+        self.table.previewed.connect(self.opened)
         self.table.selection_changed.connect(self._on_selection)
         self._on_selection([])
 
     def show_runs(self, runs: Sequence[TrainingRun]) -> None:
         """Newest first."""
-        self.model.set_rows(runs)
+        self.runs.show(runs)
         if self.table.current() is None and runs:
             self.table.step(0)
         self._on_selection(self.table.selected())

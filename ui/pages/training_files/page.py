@@ -20,6 +20,7 @@ from core.training_files import store
 from core.training_files.export import export_to, suggested_name
 from core.training_files.store import TrainingFile
 from ui import format as fmt
+from ui.models.local import LocalRows
 from ui.models.rows import RowModel
 from ui.pages.training_files.data import COLUMNS, FOLD_ORDER, Detail, read_detail
 from ui.pages.training_files.dialogs import DatasetDialog, RenameDialog
@@ -65,6 +66,9 @@ class TrainingFilesPage(Page):
     def _build_content(self) -> None:
         self.model = RowModel(COLUMNS, self)
         self.table = TableView(self.model, "training_files", "Training files")
+        self.files = LocalRows(self.model, self)
+        self.table.sort_requested.connect(self.files.set_order)
+        self.table.previewed.connect(lambda _row: self.focus_inspector())
         self.table.review_keys = True
         FitColumns(self.table, FOLD_ORDER)
         self.table.current_changed.connect(self._on_current)
@@ -100,7 +104,7 @@ class TrainingFilesPage(Page):
         self.read(lambda db: store.listing(db, search=search), self._show)
 
     def _show(self, files: list[TrainingFile]) -> None:
-        self.model.set_rows(files)
+        self.files.show(files)
         if not files and not self._search_text:
             self.show_empty()
         else:

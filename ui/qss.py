@@ -62,6 +62,8 @@ def _surfaces(t: Tokens, s: Sizes) -> str:
         text-decoration: underline; padding: {s.half}px; }}
     QFrame[role=toast] QPushButton:focus {{ border: 1px solid {t.bg}; }}
     QScrollArea, QScrollArea > QWidget > QWidget#scrolled {{ background: transparent; border: none; }}
+    ScrollColumn, Transcript {{ border: 1px solid transparent; border-radius: {s.radius_control}px; }}
+    ScrollColumn:focus, Transcript:focus {{ border: 1px solid {t.accent}; }}
     QToolTip {{ background: {t.card}; color: {t.text}; border: 1px solid {t.edge}; padding: {s.half}px; }}
     QSplitter::handle {{ background: transparent; }}
     QSplitter::handle:hover {{ background: {t.line}; }}
@@ -93,6 +95,7 @@ def _buttons(t: Tokens, s: Sizes) -> str:
     QPushButton:focus {{ border: 1px solid {t.accent}; }}
     QPushButton:disabled {{ color: {t.faint}; border-color: {t.line}; }}
     QPushButton:checked {{ background: {t.tint}; border-color: {t.accent}; }}
+    QPushButton:checked:focus {{ border: 2px solid {t.text}; }}
     QPushButton[role=main] {{ background: {t.accent}; border: 1px solid {t.accent}; color: {t.on}; font-weight: 600; }}
     QPushButton[role=main]:hover, QPushButton[role=main]:pressed {{ background: {t.accent_hover}; }}
     QPushButton[role=main]:focus {{ border: 2px solid {t.text}; padding: {s.half}px {s.grid + 3}px; }}
@@ -114,11 +117,12 @@ def _buttons(t: Tokens, s: Sizes) -> str:
     QPushButton[role=chip]:hover, QPushButton[role=chip]:focus {{ border-color: {t.accent}; }}
     QPushButton[role=chip]:checked {{ background: {t.accent}; border-color: {t.accent}; color: {t.on};
         font-weight: 600; }}
+    QPushButton[role=chip]:checked:focus {{ border: 1px solid {t.text}; }}
     QPushButton[role=nav] {{ background: transparent; border: 1px solid transparent; text-align: left;
         padding: {s.half + 1}px {s.grid + 2}px; border-radius: {s.radius_control}px; }}
     QPushButton[role=nav]:hover {{ background: {t.hover}; }}
     QPushButton[role=nav]:checked {{ background: {t.tint}; font-weight: 600; }}
-    QPushButton[role=nav]:focus {{ border: 1px solid {t.accent}; }}
+    QPushButton[role=nav]:focus, QPushButton[role=nav]:checked:focus {{ border: 1px solid {t.accent}; }}
     """
 
 

@@ -25,7 +25,6 @@ from ui.widgets.fit_columns import FitColumns
 from ui.widgets.table import TableView
 from ui.window.main_window import MainWindow
 
-
 READY = Status("ok", "Ready")
 
 

@@ -121,9 +121,9 @@ def test_enter_opens_a_page_and_what_was_used_comes_first(qtbot: QtBot, window: 
     assert titles(palette)[0] == "Adapters"
     other = MainWindow(window.services, window.ring)
     qtbot.addWidget(other)
-    other.commands.palette.toggle()
-    until(qtbot, lambda: titles(other.commands.palette)[:1] == ["Adapters"], "it is forgotten")
-    other.commands.palette.close_up()
+    source = other.commands.palette._source
+    source.learn()
+    until(qtbot, lambda: source.entries("")[0].title == "Adapters", "it is forgotten")
 
 
 def test_enter_twice_runs_once_and_presses_nothing_behind_it(qtbot: QtBot, window: MainWindow, here: Place) -> None:

@@ -208,8 +208,12 @@ class Page(QWidget):
 
     def show_content(self) -> None:
         """The content, with its toolbar."""
+        # A page that was opened while it read has the focus itself.
+        waiting = self.hasFocus() and self.shown_state != "content"
         self._states.setCurrentWidget(self._splitter)
         self._toolbar.setVisible(self._toolbar_box.count() > 0)
+        if waiting:
+            self.focus_first()
 
     def show_empty(self) -> None:
         """The empty state; the toolbar has nothing to work on then."""

@@ -18,6 +18,7 @@ from ui.theme import MODES, theme
 from ui.widgets.banner import BannerArea
 from ui.widgets.basic import scrolled
 from ui.widgets.page import Page
+from ui.widgets.tab_order import focus_by_tab, next_in_order
 from ui.window.actions import Actions
 from ui.window.commands import WindowCommands, WindowParts
 from ui.window.messages import FatalWindow, Messages
@@ -67,7 +68,7 @@ class MainWindow(QMainWindow):
         self.banners = BannerArea()
         self.stack = QStackedWidget()
         self.tray = Tray(self.services)
-        centre = QWidget()
+        self._centre = centre = QWidget()
         centre.setObjectName("centre")
         self._banner_frame = QWidget()
         frame = QVBoxLayout(self._banner_frame)
@@ -179,6 +180,15 @@ class MainWindow(QMainWindow):
     def _on_command(self, name: str) -> None:
         if name in self.actions_:
             self.actions_[name].trigger()
+
+    # Keyboard
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        wanted = next_in_order(self._centre, self.focusWidget(), forward=forward)
+        if wanted is None:
+            return super().focusNextPrevChild(forward)
+        focus_by_tab(wanted, forward=forward)
+        return True
 
     # Files
 

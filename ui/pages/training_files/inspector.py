@@ -64,6 +64,7 @@ class Balance(QWidget):
         box.addWidget(self._heading)
         box.addWidget(self._bars)
         box.addWidget(row(self._more, None))
+        self._more.hide()
 
     def show_counts(self, counts: list[tuple[str, int]]) -> None:
         """Other counts."""

@@ -1,0 +1,77 @@
+"""Tab order is reading order: by the layouts, not by when a widget was made.
+
+Qt walks widgets in the order of their making, so that a banner that came later would be reached last; and on a Mac it
+passes over all buttons unless the system's keyboard navigation is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractScrollArea, QLayout, QScrollArea, QSplitter, QStackedWidget, QWidget
+
+
+def next_in_order(parent: QWidget, current: QWidget | None, *, forward: bool) -> QWidget | None:
+    """Where Tab leads inside `parent` from `current`, round and round; None if nothing can be reached."""
+    everything = list(_inside(parent))
+    # What is not read itself, such as a window of its own over the parent, counts as the part it belongs to.
+    while current is not None and current not in everything:
+        current = current.parentWidget()
+    place = everything.index(current) if current is not None else -1 if forward else len(everything)
+    behind, before = everything[place + 1 :], everything[: max(place, 0)]
+    ways = (*behind, *before) if forward else (*reversed(before), *reversed(behind))
+    return next((widget for widget in ways if _reachable(widget)), None)
+
+
+def focus_by_tab(widget: QWidget, *, forward: bool) -> None:
+    """Give it the focus and scroll it into view."""
+    widget.setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
+    above = widget.parentWidget()
+    while above is not None:
+        if isinstance(above, QScrollArea):
+            above.ensureWidgetVisible(widget)
+        above = above.parentWidget()
+
+
+def _reachable(widget: QWidget) -> bool:
+    takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+    return takes and widget.isVisible() and widget.isEnabled() and widget.focusProxy() is None
+
+
+def _inside(parent: QWidget) -> Iterator[QWidget]:
+    for child in _children(parent):
+        yield child
+        yield from _inside(child)
+
+
+def _children(parent: QWidget) -> list[QWidget]:
+    """In the order in which they are read; those in no layout, such as a button over a header, come last."""
+    if isinstance(parent, QStackedWidget):
+        shown = parent.currentWidget()
+        return [shown] if shown is not None else []
+    ordered: list[QWidget] = []
+    if isinstance(parent, QSplitter):
+        ordered = [widget for place in range(parent.count()) if (widget := parent.widget(place)) is not None]
+    elif (layout := parent.layout()) is not None:
+        ordered = list(_laid_out(layout))
+    others = [w for w in parent.children() if isinstance(w, QWidget) and not w.isWindow() and w not in ordered]
+    # What a view shows in its cells is its own.
+    return ordered + (others if not isinstance(parent, QAbstractScrollArea) else _of_area(parent, others))
+
+
+def _of_area(area: QAbstractScrollArea, others: list[QWidget]) -> list[QWidget]:
+    first = area.viewport()
+    return [first, *(widget for widget in others if widget is not first)]
+
+
+def _laid_out(layout: QLayout) -> Iterator[QWidget]:
+    for place in range(layout.count()):
+        item = layout.itemAt(place)
+        if item is None:
+            continue
+        widget, inner = item.widget(), item.layout()
+        if widget is not None:
+            yield widget
+        elif inner is not None:
+            yield from _laid_out(inner)

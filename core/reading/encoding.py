@@ -1,9 +1,10 @@
-"""Bytes of unknown origin as text: byte order marks, UTF-8, UTF-16, UTF-32, latin-1 at last; line ends."""
+"""Bytes of unknown origin as text: byte order marks, UTF-8, UTF-16, UTF-32, else a code page; line ends."""
 
 from __future__ import annotations
 
 import codecs
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,16 @@ _BOMS = (
 )  # fmt: skip
 _JSON_START = b'{["- \t\r\n'
 _NOT_IN_1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
+_NOT_ASCII = re.compile(rb'"[^"\x80-\xff]*[\x80-\xff][^"]*"')
+_SAMPLE = 16 * 1024
+WESTERN = ("cp1252", "latin-1")
+CODE_PAGES = {
+    "cp1252": "latin-1 (Windows-1252)", "latin-1": "latin-1", "cp1250": "Central European (Windows-1250)",
+    "cp1251": "Cyrillic (Windows-1251)", "koi8_r": "Cyrillic (KOI8-R)", "cp1253": "Greek (Windows-1253)",
+    "cp1254": "Turkish (Windows-1254)", "cp1255": "Hebrew (Windows-1255)", "cp1256": "Arabic (Windows-1256)",
+    "cp932": "Japanese (Shift JIS)", "euc_jp": "Japanese (EUC-JP)", "gb18030": "Chinese (GB 18030)",
+    "big5": "Chinese (Big5)", "euc_kr": "Korean (EUC-KR)", "mac_roman": "Mac Roman",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ def file_size(path: Path) -> int:
     except OSError as exc:
         raise unreadable(exc, path) from exc
     if not stat.S_ISREG(found.st_mode):
-        # Opening a pipe would wait for ever.
+        # Opening a pipe would block forever.
         raise AppError("not_a_file", "It is not an ordinary file.", hint="Choose a file.", where=Where(str(path)))
     return found.st_size
 
@@ -150,40 +161,68 @@ def _by_zeros(head: bytes) -> tuple[str, int, str] | None:
 
 def _bytewise(blocks: Blocks, where: Where) -> Encoding:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    crlf = lf = cr = wide = False
+    crlf = lf = cr = False
     valid, last = True, b""
     for block in blocks():
         if b"\0" in block:
             raise _binary(where)
         crlf = crlf or b"\r\n" in block or (last == b"\r" and block.startswith(b"\n"))
         lf, cr, last = lf or b"\n" in block, cr or b"\r" in block, block[-1:]
-        if valid:
-            valid, wide = _feed(decoder, block, wide)
-    if valid:
-        valid, wide = _feed(decoder, b"", wide, final=True)
+        valid = valid and _decodes(decoder, block)
     ends, cr_only = _line_ends(crlf, lf, cr)
-    if valid or wide:
+    if valid and _decodes(decoder, b"", final=True):
         return Encoding("utf-8", 0, cr_only, ends)
-    name, title = _single_byte(blocks)
-    note = f"Not UTF-8: read as {title}. Check the accented letters."
+    sample = _sample(blocks)
+    if _mostly_utf8(sample):
+        return Encoding("utf-8", 0, cr_only, ends)
+    name = _code_page(blocks, sample)
+    note = f"Not UTF-8: read as {CODE_PAGES[name]}. Check the accented letters."
     return Encoding(name, 0, cr_only, (note, *ends))
 
 
-def _feed(decoder: codecs.IncrementalDecoder, block: bytes, wide: bool, *, final: bool = False) -> tuple[bool, bool]:
-    """Whether the block is UTF-8, and whether characters of several bytes came before the end or the fault."""
+def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:
     try:
-        text = decoder.decode(block, final)
-    except UnicodeDecodeError as exc:
-        # Good multi-byte characters before the fault: UTF-8 that was damaged, not another encoding.
-        return False, wide or not exc.object[: exc.start].isascii()
-    return True, wide or not text.isascii()
+        decoder.decode(block, final)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def _single_byte(blocks: Blocks) -> tuple[str, str]:
+def _sample(blocks: Blocks) -> bytes:
+    """Texts in quotes that are not ASCII alone: a quote is never half of a character in any of `CODE_PAGES`."""
+    found: list[bytes] = []
+    size = 0
     for block in blocks():
-        if not _NOT_IN_1252.isdisjoint(block):
-            return "latin-1", "latin-1"
-    return "cp1252", "latin-1 (Windows-1252)"
+        for match in _NOT_ASCII.finditer(block):
+            found.append(match.group())
+            size += len(match.group())
+            if size > _SAMPLE:
+                return b"\n".join(found)[:_SAMPLE]
+    return b"\n".join(found)
+
+
+def _mostly_utf8(sample: bytes) -> bool:
+    """Whether more of its characters are whole in UTF-8 than not: UTF-8 that was damaged, not another encoding."""
+    text = sample.decode("utf-8", "replace")
+    damaged = text.count("\ufffd")
+    return sum(not char.isascii() for char in text) - damaged > damaged
+
+
+def _code_page(blocks: Blocks, sample: bytes) -> str:
+    """Windows-1252 unless a text in it would make no sense; then the likeliest of the others."""
+    from charset_normalizer import from_bytes
+
+    western = "latin-1" if any(not _NOT_IN_1252.isdisjoint(block) for block in blocks()) else "cp1252"
+    if from_bytes(sample, cp_isolation=[western]).best() is None:
+        best = from_bytes(sample, cp_isolation=[name for name in CODE_PAGES if name not in WESTERN]).best()
+        if best is not None and _all_decode(blocks, best.encoding):
+            return best.encoding
+    return western
+
+
+def _all_decode(blocks: Blocks, name: str) -> bool:
+    decoder = codecs.getincrementaldecoder(name)()
+    return all(_decodes(decoder, block) for block in blocks()) and _decodes(decoder, b"", final=True)
 
 
 def _line_ends(crlf: bool, lf: bool, cr: bool) -> tuple[tuple[str, ...], bool]:

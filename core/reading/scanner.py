@@ -12,7 +12,18 @@ from core.errors import AppError, Where
 from core.reading.errors import truncated
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_MARK = re.compile(rb'["{}\[\]]')
+_ATOM = rb'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"'
+_NESTED = 8
+
+
+def _run(levels: int) -> bytes:
+    """Pattern of all that follows without an open bracket or string, containers nested up to `levels` deep included."""
+    return rb"(?:" + _ATOM + (rb"|[{\[]" + _run(levels - 1) + rb"[}\]]" if levels else rb"") + rb")*+"
+
+
+# Most records are one match, in C; what is nested deeper, or continues in the next block, is walked bracket by bracket.
+_RUN = re.compile(_run(_NESTED), re.DOTALL)
+_CONTAINER = re.compile(rb"[{\[]" + _run(_NESTED) + rb"[}\]]", re.DOTALL)
 _STRING_REST = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _SCALAR_END = re.compile(rb"[,\]}\s]")
 
@@ -33,7 +44,7 @@ class Scanner:
 
     @property
     def offset(self) -> int:
-        """Bytes behind the cursor."""
+        """Bytes before the cursor."""
         return self._base + self._at
 
     def peek(self) -> bytes:
@@ -116,24 +127,27 @@ class Scanner:
         return line, b"".join(parts) if keep and size <= self._limit else None, size
 
     def _piece(self, depth: int, in_string: bool) -> tuple[int, int, bool, bool]:
-        """Go on through the buffer: (end, depth, inside a string, value ended)."""
+        """Continue through the buffer: (end, depth, inside a string, value ended)."""
         data, at = self._buffer, self._at
+        if not depth and not in_string and (whole := _CONTAINER.match(data, at)):
+            return whole.end(), 0, False, True
         while at < len(data):
             if in_string:
                 match = _STRING_REST.match(data, at)
                 at = match.end() if match else at
                 if data[at : at + 1] != b'"':
-                    # A lone backslash at the end of the buffer is taken up again with the next block.
+                    # A lone backslash at the end of the buffer is read again with the next block.
                     return at, depth, True, False
                 at, in_string = at + 1, False
                 if depth == 0:
                     return at, 0, False, True
                 continue
-            found = _MARK.search(data, at)
-            if found is None:
-                return len(data), depth, False, False
-            at = found.end()
-            mark = found.group()
+            if depth and (run := _RUN.match(data, at)):
+                at = run.end()
+            mark = data[at : at + 1]
+            if not mark:
+                break
+            at += 1
             if mark == b'"':
                 in_string = True
             else:
@@ -161,7 +175,7 @@ class Scanner:
         self._at = to
 
     def _more(self) -> bool:
-        """Get the next block behind what is left; False at the end of the file."""
+        """Append the next block to what is left; False at the end of the file."""
         rest = self._buffer[self._at :]
         for block in self._blocks:
             if block:

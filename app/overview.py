@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from core import jobs
-from core.jobs import Job
+from core.jobs import ACTIVE, Job
 from core.workspace import settings
 
 RECENT = 8
@@ -23,10 +23,11 @@ _COUNTS = {
 
 @dataclass(frozen=True)
 class Overview:
-    """Counts by step in the order of the line, the newest jobs, and what kind of workspace this is."""
+    """Counts by step in the order of the line, the newest jobs, those under way, and what kind of workspace this is."""
 
     counts: dict[str, int]
     jobs: tuple[Job, ...]
+    under_way: tuple[Job, ...]
     is_sample: bool
     started: bool
 
@@ -42,4 +43,7 @@ def read_overview(db: Database) -> Overview:
     """All of it, by one reader."""
     counts = {name: int(db.execute(sql).fetchone()[0]) for name, sql in _COUNTS.items()}
     recent = tuple(jobs.listing(db, limit=RECENT))
-    return Overview(counts, recent, bool(settings.get(db, "is_sample")), bool(settings.get(db, "started", False)))
+    under_way = tuple(jobs.listing(db, states=ACTIVE))
+    return Overview(
+        counts, recent, under_way, bool(settings.get(db, "is_sample")), bool(settings.get(db, "started", False))
+    )

@@ -42,6 +42,7 @@ class JobState(StrEnum):
         return self in (JobState.QUEUED, JobState.INITIALIZING, JobState.RUNNING)
 
 
+ACTIVE = tuple(state for state in JobState if state.active)
 UNDER_WAY = (JobState.INITIALIZING, JobState.RUNNING)
 RESUMABLE = (JobState.PAUSED, JobState.INTERRUPTED, JobState.CANCELLED, JobState.FAILED)
 
@@ -94,7 +95,7 @@ class JobKind:
 
     `handler` is the dotted path of `run(context) -> result` in the worker. `apply` writes the rows of one of
     the kind's own `events` inside the transaction that also moves `last_seq`. `ended` is called in the same
-    way after the final state was written.
+    way after the final state was written. `counts` says that in, used, rejected and cut of its result are of interest.
     """
 
     name: str
@@ -105,6 +106,7 @@ class JobKind:
     lane: Lane = Lane.DATA
     resumable: bool = False
     page: str = ""
+    counts: bool = False
     ended: Hook = field(default=_no_change)
 
 

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from app.services import Services
-from core.jobs import Job
+from ui.steps import again, once
 
-ADDING = "adding_practice_model"
+STEP = "add_practice_model"
 
 
 def add_practice(services: Services) -> None:
     """As a job; asked again while it is under way, it does nothing."""
-    root = services.root
-    if root.property(ADDING):
-        return
-    root.setProperty(ADDING, True)
-
-    def ended(_job: Job) -> None:
-        root.setProperty(ADDING, False)
-
-    params = {"path": "practice", "name": ""}
-    services.start_job("add_base_model", "Adding the practice model", params, ended, root)
+    if once(services, STEP):
+        params = {"path": "practice", "name": ""}
+        services.start_job("add_base_model", "Adding the practice model", params, lambda _job: again(services, STEP))

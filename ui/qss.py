@@ -100,6 +100,7 @@ def _buttons(t: Tokens, s: Sizes) -> str:
     QPushButton[role=main]:hover, QPushButton[role=main]:pressed {{ background: {t.accent_hover}; }}
     QPushButton[role=main]:focus {{ border: 2px solid {t.text}; padding: {s.half}px {s.grid + 3}px; }}
     QPushButton[role=main]:disabled {{ background: {t.line}; border-color: {t.line}; color: {t.muted}; }}
+    QPushButton[role=danger] {{ color: {t.bad}; }}
     QPushButton[role=ghost] {{ background: transparent; border: 1px solid transparent; color: {t.muted};
         padding: {s.half}px {s.grid - 2}px; }}
     QPushButton[role=ghost]:hover {{ color: {t.text}; background: {t.hover}; }}

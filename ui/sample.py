@@ -9,17 +9,17 @@ from sqlite_utils import Database
 from app.services import Services
 from core import sample
 from core.workspace.paths import sample_workspace
+from ui.steps import again, once
 
 TITLE = "Importing the sample conversations"
-MAKING = "making_sample"
+STEP = "make_sample"
 
 
 def open_sample(services: Services) -> None:
     """From any workspace; errors are shown by the notifier. Asked again while it is made, it does nothing."""
     workspace, root = sample_workspace(), services.root
-    if root.property(MAKING):
+    if not once(services, STEP):
         return
-    root.setProperty(MAKING, True)
 
     def after(opened: Services, files: list[Path]) -> None:
         def ask(db: Database) -> int:
@@ -32,11 +32,11 @@ def open_sample(services: Services) -> None:
         opened.read(opened.root, ask, answer)
 
     def made(files: list[Path]) -> None:
-        root.setProperty(MAKING, False)
+        again(services, STEP)
         services.navigator.open_workspace(workspace, lambda opened: after(opened, files))
 
     def failed(exc: Exception) -> None:
-        root.setProperty(MAKING, False)
+        again(services, STEP)
         services.notifier.report(exc)
 
     services.run(root, lambda: sample.create(workspace), made, failed)

@@ -29,5 +29,10 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
 
 
 BUILD = JobKind(
-    "build_dataset", handler="core.datasets.work:run", events=("item", "dataset", "file"), apply=apply, page="datasets"
+    "build_dataset",
+    handler="core.datasets.work:run",
+    events=("item", "dataset", "file"),
+    apply=apply,
+    page="datasets",
+    counts=True,
 )

@@ -112,5 +112,6 @@ ENRICH = JobKind(
     events=("stage", "enriched", "enrich_failed"),
     apply=apply,
     page="conversations",
+    counts=True,
     ended=ended,
 )

@@ -43,5 +43,5 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
 
 IMPORT = JobKind(
     "import", handler="core.importing.work:run", events=("item", "conversation", "dataset", "file"),
-    apply=apply, resumable=True, page="conversations",
+    apply=apply, resumable=True, page="conversations", counts=True,
 )  # fmt: skip

@@ -60,4 +60,5 @@ BUILD = JobKind(
     events=("training_file",),
     apply=apply,
     page="training_files",
+    counts=True,
 )

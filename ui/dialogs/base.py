@@ -6,15 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtWidgets import QDialog, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 
 
 class Dialog(QDialog):
-    """A dialog that shows itself without blocking and dies when it is closed."""
+    """A dialog that shows itself without blocking and dies when it is closed.
+
+    It has one primary action, declared with `set_buttons`. Enter does it from a field of one line, Ctrl+Enter from
+    every field; where it can't be done yet, Enter shows what is missing. A button with the focus takes Enter itself.
+    Escape and the window's close button cancel, and ask first if something was typed; `accept` leaves without asking.
+    """
 
     def __init__(self, parent: QWidget | None, title: str) -> None:
         super().__init__(parent)
@@ -25,6 +30,66 @@ class Dialog(QDialog):
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(sizes.margin, sizes.margin - 4, sizes.margin, sizes.margin - 4)
         self.body.setSpacing(sizes.grid + 4)
+        self.primary: Button | None = None
+        self.cancel: Button | None = None
+        self.missing = label("", "error", wrap=True, name="missing")
+        self._reason = ""
+
+    def set_buttons(self, primary: Button, *others: QWidget, cancel: bool = True) -> None:
+        """The last row: `others` on the left, Cancel unless there is nothing to cancel, and the primary action."""
+        self.primary = primary
+        primary.setDefault(True)
+        self.missing.hide()
+        self.body.addWidget(self.missing)
+        right = [primary]
+        if cancel:
+            self.cancel = Button("Cancel", on_click=self.leave, name="cancel")
+            right.insert(0, self.cancel)
+        self.body.addWidget(row(*others, None, *right))
+
+    def hold(self, reason: str) -> None:
+        """Keep the primary action from being done, and say why when it is asked for; "" lets it be done."""
+        self._reason = reason
+        if self.primary is not None:
+            self.primary.setEnabled(not reason)
+            self.primary.setToolTip(reason)
+        if not reason:
+            self.missing.hide()
+
+    @property
+    def typed(self) -> bool:
+        """Whether the user typed something that cancelling would lose."""
+        lines = any(field.isModified() and not field.isReadOnly() for field in self.findChildren(QLineEdit))
+        return lines or any(
+            field.document().isModified() and not field.isReadOnly() for field in self.findChildren(QPlainTextEdit)
+        )
+
+    def press_primary(self) -> None:
+        """Do the primary action, or show what is missing."""
+        if self.primary is not None and self.primary.isEnabled():
+            self.primary.click()
+        elif self._reason:
+            self.missing.setText(self._reason)
+            self.missing.show()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            # A key that is held must not answer the next question too.
+            if not event.isAutoRepeat():
+                self.press_primary()
+            event.accept()
+            return
+        super().keyPressEvent(event)
+
+    def reject(self) -> None:
+        if self.cancel is None or not self.typed:
+            self.leave()
+            return
+        confirm(self, self.windowTitle(), "Discard what you entered?", "Discard", self.leave)
+
+    def leave(self) -> None:
+        """Cancel without asking."""
+        super().reject()
 
 
 class DetailsDialog(Dialog):
@@ -43,9 +108,9 @@ class DetailsDialog(Dialog):
         self.details.setAccessibleName("Details")
         self.body.addWidget(self.details, 1)
         copy = Button("Copy details", "", "ph.copy", on_click=self.copy, name="copy_details")
-        close = Button("Close", "main", on_click=self.close, name="close")
-        self.body.addWidget(row(None, copy, close))
-        close.setDefault(True)
+        close = Button("Close", "main", on_click=self.accept, name="close")
+        self.set_buttons(close, copy, cancel=False)
+        close.setFocus()
 
     def copy(self) -> None:
         """Put the details on the clipboard."""
@@ -53,7 +118,7 @@ class DetailsDialog(Dialog):
 
 
 class ConfirmDialog(Dialog):
-    """Asked only where data would be lost otherwise; the answer comes through `on_yes`."""
+    """Asked only where data would be lost otherwise; the answer comes through `on_yes`. Enter cancels."""
 
     def __init__(
         self, parent: QWidget | None, title: str, text: str, verb: str, on_yes: Callable[[], Any], hint: str = ""
@@ -64,13 +129,15 @@ class ConfirmDialog(Dialog):
         self.body.addWidget(label(text, "section", wrap=True))
         if hint:
             self.body.addWidget(label(hint, "muted", wrap=True))
-        no = Button("Cancel", on_click=self.close, name="cancel")
-        self.body.addWidget(row(None, no, Button(verb, "main", on_click=self._yes, name="confirm")))
-        no.setDefault(True)
+        self.set_buttons(Button(verb, "danger", on_click=self._yes, name="confirm"))
+        self.primary = self.cancel
+        if self.cancel is not None:
+            self.cancel.setDefault(True)
+            self.cancel.setFocus()
         self.setMinimumWidth(theme().sizes.inspector)
 
     def _yes(self) -> None:
-        self.close()
+        self.accept()
         self._on_yes()
 
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from ui.dialogs.base import Dialog
 from ui.theme import theme
-from ui.widgets.basic import Button, column, label, row
+from ui.widgets.basic import Button, column, label
 from ui.window.actions import KEYS_IN_LISTS
 
 Keys = Sequence[tuple[str, str]]
@@ -32,7 +32,7 @@ class ShortcutsDialog(Dialog):
         for place, group in enumerate(columns):
             grid.addWidget(group, 0, place, Qt.AlignmentFlag.AlignTop)
         self.body.addWidget(groups)
-        self.body.addWidget(row(None, Button("Close", "main", on_click=self.close, name="close")))
+        self.set_buttons(Button("Close", "main", on_click=self.accept, name="close"), cancel=False)
 
     @staticmethod
     def _group(title: str, keys: Keys) -> QWidget:

@@ -18,7 +18,7 @@ from ui.dialogs.base import Dialog, confirm
 from ui.models.rows import Column, RowModel
 from ui.theme import theme
 from ui.widgets.banner import BannerArea
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, label
 from ui.widgets.empty import EmptyState
 from ui.widgets.table import TableView
 
@@ -55,13 +55,12 @@ class TrashDialog(Dialog):
         self.restore = Button("Restore", "", "ph.arrow-counter-clockwise", on_click=self._restore, name="restore")
         self.purge = Button("Delete for good", "", "ph.trash", on_click=self._ask_purge, name="purge")
         self.empty = Button("Empty the trash", "", on_click=self._ask_empty, name="empty_trash")
-        close = Button("Close", "main", on_click=self.close, name="close")
-        close.setDefault(True)
+        close = Button("Close", "main", on_click=self.accept, name="close")
         self.body.addWidget(label("Trash", "title"))
         self.body.addWidget(label("Files stay on disk until something is deleted for good.", "muted", wrap=True))
         self.body.addWidget(self.banners)
         self.body.addWidget(self._states, 1)
-        self.body.addWidget(row(self.restore, self.purge, self.empty, None, close))
+        self.set_buttons(close, self.restore, self.purge, self.empty, cancel=False)
         self.resize(sizes.inspector * 2, sizes.inspector + sizes.search // 2)
         self.table.selection_changed.connect(self._on_selection)
         self.table.opened.connect(self._restore)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core.jobs import Job, JobState
+from core.registries import JOB_KINDS
 from ui import format as fmt
 from ui.models.rows import Status
 
@@ -32,14 +33,28 @@ def job_outcome(job: Job) -> Status:
     return job_status(job)
 
 
+def counted(job: Job) -> str:
+    """What came in and what became of it, "" where the job has nothing to count."""
+    kind = JOB_KINDS.get(job.kind) if job.kind in JOB_KINDS.names() else None
+    if kind is None or not kind.counts or "in" not in job.result:
+        return ""
+    told = [key for key in ("used", "rejected", "cut") if key == "used" or job.result.get(key)]
+    return ", ".join(f"{fmt.count(int(job.result.get(key, 0)))} {key}" for key in ("in", *told))
+
+
+def progress_line(done: int, total: int, message: str, left: float | None) -> str:
+    """How far a running job is, and how long it still takes."""
+    parts = [message or (f"{fmt.count(done)} of {fmt.count(total)}" if total else ""), fmt.time_left(left)]
+    return " · ".join(part for part in parts if part) or "Running"
+
+
 def job_line(job: Job) -> str:
     """One line: what became of it, when, how long it took."""
     parts = []
     if job.error is not None and job.status in (JobState.FAILED, JobState.INTERRUPTED):
         parts.append(job.error.message)
-    elif "in" in job.result:
-        told = [key for key in ("used", "rejected", "cut") if job.result.get(key)]
-        parts.append(", ".join([f"{fmt.count(job.result['in'])} in", *(f"{job.result[k]:,} {k}" for k in told)]))
+    elif told := counted(job):
+        parts.append(told)
     elif job.message:
         parts.append(job.message)
     elif job.total and job.status != JobState.COMPLETED:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
 from app.services import Services
 from core.jobs import Job
-from ui import format as fmt
+from ui.models.jobs import progress_line
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, row
 from ui.widgets.card import Card
@@ -83,7 +83,7 @@ class _Line(Card):
         if total > 0:
             self.bar.setRange(0, STEPS)
             self.bar.setValue(round(STEPS * min(1.0, done / total)))
-        self.text.setText(" · ".join(part for part in (message, fmt.time_left(left)) if part) or "Running")
+        self.text.setText(progress_line(done, total, message, left))
         self.setAccessibleName(f"{self.job.title}: {self.text.text()}")
 
     def _stop(self) -> None:

@@ -120,8 +120,8 @@ class Page(QWidget):
         outer.addWidget(self._toolbar)
         outer.addWidget(self._states, 1)
 
-    def tells_end_of(self, job: Job) -> bool:
-        """Whether the page itself says how this job ended, so that nothing else has to."""
+    def show_end_of(self, job: Job) -> bool:
+        """Show how a job ended, where that belongs on this page, which is in front; False leaves it to the window."""
         return False
 
     def flush(self) -> None:

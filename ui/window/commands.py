@@ -21,6 +21,7 @@ from core.workspace import settings
 from core.workspace.paths import default_workspace, sample_workspace
 from ui import format as fmt
 from ui.dialogs.base import DetailsDialog
+from ui.models.jobs import counted
 from ui.registry import PAGES
 from ui.theme import MODES, SCALES, theme
 from ui.widgets.banner import Banner, BannerArea
@@ -308,14 +309,14 @@ class WindowCommands(QObject):
 
     @Slot(object)
     def _on_finished(self, job: Job) -> None:
+        # One event is said once: by a banner of the page in front if it has one for it, else here.
+        page = self.host.current_page
+        if page is not None and page.show_end_of(job):
+            return
         if job.status == JobState.COMPLETED:
             self.services.notifier.say(finished_text(job))
-        elif job.error is not None and not self._told_by_page(job):
+        elif job.error is not None:
             self.services.notifier.report(job.error, job.page or None)
-
-    def _told_by_page(self, job: Job) -> bool:
-        page = self.host.current_page
-        return page is not None and page.tells_end_of(job)
 
 
 def _badges(db: Database, wanted: Mapping[str, str]) -> dict[str, int]:
@@ -324,9 +325,4 @@ def _badges(db: Database, wanted: Mapping[str, str]) -> dict[str, int]:
 
 def finished_text(job: Job) -> str:
     """What the toast says of a job that ended well: its counts, so that nothing is dropped silently."""
-    result = job.result
-    if "in" not in result:
-        return f"{job.title}: done"
-    told = [key for key in ("used", "rejected", "cut") if key == "used" or result.get(key)]
-    parts = [f"{fmt.count(int(result.get(key, 0)))} {key}" for key in told]
-    return f"{job.title}: {fmt.count(int(result['in']))} in, {', '.join(parts)}"
+    return f"{job.title}: {counted(job) or 'done'}"

@@ -11,6 +11,7 @@ from core import jobs
 from core.events import Changed
 from core.jobs import Job, JobState
 from ui import format as fmt
+from ui.models.jobs import progress_line
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, label
 from ui.window.queue_panel import QueuePanel
@@ -65,8 +66,7 @@ class JobLine(QWidget):
             if self.bar.maximum() == 0:
                 self.bar.setRange(0, STEPS)
             self.bar.setValue(round(STEPS * min(1.0, done / total)))
-        parts = [message or (f"{fmt.count(done)} of {fmt.count(total)}" if total else ""), fmt.time_left(left)]
-        self._describe(" · ".join(part for part in parts if part) or "Running")
+        self._describe(progress_line(done, total, message, left))
 
     def _on_stop(self) -> None:
         self.stop.setEnabled(False)

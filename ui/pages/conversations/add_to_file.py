@@ -17,7 +17,7 @@ from core.training_files.store import TrainingFile
 from ui import format as fmt
 from ui.dialogs.base import Dialog
 from ui.theme import theme
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, label
 from ui.widgets.forms import Form, text_field
 
 NEW = ""
@@ -70,11 +70,9 @@ class AddDialog(Dialog):
         self.body.addWidget(self.leave_out)
         self.told = label("Counting", "muted", wrap=True, name="add_told")
         self.body.addWidget(self.told)
-        cancel = Button("Cancel", on_click=self.close, name="cancel")
         self.ok = Button("Build", "main", "ph.stack", on_click=self._submit, name="build")
-        self.ok.setDefault(True)
-        self.ok.setEnabled(False)
-        self.body.addWidget(row(None, cancel, self.ok))
+        self.set_buttons(self.ok)
+        self.hold("The conversations are being counted.")
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self.target.currentIndexChanged.connect(self._on_target)
         self.leave_out.toggled.connect(self._show)
@@ -148,7 +146,7 @@ class AddDialog(Dialog):
             told = "Every enriched conversation is in this file already." if self._target_id else "Nothing is enriched."
         self.told.setText(told)
         self.ok.setText(f"Build version {self._version()}" if self._target_id else "Build")
-        self.ok.setEnabled(bool(ids))
+        self.hold("" if ids else "There is no conversation to put into it.")
 
     def _version(self) -> int:
         files = self._choice.files if self._choice else ()
@@ -162,5 +160,5 @@ class AddDialog(Dialog):
         if self._target_id:
             file = next(file for file in self._choice.files if file.id == self._target_id) if self._choice else None
             params |= {"training_file_id": self._target_id, "name": file.name if file else ""}
-        self.close()
+        self.accept()
         self.chosen.emit(params)

@@ -15,7 +15,7 @@ from ui.models.rows import Column, RowModel
 from ui.pages.conversations.data import Detail
 from ui.pages.conversations.enrichment_report import SOURCE_WORDS
 from ui.theme import theme
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, label
 from ui.widgets.table import TableView
 
 
@@ -66,8 +66,8 @@ class SourcesDialog(Dialog):
         self.body.addWidget(self.table, 1)
         self._count = label("", "caption")
         copy = Button("Copy as table", "", "ph.copy", on_click=self._copy, name="copy_sources")
-        close = Button("Close", "main", on_click=self.close, name="close")
-        self.body.addWidget(row(self._count, None, copy, close))
+        close = Button("Close", "main", on_click=self.accept, name="close")
+        self.set_buttons(close, self._count, copy, cancel=False)
         self._filter("")
 
     @Slot(str)

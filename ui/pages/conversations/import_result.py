@@ -24,7 +24,7 @@ from ui.models.rows import Column, RowModel, Status
 from ui.pages.conversations.data import import_counts
 from ui.theme import theme
 from ui.widgets.banner import Banner
-from ui.widgets.basic import Button, ElidedLabel, label, row
+from ui.widgets.basic import Button, ElidedLabel, label
 from ui.widgets.page import Page
 from ui.widgets.segments import Segments
 from ui.widgets.table import TableView
@@ -126,9 +126,7 @@ class ImportReport(Dialog):
         for part in (self.what, self.mend, self.where):
             self.body.addWidget(part)
         copy = Button("Copy the list", "", "ph.copy", on_click=self.copy, name="copy_items")
-        close = Button("Close", "main", on_click=self.close, name="close")
-        self.body.addWidget(row(None, copy, close))
-        close.setDefault(True)
+        self.set_buttons(Button("Close", "main", on_click=self.accept, name="close"), copy, cancel=False)
         self.pages.reload()
 
     def _fetch(self, db: Database, query: Query) -> list[ImportItem]:
@@ -185,15 +183,17 @@ class ImportDesk(QObject):
         if name:
             self._services.navigator.import_files([Path(name)])
 
-    def announce(self, job: Job) -> None:
-        """Once for each import, also for one that ended while the page was not there."""
+    def announce(self, job: Job, *, problems_only: bool = False) -> None:
+        """Once for each import; `problems_only` for one that ended, and was told, while another page was in front."""
         seen = f"{job.id} {job.status}"
 
         def once(db: Database) -> tuple[Changed, Mapping[str, int] | None]:
             if settings.get(db, "import_seen") == seen:
                 return Changed.NOTHING, None
             settings.put(db, "import_seen", seen)
-            return Changed.NOTHING, import_counts(db, job)
+            counts = import_counts(db, job)
+            well = job.status == JobState.COMPLETED and not counts["rejected"]
+            return Changed.NOTHING, None if problems_only and well else counts
 
         def show(counts: Mapping[str, int] | None) -> None:
             if counts is not None:

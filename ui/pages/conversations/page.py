@@ -16,6 +16,7 @@ from core.conversations.store import Conversation, Filter, ReviewStatus
 from core.events import Changed
 from core.jobs import Job, JobState
 from ui import format as fmt
+from ui import steps
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import RowModel
 from ui.pages.conversations.add_to_file import AddDialog
@@ -55,6 +56,7 @@ class ConversationsPage(Page):
         super().__init__(services, parent)
         self.overview: Overview | None = None
         self._wanted_id = ""
+        self._import_ended = ""
         self._search_text = ""
         self._enriching: tuple[str, ...] = ()
         self.imports = ImportDesk(self)
@@ -178,7 +180,8 @@ class ConversationsPage(Page):
         self.last_import.setVisible(found.last_import is not None)
         self._show_buttons()
         if found.last_import is not None:
-            self.imports.announce(found.last_import)
+            ended_here = found.last_import.id == self._import_ended
+            self.imports.announce(found.last_import, problems_only=not ended_here)
 
     def _show_buttons(self) -> None:
         found, chosen = self.overview, self.table.selected()
@@ -310,9 +313,8 @@ class ConversationsPage(Page):
         if wanted == self._enriching:
             return
         self._enriching = wanted
-        title = f"Enriching {fmt.plural(len(ids), 'conversation')}"
         self.enrich_button.setEnabled(False)
-        self.services.start_job("enrich", title, {"conversation_ids": list(ids)}, self._on_enriched, self)
+        steps.enrich(self.services, ids, self._on_enriched, self)
 
     def _on_enriched(self, _job: Job) -> None:
         self._enriching = ()
@@ -346,11 +348,9 @@ class ConversationsPage(Page):
 
     @Slot(object)
     def _on_add(self, params: dict[str, object]) -> None:
-        self.services.start_job("build_training_file", f"Building {params['name']}", params, self._on_built, self)
+        self.services.start_job("build_training_file", f"Building {params['name']}", params)
 
-    def _on_built(self, job: Job) -> None:
-        if job.status != JobState.COMPLETED:
-            return
+    def _show_built(self, job: Job) -> None:
         ident, version = str(job.result["training_file_id"]), job.result["version"]
         text = f"“{job.params['name']}” version {version} is built"
         navigator = self.services.navigator
@@ -394,14 +394,27 @@ class ConversationsPage(Page):
 
     @Slot(object)
     def _on_job(self, job: Job) -> None:
+        if job.kind in ("import", "enrich") and self.isVisible():
+            self._stale = True
+            self._soon.start()
+
+    def show_end_of(self, job: Job) -> bool:
+        if job.kind == "import":
+            # Its banner comes with the rows that it made.
+            self._import_ended = job.id
+            return job.status is not JobState.FAILED
+        if job.status is not JobState.COMPLETED:
+            return False
+        if job.kind == "build_training_file":
+            self._show_built(job)
+            return True
         if job.kind == "enrich" and job.result.get("rejected"):
             failed = fmt.plural(int(job.result["rejected"]), "conversation")
             text = f"Enrichment: {job.result['used']:,} of {job.result['in']:,} enriched, {failed} failed"
             hint = "The report of each says why, and what mends it."
             self.banners.add(Banner("warn", text, hint, action=("Show what failed", self._show_failed), topic="enrich"))
-        if job.kind in ("import", "enrich") and self.isVisible():
-            self._stale = True
-            self._soon.start()
+            return True
+        return False
 
     def _show_failed(self) -> None:
         self.clear_filters()

@@ -16,7 +16,7 @@ from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
 from ui.dialogs.base import Dialog
 from ui.theme import theme
 from ui.widgets.banner import BannerArea
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, label
 from ui.widgets.forms import Form, choice
 from ui.widgets.page import Page
 
@@ -52,36 +52,34 @@ class ScaffoldingDialog(Dialog):
         for name, (title, _) in FIELDS.items():
             self.form.add(name, title, choice([]), check=lambda v: "" if v else "Choose one.")
         self.body.addWidget(self.form)
-        cancel = Button("Cancel", on_click=self.close, name="cancel")
         self.ok = Button("Save and enrich", "main", "ph.magic-wand", on_click=self._save, name="save_scaffolding")
-        self.ok.setDefault(True)
-        self.ok.setEnabled(False)
-        self.body.addWidget(row(None, cancel, self.ok))
+        self.set_buttons(self.ok)
+        self.hold("The scaffolding is being read.")
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self._services.read(self, read_choices, self._fill, self._failed)
 
     def _fill(self, choices: Choices) -> None:
         for name, entries in choices.items():
             _offer(self.form.field(name), entries, getattr(self._found, name) or "")
-        self.ok.setEnabled(True)
+        self.hold("")
         self.form.field("persona_key").setFocus()
 
     @Slot()
     def _save(self) -> None:
         if not self.form.submit():
             return
-        self.ok.setEnabled(False)
+        self.hold("It is being saved.")
         ident, keys, workspace = self._found.id, self.form.values(), self._services.workspace
         self._services.write(
             self, lambda db: store.set_scaffolding(db, workspace, ident, **keys), self._saved, self._failed
         )
 
     def _saved(self, _nothing: object) -> None:
-        self.close()
+        self.accept()
         self._on_saved(self._found.id)
 
     def _failed(self, exc: Exception) -> None:
-        self.ok.setEnabled(True)
+        self.hold("")
         if isinstance(exc, AppError):
             self.banners.show_error(exc)
         else:

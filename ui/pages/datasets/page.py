@@ -14,16 +14,18 @@ from core.datasets import store
 from core.datasets.store import Dataset, DatasetStatus
 from core.errors import AppError
 from core.events import Changed
-from core.jobs import Job
+from core.jobs import Job, JobState
 from core.reading.report import ImportItem
 from ui import format as fmt
+from ui import steps
 from ui.dialogs.base import Dialog
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import Column, RowModel
 from ui.pages.conversations.import_result import ImportDesk
 from ui.pages.datasets.conversations import ConversationReader
 from ui.pages.datasets.inspector import DatasetInspector, dataset_status, format_words
-from ui.widgets.basic import Button, column, label, row
+from ui.steps import Offer, read_offer
+from ui.widgets.basic import Button, column, label
 from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
@@ -65,8 +67,7 @@ class RenameDialog(Dialog):
         self.form.add("name", "Name", self.name, check=lambda v: "" if v.strip() else "A dataset needs a name.")
         self.body.addWidget(self.form)
         self.ok = Button("Rename", "main", on_click=self._rename, name="confirm_rename")
-        self.body.addWidget(row(None, Button("Cancel", on_click=self.close, name="cancel"), self.ok))
-        self.ok.setDefault(True)
+        self.set_buttons(self.ok)
         self.name.selectAll()
 
     def _rename(self) -> None:
@@ -77,7 +78,7 @@ class RenameDialog(Dialog):
         services.write(self, lambda db: store.rename(db, ident, name), self._done, self._failed)
 
     def _done(self, _nothing: object) -> None:
-        self.close()
+        self.accept()
 
     def _failed(self, exc: Exception) -> None:
         if isinstance(exc, AppError):
@@ -89,7 +90,7 @@ class RenameDialog(Dialog):
 class DatasetsPage(Page):
     """`open_item(id)` selects a dataset; `open_item({"dataset": id})` does so too."""
 
-    watches: ClassVar[Changed] = Changed.DATASETS
+    watches: ClassVar[Changed] = Changed.DATASETS | Changed.TRAINING_FILES
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
@@ -118,10 +119,9 @@ class DatasetsPage(Page):
         self.reader = ConversationReader(services)
         self.inspector = DatasetInspector(self.reader)
         self.set_inspector(self.inspector, scroll=False)
-        self.set_empty(self._empty_state())
+        self.set_empty(self._empty_state(""))
         self.imports = ImportDesk(self)
-        self._wanted = ""
-        self._term = ""
+        self._wanted = self._term = self._offered = ""
         self._connect()
         self.show_busy()
 
@@ -134,21 +134,30 @@ class DatasetsPage(Page):
         self.pages.loaded.connect(self._on_loaded)
         self.inspector.delete_wanted.connect(self.delete_selected)
         self.inspector.rename_wanted.connect(self._rename)
-        self.services.queue.finished.connect(self._on_job)
         chosen = nothing_selected(self.table)
         delete = PageCommand("delete", "Delete the selected datasets", self.delete_selected, DELETE_KEYS, chosen)
         self.add_command(delete, self.table)
         self.add_command(PageCommand("rename", "Rename the dataset…", self._rename, (), chosen))
         self.bulk.follow(self.table)
 
-    def _empty_state(self) -> EmptyState:
+    def _empty_state(self, file: str) -> EmptyState:
+        sentence = "A dataset is built from a training file, or imported from a JSON or JSONL file of conversations."
+        importing = ("Import a dataset", self.choose_files)
+        if file:
+            making = (f"Make a dataset from “{file}”", lambda: steps.make_dataset(self.services))
+            return EmptyState("ph.table", sentence, making, importing, title="No datasets yet", button_icon="ph.table")
         return EmptyState(
-            "ph.table",
-            "A dataset is built from a training file, or imported from a JSON or JSONL file of conversations.",
-            ("Import a dataset", self.choose_files),
+            "ph.table", sentence, importing,
             ("Build one from a training file", lambda: self.services.navigator.open_page("training_files")),
             title="No datasets yet", button_icon="ph.download-simple",
         )  # fmt: skip
+
+    def _show_empty(self, offer: Offer) -> None:
+        file = offer.file.name if offer.file else ""
+        if file != self._offered:
+            self._offered = file
+            self.set_empty(self._empty_state(file))
+        (self.show_content if self.strip.jobs else self.show_empty)()
 
     # Rows
 
@@ -174,7 +183,7 @@ class DatasetsPage(Page):
         if not total and not self._term:
             self.inspector.show_dataset(None)
             self.train.setEnabled(False)
-            (self.show_content if self.strip.jobs else self.show_empty)()
+            self.read(read_offer, self._show_empty, "offer")
             self.caption.setText("")
             return
         self.show_content()
@@ -230,10 +239,11 @@ class DatasetsPage(Page):
     def _on_files(self, names: list[str]) -> None:
         self.services.navigator.import_files([Path(name) for name in names])
 
-    @Slot(object)
-    def _on_job(self, job: Job) -> None:
-        if job.kind == "import" and self.isVisible():
-            self.imports.announce(job)
+    def show_end_of(self, job: Job) -> bool:
+        if job.kind != "import" or job.status is JobState.FAILED:
+            return False
+        self.imports.announce(job)
+        return True
 
     def _train(self) -> None:
         dataset = self.table.current()

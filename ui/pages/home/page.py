@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,8 +16,9 @@ from core.events import Changed
 from core.jobs import Job
 from core.workspace import settings
 from ui import format as fmt
+from ui import steps
 from ui.icons import icon
-from ui.models.jobs import job_line, job_outcome
+from ui.models.jobs import job_line, job_outcome, progress_line
 from ui.registry import PAGES
 from ui.sample import open_sample
 from ui.theme import theme
@@ -29,29 +30,33 @@ from ui.widgets.page import Page
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the line: where its count comes from, where it is done, and how the step to it is called."""
+    """One step of the line: where its count comes from, where it is done, the job that does it, and how it is done."""
 
     key: str
     title: str
     icon: str
     page: str
+    kind: str
     verb: str
     why: str
+    take: Callable[[Services], None]
 
 
 LINE = (
-    Step("conversations", "Conversations", "ph.chats-circle", "conversations", "Import conversations",
-         "Bring in conversations as JSON files: drop them anywhere on this window."),
-    Step("enriched", "Enriched", "ph.magic-wand", "conversations", "Enrich the conversations",
-         "Enrichment checks each conversation and adds what training needs: context, emotion, strategy."),
-    Step("training_files", "Training file", "ph.stack", "training_files", "Build a training file",
-         "A training file gathers enriched conversations into one versioned document."),
-    Step("datasets", "Dataset", "ph.table", "datasets", "Make a dataset",
-         "A dataset is the training file split and counted in a base model's own tokens."),
-    Step("adapters", "Adapter", "ph.swap", "training", "Train an adapter",
-         "Training turns a dataset into a LoRA adapter: a small file that changes how the base answers."),
-    Step("chats", "Chat", "ph.chat-teardrop-text", "chat", "Talk to your adapter",
-         "Ask the base and the adapter the same question, side by side."),
+    Step("conversations", "Conversations", "ph.chats-circle", "conversations", "import", "Import conversations",
+         "Bring in conversations as JSON files: drop them anywhere on this window.",
+         lambda services: services.navigator.run_command("import")),
+    Step("enriched", "Enriched", "ph.magic-wand", "conversations", "enrich", "Enrich the conversations",
+         "Enrichment checks each conversation and adds what training needs: context, emotion, strategy.",
+         steps.enrich_waiting),
+    Step("training_files", "Training file", "ph.stack", "training_files", "build_training_file",
+         "Build a training file", "A training file gathers enriched conversations into one versioned document.", steps.build_training_file),
+    Step("datasets", "Dataset", "ph.table", "datasets", "build_dataset", "Make a dataset",
+         "A dataset is the training file split and counted in a base model's own tokens.", steps.make_dataset),
+    Step("adapters", "Adapter", "ph.swap", "training", "training", "Train an adapter",
+         "Training turns a dataset into a LoRA adapter: a small file that changes how the base answers.", steps.train),
+    Step("chats", "Chat", "ph.chat-teardrop-text", "chat", "", "Talk to your adapter",
+         "Ask the base and the adapter the same question, side by side.", steps.talk),
 )  # fmt: skip
 
 
@@ -177,6 +182,7 @@ class HomePage(Page):
         self.add_header_widget(self._sample_pill)
         self._overview: Overview | None = None
         self._next_step = LINE[0]
+        self._next_job: Job | None = None
         self._rows: dict[str, JobRow] = {}
         self.steps = {step.key: StepCard(step, services) for step in LINE}
         self._views = QStackedWidget()
@@ -184,6 +190,7 @@ class HomePage(Page):
         self._views.addWidget(self._build_line())
         self._views.addWidget(self.welcome)
         self.set_content(self._views)
+        services.queue.progress.connect(self._on_progress)
         self.show_busy()
 
     def _build_line(self) -> QWidget:
@@ -224,19 +231,31 @@ class HomePage(Page):
         self._views.setCurrentIndex(1 if overview.untouched else 0)
         for key, card in self.steps.items():
             card.show_count(overview.counts[key])
-        self._show_next(overview.counts)
+        self._show_next(overview)
         self._show_jobs(overview.jobs)
         self.show_content()
 
-    def _show_next(self, counts: dict[str, int]) -> None:
-        step = next((s for s in LINE if not counts[s.key]), LINE[-1])
-        self._next_step = step
-        self.next_title.setText(step.verb)
-        self.next_why.setText(step.why)
-        importing = step.key == "conversations"
-        self.next_button.setText("Choose files" if importing else step.verb)
-        self.next_button.setAccessibleName(step.verb)
-        self.next_button.setEnabled(importing or PAGES.get(step.page) is not None)
+    def _show_next(self, overview: Overview) -> None:
+        place = next((n for n, s in enumerate(LINE) if not overview.counts[s.key]), len(LINE) - 1)
+        # A step is not done before its job is: the first conversation that is enriched is not the end of it.
+        jobs = {job.kind: job for job in reversed(overview.under_way)}
+        step = next((s for s in LINE[: place + 1] if s.kind in jobs), LINE[place])
+        job = jobs.get(step.kind)
+        if job is None or self._next_job is None or job.id != self._next_job.id:
+            self.next_why.setText(
+                step.why if job is None else "Waiting for its turn" if job.done == 0 else job_line(job)
+            )
+        self._next_step, self._next_job = step, job
+        self.next_title.setText(step.verb if job is None else job.title)
+        verb = "Choose files" if step is LINE[0] else step.verb
+        self.next_button.setText(verb if job is None else f"Show {step.title.lower()}")
+        self.next_button.setAccessibleName(step.verb if job is None else f"Show {job.title}")
+        self.next_button.setEnabled(step is LINE[0] or PAGES.get(step.page) is not None)
+
+    @Slot(str, object, object, str, object)
+    def _on_progress(self, job_id: str, done: int, total: int, message: str, left: float | None) -> None:
+        if self._next_job is not None and job_id == self._next_job.id:
+            self.next_why.setText(progress_line(done, total, message, left))
 
     def _show_jobs(self, jobs: Sequence[Job]) -> None:
         wanted = {job.id for job in jobs}
@@ -255,7 +274,8 @@ class HomePage(Page):
         self._no_jobs.setVisible(not jobs)
 
     def _take_next(self) -> None:
-        if self._next_step.key == "conversations":
-            self.services.navigator.run_command("import")
+        step, job = self._next_step, self._next_job
+        if job is None:
+            step.take(self.services)
         else:
-            self.services.navigator.open_page(self._next_step.page)
+            self.services.navigator.open_page(step.page, {"run": job.id} if job.kind == "training" else None)

@@ -19,6 +19,7 @@ from core.models import store as models
 from core.training import store
 from core.training.store import TrainingRun
 from ui import format as fmt
+from ui import steps
 from ui.models.jobs import job_status
 from ui.models.rows import Status
 from ui.pages.training.form import Choices, NewRunForm
@@ -26,6 +27,7 @@ from ui.pages.training.run import RunView, Shown, read_shown
 from ui.pages.training.run_list import RunsView
 from ui.pages.training.words import run_line
 from ui.practice import add_practice
+from ui.steps import Offer, read_offer
 from ui.widgets.banner import Banner
 from ui.widgets.basic import restyle
 from ui.widgets.chip import StatusPill
@@ -43,6 +45,7 @@ class Snapshot:
 
     runs: tuple[TrainingRun, ...]
     choices: Choices
+    offer: Offer
 
 
 def read_snapshot(db: Database) -> Snapshot:
@@ -51,17 +54,19 @@ def read_snapshot(db: Database) -> Snapshot:
     default = models.default(db)
     rates = {base.id: store.seconds_per_token(db, base.id) for base in bases}
     found = tuple(datasets.listing(db, usable_only=True, limit=MOST_DATASETS))
-    return Snapshot(tuple(store.list_runs(db)), Choices(found, bases, default.id if default else "", rates))
+    choices = Choices(found, bases, default.id if default else "", rates)
+    return Snapshot(tuple(store.list_runs(db)), choices, read_offer(db))
 
 
 class TrainingPage(Page):
     """`open_item({"dataset": id})` and `{"base": id}` open the form, a run's id or `{"run": id}` the run.
 
-    `{"new": True}` opens the form, `{"runs": True}` the history.
+    `{"new": True}` opens the form, `{"runs": True}` the history. `"visible_effect": True` beside a dataset chooses the
+    settings whose effect can be seen on the practice model, where that is the base.
     """
 
     watches: ClassVar[Changed] = (
-        Changed.JOBS | Changed.DATASETS | Changed.MODELS | Changed.ADAPTERS | Changed.SETTINGS
+        Changed.JOBS | Changed.TRAINING_FILES | Changed.DATASETS | Changed.MODELS | Changed.ADAPTERS | Changed.SETTINGS
     )  # fmt: skip
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
@@ -70,8 +75,9 @@ class TrainingPage(Page):
         self._run_id, self._bannered = "", ("", "")
         self._banner_text = ""
         self._asked = ("", "")
+        self._visible_effect = False
         self._began = self._starting = False
-        self._empty_kind = ""
+        self._empty_kind = ("", "")
         self.pill = StatusPill(Status("neutral", ""))
         self.add_header_widget(self.pill)
         self.all_runs = self.add_action("All runs", "ph.list-bullets", self.show_runs)
@@ -149,6 +155,7 @@ class TrainingPage(Page):
         else:
             self.form.renew()
             self._asked = str(wanted.get("dataset") or ""), str(wanted.get("base") or "")
+            self._visible_effect = bool(wanted.get("visible_effect"))
             self.new_run()
 
     def back(self) -> bool:
@@ -172,6 +179,10 @@ class TrainingPage(Page):
         dataset_id, base_id = self._asked
         self._asked = ("", "")
         self.form.set_choices(snapshot.choices, dataset_id, base_id)
+        if self._visible_effect and self.form.chosen_base is not None:
+            self._visible_effect = False
+            if self.form.chosen_base.is_practice:
+                self.form.use_practice_settings()
         self.runs.show_runs(snapshot.runs)
         active = next((run for run in snapshot.runs if run.job.status.active), None)
         if not self._began and active is not None:
@@ -186,7 +197,8 @@ class TrainingPage(Page):
         on_form = self._views.currentWidget() is self.form
         lacking = not snapshot.choices.datasets or not snapshot.choices.bases
         if lacking and (on_form or not snapshot.runs):
-            self._show_empty("base" if snapshot.choices.datasets else "dataset")
+            file = snapshot.offer.file.name if snapshot.offer.file else ""
+            self._show_empty("base" if snapshot.choices.datasets else "dataset", file)
         elif not on_form and not snapshot.runs:
             self._show_empty("first")
         else:
@@ -195,11 +207,11 @@ class TrainingPage(Page):
         self.start.setVisible(on_form and not lacking)
         self.new.setVisible(not on_form and not (lacking and not snapshot.runs))
 
-    def _show_empty(self, kind: str) -> None:
-        # Made anew only when it differs: a refresh must not take the button from under the pointer.
-        if kind != self._empty_kind:
-            self._empty_kind = kind
-            self.set_empty(self._first() if kind == "first" else self._lacking(kind))
+    def _show_empty(self, kind: str, file: str = "") -> None:
+        # Made again only when it differs: a refresh must not take the button from under the pointer.
+        if (kind, file) != self._empty_kind:
+            self._empty_kind = (kind, file)
+            self.set_empty(self._first() if kind == "first" else self._lacking(kind, file))
         self.show_empty()
 
     def _first(self) -> EmptyState:
@@ -209,8 +221,14 @@ class TrainingPage(Page):
             title="Nothing was trained yet", button_icon="ph.plus",
         )  # fmt: skip
 
-    def _lacking(self, kind: str) -> EmptyState:
+    def _lacking(self, kind: str, file: str) -> EmptyState:
         navigator = self.services.navigator
+        if kind == "dataset" and file:
+            return EmptyState(
+                "ph.table", "Training needs a dataset: a training file split and counted in a base model's tokens.",
+                (f"Make a dataset from “{file}”", lambda: steps.make_dataset(self.services)),
+                ("Import a dataset", lambda: navigator.run_command("import")), title="No dataset to train on",
+            )  # fmt: skip
         if kind == "dataset":
             return EmptyState(
                 "ph.table", "Training needs a dataset that is ready: build one from a training file, or import one.",
@@ -243,8 +261,9 @@ class TrainingPage(Page):
         self.show_content()
         self._show_banner(run)
 
-    def tells_end_of(self, job: Job) -> bool:
-        return job.id == self._run_id and job.status in (JobState.INTERRUPTED, JobState.FAILED)
+    def show_end_of(self, job: Job) -> bool:
+        # The run that is shown follows its job by itself.
+        return job.id == self._run_id
 
     def _show_banner(self, run: TrainingRun) -> None:
         state = run.id, str(run.job.status)

@@ -10,7 +10,7 @@ from core.training_files.store import TrainingFile
 from ui import format as fmt
 from ui.dialogs.base import Dialog
 from ui.theme import theme
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, label
 from ui.widgets.forms import Form, text_field
 
 
@@ -35,22 +35,20 @@ class DatasetDialog(Dialog):
             "The dataset is split and counted in the base model's own tokens.", check=_named,
         )  # fmt: skip
         self.body.addWidget(self.form)
-        cancel = Button("Cancel", on_click=self.close, name="cancel")
         self.ok = Button("Make dataset", "main", "ph.table", on_click=self._submit, name="make")
-        self.ok.setDefault(True)
-        self.body.addWidget(row(None, cancel, self.ok))
+        self.set_buttons(self.ok)
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self.form.field("name").setFocus()
 
     def _submit(self) -> None:
         if self.form.submit():
             name = str(self.form.values()["name"]).strip()
-            self.close()
+            self.accept()
             self.chosen.emit(name)
 
 
 class RenameDialog(Dialog):
-    """`chosen(name, description)`; stays open until `close`, so that a name that is taken can be mended."""
+    """`chosen(name, description)`; stays open until `accept`, so that a name that is taken can be mended."""
 
     chosen = Signal(str, str)
 
@@ -63,10 +61,8 @@ class RenameDialog(Dialog):
         )
         self.form.add("description", "Description", text_field(file.description), "Optional.")
         self.body.addWidget(self.form)
-        cancel = Button("Cancel", on_click=self.close, name="cancel")
         self.ok = Button("Rename", "main", on_click=self._submit, name="rename_ok")
-        self.ok.setDefault(True)
-        self.body.addWidget(row(None, cancel, self.ok))
+        self.set_buttons(self.ok)
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self.form.field("name").setFocus()
 

@@ -20,11 +20,14 @@ from core.training_files import store
 from core.training_files.export import export_to, suggested_name
 from core.training_files.store import TrainingFile
 from ui import format as fmt
+from ui import steps
+from ui.models.jobs import counted
 from ui.models.local import LocalRows
 from ui.models.rows import RowModel
 from ui.pages.training_files.data import COLUMNS, FOLD_ORDER, Detail, read_detail
 from ui.pages.training_files.dialogs import DatasetDialog, RenameDialog
 from ui.pages.training_files.inspector import Inspector
+from ui.steps import Offer, read_offer
 from ui.widgets.banner import Banner
 from ui.widgets.basic import ElidedLabel, column
 from ui.widgets.bulk_bar import delete_several, table_foot
@@ -45,6 +48,7 @@ class TrainingFilesPage(Page):
         super().__init__(services, parent)
         self._wanted_id = ""
         self._search_text = ""
+        self._enriched = 0
         self._token: CancelToken | None = None
         self.set_header("Training files", "Enriched conversations gathered into one document, version by version.")
         self.export_button = self.add_action("Export", "ph.export", self.export)
@@ -52,16 +56,26 @@ class TrainingFilesPage(Page):
         self.add_search("Search names", self._on_search)
         self.add_tool(None)
         self._build_content()
-        to_conversations = lambda: services.navigator.open_page("conversations")  # noqa: E731
-        self.set_empty(
-            EmptyState(
-                "ph.stack",
-                "Enriched conversations are gathered here.", ("Choose conversations", to_conversations),
-                ("Import conversations", lambda: services.navigator.run_command("import")),
-                title="No training files yet",
-            )
-        )  # fmt: skip
+        self.set_empty(self._empty_state(0))
         self.show_busy()
+
+    def _empty_state(self, enriched: int) -> EmptyState:
+        navigator, title = self.services.navigator, "No training files yet"
+        choose = ("Choose conversations", lambda: navigator.open_page("conversations"))
+        if not enriched:
+            text, importing = "Enriched conversations are gathered here.", lambda: navigator.run_command("import")
+            return EmptyState("ph.stack", text, choose, ("Import conversations", importing), title=title)
+        return EmptyState(
+            "ph.stack", f"{fmt.plural(enriched, 'enriched conversation')} can be gathered here.",
+            ("Build a training file", lambda: steps.build_training_file(self.services)), choose, title=title,
+            button_icon="ph.stack",
+        )  # fmt: skip
+
+    def _show_empty(self, offer: Offer) -> None:
+        if offer.enriched != self._enriched:
+            self._enriched = offer.enriched
+            self.set_empty(self._empty_state(offer.enriched))
+        (self.show_content if self.strip.jobs else self.show_empty)()
 
     def _build_content(self) -> None:
         self.model = RowModel(COLUMNS, self)
@@ -106,7 +120,7 @@ class TrainingFilesPage(Page):
     def _show(self, files: list[TrainingFile]) -> None:
         self.files.show(files)
         if not files and not self._search_text:
-            self.show_empty()
+            self.read(read_offer, self._show_empty, "offer")
         else:
             self.show_content()
         self._views.setCurrentIndex(0 if files else 1)
@@ -171,16 +185,15 @@ class TrainingFilesPage(Page):
 
     def _start_dataset(self, file: TrainingFile, name: str) -> None:
         params = {"training_file_id": file.id, "name": name}
-        self.services.start_job("build_dataset", f"Making the dataset {name}", params, self._on_dataset, self)
+        self.services.start_job("build_dataset", f"Making the dataset {name}", params)
 
-    def _on_dataset(self, job: Job) -> None:
-        if job.status == JobState.COMPLETED:
-            ident, navigator = str(job.result["dataset_id"]), self.services.navigator
-            told = ", ".join(f"{job.result[k]:,} {k}" for k in ("used", "rejected", "cut") if job.result.get(k))
-            text = f"The dataset “{job.params['name']}” is made: {told}"
-            self.banners.add(
-                Banner("ok", text, action=("Open dataset", lambda: navigator.open_page("datasets", ident)))
-            )
+    def show_end_of(self, job: Job) -> bool:
+        if job.kind != "build_dataset" or job.status != JobState.COMPLETED:
+            return False
+        ident, navigator = str(job.result["dataset_id"]), self.services.navigator
+        text = f"The dataset “{job.params['name']}” is made: {counted(job)}"
+        self.banners.add(Banner("ok", text, action=("Open dataset", lambda: navigator.open_page("datasets", ident))))
+        return True
 
     def rebuild(self) -> None:
         """A new version of the same members, as they are enriched now."""
@@ -278,7 +291,7 @@ class TrainingFilesPage(Page):
                 self.services.notifier.report(exc, self)
 
         def done(_nothing: object) -> None:
-            dialog.close()
+            dialog.accept()
 
         def store_it(name: str, description: str) -> None:
             self.services.write(dialog, lambda db: store.rename(db, file.id, name, description), done, failed)

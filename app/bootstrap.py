@@ -229,7 +229,7 @@ class Application(QObject):
         session.opened.lock.release()
 
     def stop(self) -> None:
-        """Give back what `start` took."""
+        """Release what `start` acquired."""
         self.close_session()
         self.crash.uninstall()
         if self.collector is not None:

@@ -8,7 +8,7 @@ from core.events import Changed
 
 
 class ChangeHub(QObject):
-    """Lives in the GUI thread. No widget tells another widget what to do: all of them listen here."""
+    """Lives in the GUI thread. No widget calls another one: all of them listen here."""
 
     changed = Signal(object)
 

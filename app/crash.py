@@ -31,7 +31,7 @@ class CrashReporter(QObject):
         self._hooks = (sys.excepthook, threading.excepthook)
 
     def install(self) -> None:
-        """Catch what nobody catches."""
+        """Handle exceptions that nothing else catches."""
         self._hooks = (sys.excepthook, threading.excepthook)
         sys.excepthook = self._on_exception
         threading.excepthook = self._on_thread_exception

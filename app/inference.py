@@ -1,4 +1,4 @@
-"""The window's side of the inference worker: one process, answers as signals, started anew after a crash."""
+"""The window's side of the inference worker: one process, answers as signals, restarted after a crash."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Call:
 
 
 def _nothing(_facts: Mapping[str, Any]) -> None:
-    """For commands whose answer nobody needs."""
+    """For commands whose answer is not needed."""
 
 
 def engine_closed() -> AppError:
@@ -69,7 +69,7 @@ class InferenceService(QObject):
         stop_grace_ms: int = STOP_GRACE_MS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`backoff_s` holds the n-th start after n crashes in a row; `clock` is read in seconds."""
+        """`backoff_s` is the delay of the start after n crashes in a row; `clock` is read in seconds."""
         super().__init__(parent)
         self._backoff_s, self._stop_grace_ms, self._clock = backoff_s, stop_grace_ms, clock
         self.max_resident = max_resident
@@ -234,7 +234,7 @@ class InferenceService(QObject):
         if self._process is not None or wait <= 0:
             self._flush()
         elif not self._restart.isActive():
-            # After crashes the next start is held back a little longer each time.
+            # After crashes the next start is delayed a little longer each time.
             self._restart.start(round(wait * 1000) + 1)
         self._refresh()
         return ident
@@ -373,7 +373,7 @@ class InferenceService(QObject):
 
 
 def _log(error: AppError) -> None:
-    """For what concerns nobody but the log: those who asked are told of the same on their own."""
+    """For what only the log needs: the callers get the same error themselves."""
     log.info("configure: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""Tells the system of jobs that end while nobody looks."""
+"""Notifies the system of jobs that end while the window is not active."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of pages to the window that holds them, without knowing it."""
+"""Requests of pages to their window, without knowing it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user is told: errors, bugs, toasts, and what can be undone."""
+"""What the user is shown: errors, bugs, toasts, and what can be undone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Notifier(QObject):
         self._undo: list[UndoEntry] = []
 
     def report(self, exc: BaseException, owner: QObject | str | None = None) -> None:
-        """Say what went wrong: kindly if expected, as a bug if not, nothing if the user stopped it."""
+        """Show what went wrong: its message if expected, as a bug if not, nothing if the user stopped it."""
         if isinstance(exc, Cancelled):
             return
         error = explain(exc, "".join(traceback.format_exception(exc)))

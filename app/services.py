@@ -88,7 +88,7 @@ class Services:
     ) -> None:
         """Write on the serial lane; `fn` returns what changed, or (what changed, result).
 
-        Screens hear of it through the hub, also when `owner` is gone by then; `done(result | None)` comes after.
+        Screens are notified through the hub, also when `owner` is gone by then; `done(result | None)` comes after.
         """
 
         def on_done(written: Written[T]) -> None:
@@ -114,7 +114,7 @@ class Services:
         owner: QObject | None = None,
         waits_for: Sequence[str] = (),
     ) -> str:
-        """Queue a job and return its id; `then(job)` once it is at its end, whichever, unless `owner` is gone."""
+        """Queue a job and return its id; `then(job)` once it is done, in whatever state, unless `owner` is gone."""
         job_id = new_id()
         if then is not None:
             self._waiting.setdefault(job_id, []).append((owner or self.root, then))

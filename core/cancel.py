@@ -1,4 +1,4 @@
-"""A token that long functions ask whether they should go on."""
+"""A token that long functions ask whether they should continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that are expected, said kindly, and carried across processes as JSON."""
+"""Expected errors, worded for the user, that cross processes as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Where:
-    """The place an error speaks of; empty parts are left out when it is shown."""
+    """The place an error refers to; empty parts are left out when it is shown."""
 
     file: str = ""
     line: int = 0
@@ -23,7 +23,7 @@ class AppError(Exception):
     """Expected failure with a message written for the user.
 
     `code` is stable and for programs; `hint` says what to do next; `detail` is for the log and the
-    copy button; `action` names the command that mends it ("page:scaffolding"), empty if there is none.
+    copy button; `action` names the command that fixes it ("page:scaffolding"), empty if there is none.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class AppError(Exception):
         self.action = action
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which the error crosses a process or rests in the database."""
+        """The form in which the error crosses a process or is stored in the database."""
         return {
             "code": self.code,
             "message": self.message,

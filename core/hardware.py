@@ -42,7 +42,7 @@ def keep_awake(system: str = sys.platform, launch: Callable[[Sequence[str]], Any
     """Hold off idle sleep while a worker works: `caffeinate` on macOS, nothing elsewhere."""
     helper = None
     if system == "darwin":
-        # -w ends caffeinate with this process, also after kill -9; without it the work goes on all the same.
+        # -w ends caffeinate with this process, also after kill -9; without it the work continues all the same.
         with contextlib.suppress(OSError):
             helper = launch(["/usr/bin/caffeinate", "-i", "-w", str(os.getpid())])
     try:

@@ -262,7 +262,7 @@ def titles(db: Database, ids: Iterable[str]) -> dict[str, str]:
 
 
 def move(db: Database, job_id: str, before: str | None) -> Job:
-    """Put a queued job in front of another of its lane, or behind all of them; what has begun meanwhile stays.
+    """Put a queued job in front of another of its lane, or after all of them; what has begun meanwhile stays.
 
     Raises AppError `other_lane`.
     """

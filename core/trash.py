@@ -207,7 +207,7 @@ def used_by(db: Database, table: str, ident: str) -> list[str]:
 def purge(db: Database, workspace: Workspace, table: str, ids: Sequence[str]) -> Changed:
     """Delete rows of the trash and their files for good, all or none. Raises AppError `in_use` naming who uses one.
 
-    A base model's own files lie outside the workspace and stay.
+    A base model's own files are outside the workspace and stay.
     """
     kind = _kind(table)
     folders = []

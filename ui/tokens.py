@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tokens:
-    """Colours of one theme. `on` is text on the accent; `okbg` and its like lie behind the status of that name."""
+    """Colours of one theme. `on` is text on the accent; `okbg` and its like are backgrounds of a status."""
 
     name: str
     bg: str

@@ -17,7 +17,7 @@ from core.errors import AppError
 
 
 class Output:
-    """Writes lines; when nobody reads them any more (`| head`), the work is asked to stop."""
+    """Writes lines; when their reader is gone (`| head`), the work is asked to stop."""
 
     def __init__(self, token: CancelToken) -> None:
         self._token = token

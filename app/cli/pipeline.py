@@ -1,7 +1,7 @@
 """The whole line without a window: files in, an adapter and a report out, one JSON object a line.
 
 The same inputs, settings and base give the same training file, dataset, run and adapter, however often it is called
-and wherever an earlier call was cut short.
+and wherever an earlier call was interrupted.
 
 Exit codes: 0 everything was used; 1 nothing came out; 2 usage or lock; 3 some was rejected or cut.
 """
@@ -81,7 +81,7 @@ class Pipeline:
             self.fail(error, self._source(message["conversation_id"]))
 
     def _items(self, job: Job) -> None:
-        """Why a job did not use something: from its report, which also holds what an earlier call saw."""
+        """Why a job did not use something: from its report, which also has what an earlier call found."""
         if job.kind not in ("import", "build_dataset"):
             return
         page = 500
@@ -266,7 +266,7 @@ class Pipeline:
         return bool(found.file_path and self.workspace.absolute(found.file_path).exists())
 
     def _not_rejected(self, conversation_ids: list[str], *, tell: bool = True) -> list[Mapping[str, Any]]:
-        """Their rows; those that were here already and rejected in review are left out, and told."""
+        """Their rows; those that were here already and rejected in review are left out and reported."""
         # As one value, since a statement takes a limited number of them.
         rows = self.db.execute(
             "select conversation_id, title, status, enrichment_status, source_path from conversations"
@@ -324,7 +324,7 @@ class Pipeline:
             self.reason("more_left_out", f"{more:,} more were left out for reasons like those above.", "", name)
 
     def answers(self, base: BaseModel, adapter: training.Adapter, system_prompt: str) -> dict[str, str]:
-        """The same question to the base and to the adapter, greedy; empty, with the error told, when that fails."""
+        """The same question to the base and to the adapter, greedy; empty, with the error reported, when that fails."""
         messages = [{"role": "system", "content": system_prompt}] if system_prompt else []
         messages.append({"role": "user", "content": self.options.ask})
         reference = AdapterRef(adapter.id, str(self.workspace.absolute(adapter.path)), adapter.name)

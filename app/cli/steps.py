@@ -1,4 +1,4 @@
-"""Jobs of the line, each found again by what goes into it: used if it is complete, continued if it was cut short."""
+"""Jobs of the line, each found again by what goes into it: used if it is complete, resumed if it was interrupted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Listener = Callable[[Mapping[str, Any]], None]
 class Steps:
     """Runs one job after the other in worker processes.
 
-    `listen` gets the events that are not progress or metrics, `ended` each job that is used or at its end.
+    `listen` gets the events that are not progress or metrics, `ended` each job that is used or done.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Steps:
         result = dict(done.result)
         self._out.line("job", job=job.kind, title=job.title, status=str(done.status), id=job.id, result=result)
         if not self._workspace.db_path.exists():
-            # SQLite goes on writing into a file that has been deleted.
+            # SQLite keeps writing to a file that has been deleted.
             raise AppError(
                 "workspace_gone",
                 f"The workspace {self._workspace.root} was moved or deleted while it was in use.",

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class JobQueue(QObject):
     """Lives in the GUI thread; every read and write of the table goes through the serial lane.
 
-    `job_changed(Job)`: queued, under way, or at its end. `finished(Job)`: at its end, once.
+    `job_changed(Job)`: queued, under way, or done. `finished(Job)`: done, once.
     `progress(job_id, done, total, message, seconds_left | None)`. `idle()`: nothing runs any more.
     `failed(exception)`: the queue itself could not do what it was asked.
     """
@@ -91,7 +91,7 @@ class JobQueue(QObject):
         self._write(lambda: jobs.create(self._connections.db, kind, title, params, job_id=job_id, waits_for=waits_for))
 
     def move(self, job_id: str, before: str | None) -> None:
-        """Put a queued job in front of another of its lane, or behind all of them."""
+        """Put a queued job in front of another of its lane, or after all of them."""
         self._write(lambda: jobs.move(self._connections.db, job_id, before))
 
     def resume(self, job_id: str) -> None:

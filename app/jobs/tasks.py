@@ -121,7 +121,7 @@ class TaskRunner(QObject):
         return ident
 
     def forget(self, handle: int) -> None:
-        """Don't call back for this task; the work itself goes on."""
+        """Don't call back for this task; the work itself continues."""
         if handle in self._pending:
             self._pending[handle].forgotten = True
 

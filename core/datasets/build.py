@@ -110,7 +110,7 @@ class _Facts:
 
 
 class Builder:
-    """One dataset under way. `rejected(line, error, units)` hears of everything that is left out."""
+    """One dataset under way. `rejected(line, error, units)` is called for everything that is left out."""
 
     def __init__(
         self, spool_folder: Path, split: Split, tokenizer: Tokenizer | None, rejected: Rejected, token: CancelToken

@@ -41,7 +41,7 @@ Found = Candidate | Refused
 def candidates(
     reads: Iterator[Read], importer: Importer | None, spool: Spool, token: CancelToken, tick: Tick
 ) -> Iterator[Found]:
-    """Convert every record; `tick(offset, what)` hears how far the reading is."""
+    """Convert every record; `tick(offset, what)` is called with the progress."""
     if importer is not None and isinstance(importer, FoldingImporter):
         yield from _folded(reads, importer, spool, token, tick)
         return

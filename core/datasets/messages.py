@@ -1,4 +1,4 @@
-"""The messages of one conversation, checked and brought into the form the trainer reads."""
+"""The messages of one conversation, checked and converted to the form the trainer reads."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Spool:
         return int(done.lastrowid or 0)
 
     def add(self, gid: int, turn: int, line: int, body: Mapping[str, Any]) -> int:
-        """Keep one part. Returns 0, or the line that already holds this turn."""
+        """Keep one part. Returns 0, or the line that already has this turn."""
         done = self._db.execute("insert or ignore into parts values(?, ?, ?, ?)", [gid, turn, line, orjson.dumps(body)])
         if done.rowcount:
             return 0
@@ -98,7 +98,7 @@ class Spool:
             yield Group(head[0], head[1], tuple(lines), tuple(bodies))
 
     def repeated(self, messages: Sequence[Mapping[str, Any]]) -> dict[int, int]:
-        """Answers that train and were remembered with all that was said before them: index -> line of the first."""
+        """Answers that train and were remembered with the same preceding turns: index -> line of the first."""
         found = {}
         for index, digest in _answers(messages):
             row = self._db.execute("select line from seen where digest = ?", [digest]).fetchone()

@@ -14,6 +14,7 @@ import orjson
 from sqlite_utils import Database
 
 from core.datasets.build import INDEX
+from core.db import connection
 from core.db.connection import fold, free_name, now, transaction
 from core.errors import AppError
 from core.events import Changed
@@ -104,7 +105,7 @@ def listing(
     db: Database, *, search: str = "", usable_only: bool = False, order_by: str = "created_at",
     descending: bool = True, limit: int = 100, offset: int = 0,
 ) -> list[Dataset]:  # fmt: skip
-    """A page of datasets, newest first unless told otherwise."""
+    """A page of datasets, newest first by default."""
     where, args = _where(search, usable_only)
     order = order_by if order_by in _ORDERS else "created_at"
     direction = "desc" if descending else "asc"
@@ -129,7 +130,7 @@ def get(db: Database, dataset_id: str) -> Dataset:
 
 
 def unique_name(db: Database, wanted: str, taken: frozenset[str] = frozenset()) -> str:
-    """`wanted`, with a number behind it when a dataset of that name exists."""
+    """`wanted`, with a number appended when a dataset of that name exists."""
     return free_name(db, "datasets", " ".join(wanted.split()) or "Dataset", taken)
 
 
@@ -151,13 +152,7 @@ def upsert(db: Database, row: Mapping[str, Any]) -> Changed:
     stamp = now()
     values = {k: orjson.dumps(v).decode() if k in _JSON else v for k, v in row.items()}
     values |= {"created_at": stamp, "updated_at": stamp}
-    updates = ", ".join(f"{key} = excluded.{key}" for key in values if key not in ("id", "created_at"))
-    with transaction(db):
-        db.execute(
-            f"insert into datasets({', '.join(values)}) values({', '.join('?' * len(values))})"
-            f" on conflict(id) do update set {updates}",
-            list(values.values()),
-        )
+    connection.upsert(db, "datasets", values)
     return Changed.DATASETS
 
 

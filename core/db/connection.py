@@ -9,9 +9,10 @@ import sqlite3
 import threading
 import unicodedata
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -38,7 +39,7 @@ def fold(text: str | None) -> str | None:
 
 
 def free_name(db: Database, table: str, wanted: str, taken: Iterable[str] = ()) -> str:
-    """`wanted`, with a number behind it where a row of `table` that is not in the trash, or one of `taken`, has it."""
+    """`wanted`, with a number appended where a row of `table` that is not in the trash, or one of `taken`, has it."""
     rows = db.execute(f"select name from {table} where deleted_at is null").fetchall()
     used, name, number = {row["name"] for row in rows} | set(taken), wanted, 1
     while name in used:
@@ -148,8 +149,19 @@ def back_up(db: Database, folder: Path, reason: str) -> Path:
     return final
 
 
+def upsert(db: Database, table: str, values: Mapping[str, Any]) -> None:
+    """Insert a row, or update all columns but `created_at` of the row with its id."""
+    updates = ", ".join(f"{name} = excluded.{name}" for name in values if name not in ("id", "created_at"))
+    with transaction(db):
+        db.execute(
+            f"insert into {table}({', '.join(values)}) values({', '.join('?' * len(values))})"
+            f" on conflict(id) do update set {updates}",
+            list(values.values()),
+        )
+
+
 class Connections:
-    """One connection per thread over the same file; WAL lets readers and the one writer go on together."""
+    """One connection per thread over the same file; WAL lets readers and the one writer work at the same time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -182,7 +182,7 @@ def m006_lanes(db: Database) -> None:
 
 @migrations()
 def m007_job_keys(db: Database) -> None:
-    """What went into a job, as one hash, so that the same work is found again; empty where nobody asks."""
+    """What went into a job, as one hash, so that the same work is found again; empty where it is not needed."""
     db.execute("alter table jobs add column key text not null default ''")
     db.execute("create index jobs_key on jobs(kind, key) where key <> ''")
 

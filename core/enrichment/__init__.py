@@ -1,2 +1,2 @@
-"""A parsed conversation becomes a v4 document: five stages, one module each, that the pipeline runs in order.
-What the stages share stands beside them: scaffolding by key, rules and word lists, where each field came from."""
+"""A parsed conversation becomes a v4 document: stages that pipeline runs in order, with scaffolding by key (library),
+training_pairs, scores by local rules (quality, emotions, lexicon) and the origin of every field (provenance)."""

@@ -1,4 +1,4 @@
-"""Which emotions a turn shows, and which beat of the arc a turn stands at."""
+"""Which emotions a turn shows, and which beat of the arc a turn belongs to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from core.enrichment.text import find_phrase
-from core.enrichment.words import EMOTIONS
+from core.enrichment.lexicon import EMOTIONS
+from core.enrichment.normal_form import find_phrase
 from core.scaffolding.store import EmotionalArc
 
 
@@ -29,7 +29,7 @@ def _emotion(beat: Any) -> str:
 
 
 def beat_at(beats: Sequence[str], turn: int, total: int) -> int:
-    """Index of the beat that turn `turn` (from 1) of `total` stands at, spread evenly from first to last."""
+    """Index of the beat that turn `turn` (from 1) of `total` belongs to, spread evenly from first to last."""
     if len(beats) < 2 or total < 2:
         return 0
     return int((turn - 1) * (len(beats) - 1) / (total - 1) + 0.5)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.enrichment import pairs, quality, scaffold
+from core.enrichment import quality, scaffold, training_pairs
+from core.enrichment.provenance import RULE, SETTING, origin
 from core.enrichment.quality import CRITERIA, TITLES, Score
-from core.enrichment.sources import RULE, SETTING, said
 from core.enrichment.stage import INFO, StageContext, State
 
 VERSION = "1.0.0"
@@ -29,7 +29,7 @@ class Enrich:
         library = context.library
         own = scaffold.input_parameters(cast)
         foreign = scaffold.foreign_ids(context, state.source, own)
-        frame = pairs.Frame(
+        frame = training_pairs.Frame(
             conversation=context.conversation, cast=cast, metadata=scaffold.metadata(context, state, cast),
             system_prompt=library.system_prompt, prompt_is_set=library.prompt_is_set,
             voice=quality.voice_words(library.profile, library.system_prompt),
@@ -39,9 +39,9 @@ class Enrich:
                 INFO, "consultant_profile", "No consultant profile is set; a minimal one is used.",
                 "Nothing has to be done; every file says which profile it was made with.",
             )  # fmt: skip
-        found = pairs.exchanges(state.source["turns"])
+        found = training_pairs.exchanges(state.source["turns"])
         context.token.raise_if_cancelled()
-        built = pairs.build(found, frame)
+        built = training_pairs.build(found, frame)
         document = {
             "dataset_metadata": {
                 "dataset_name": f"fp_conversation_{context.conversation_id}",
@@ -90,13 +90,13 @@ def _columns(cast: scaffold.Cast, tier: str | None, foreign: dict[str, str], gra
 def _frame_sources(profile_is_set: bool) -> dict[str, dict[str, str]]:
     profile = "The profile in this workspace's settings" if profile_is_set else "None is set; the minimal one is used"
     return {
-        "dataset_metadata.dataset_name": said(RULE, "fp_conversation_ and the conversation's id"),
-        "dataset_metadata.version": said(RULE, "Fixed by the v4 format"),
-        "dataset_metadata.created_date": said(RULE, "The day the conversation came into this workspace"),
-        "dataset_metadata.vertical": said(SETTING, "The vertical of this workspace"),
-        "dataset_metadata.total_conversations": said(RULE, "One conversation a file"),
-        "dataset_metadata.total_turns": said(RULE, "The number of pairs"),
-        "consultant_profile": said(SETTING, profile),
+        "dataset_metadata.dataset_name": origin(RULE, "fp_conversation_ and the conversation's id"),
+        "dataset_metadata.version": origin(RULE, "Fixed by the v4 format"),
+        "dataset_metadata.created_date": origin(RULE, "The day the conversation came into this workspace"),
+        "dataset_metadata.vertical": origin(SETTING, "The vertical of this workspace"),
+        "dataset_metadata.total_conversations": origin(RULE, "One conversation a file"),
+        "dataset_metadata.total_turns": origin(RULE, "The number of pairs"),
+        "consultant_profile": origin(SETTING, profile),
     }
 
 

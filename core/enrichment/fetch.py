@@ -21,14 +21,14 @@ def source_path(context: StageContext) -> Path | None:
 
 
 class Fetch:
-    """Reads the file; what it holds is looked at by the next stage."""
+    """Reads the file; the next stage checks its content."""
 
     name = "fetch"
     version = "1"
     title = "Fetch"
 
     def run(self, context: StageContext, state: State) -> State:
-        """Put the conversation as it lies on disk into the state. Raises AppError if it can't be read."""
+        """Put the conversation as it is on disk into the state. Raises AppError if it can't be read."""
         path = source_path(context)
         if path is None:
             raise AppError(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from core.enrichment.sources import KINDS
+from core.enrichment.normal_form import clean
+from core.enrichment.provenance import KINDS
 from core.enrichment.stage import INFO, NORMALISED, WARNING, StageContext, State
-from core.enrichment.text import clean
 
 _TOP = ("dataset_metadata", "consultant_profile", "input_parameters", "training_pairs")
 _PAIR = (

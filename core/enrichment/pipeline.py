@@ -1,4 +1,4 @@
-"""Run the registered stages over one conversation, and go on at the stage that failed last time."""
+"""Run the registered stages over one conversation, starting at the stage that failed last time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import orjson
 from core.cancel import CancelToken
 from core.db.connection import now
 from core.enrichment.fetch import source_path
-from core.enrichment.lookup import Library
+from core.enrichment.library import Library
 from core.enrichment.stage import BLOCKER, COMPLETED, FAILED, Finding, Stage, StageContext, StageReport, State, blocked
 from core.errors import AppError, Cancelled, bug_report
 from core.registries import STAGES
@@ -44,7 +44,7 @@ class Result:
 
 @dataclass
 class _Progress:
-    """What a run has done so far: the state to go on from, reports, and whether they rest on the library."""
+    """What a run has done so far: the state to resume from, reports, and whether they depend on the library."""
 
     state: State
     reports: list[StageReport]
@@ -115,7 +115,7 @@ def _report(stage: Stage, position: int, findings: tuple[Finding, ...], started:
 
 
 def _key(context: StageContext, library: Library) -> dict[str, str]:
-    """What a kept state rests on: the source file, and the library with the row's own fields."""
+    """What a kept state depends on: the source file, and the library with the row's own fields."""
     path = source_path(context)
     try:
         source = hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
@@ -140,7 +140,7 @@ def _remember(folder: Path, done: _Progress, stage: Stage, key: Mapping[str, str
 
 
 def _resume(folder: Path, chain: list[Stage], key: Mapping[str, str]) -> _Progress | None:
-    """The kept state if everything it rests on is as it was, else None: then the first stage begins."""
+    """The kept state if everything it depends on is unchanged, else None: then the first stage begins."""
     path = folder / STATE_FILE
     if not path.exists():
         return None

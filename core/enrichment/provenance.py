@@ -1,6 +1,6 @@
 """Where every field of an enriched conversation came from: one entry a field path, stored beside the file.
 
-"training_pairs[].x" holds for every pair, "training_pairs[2].x" for one and goes before it.
+"training_pairs[].x" applies to every pair; "training_pairs[2].x" applies to one and takes precedence.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ ENRICHED, SOURCES = "enriched.json", "sources.json"
 _INDEX = re.compile(r"\[\d+\]")
 
 
-def said(source: str, reason: str) -> dict[str, str]:
+def origin(source: str, reason: str) -> dict[str, str]:
     """One entry."""
     return {"source": source, "reason": reason}
 
 
 def entry(fields: Mapping[str, Any], path: str) -> Mapping[str, str] | None:
-    """What is said of a path: of itself, of the same field in every pair, or of the object that holds it."""
+    """The origin of a path: its own, that of the same field in every pair, or that of the containing object."""
     while path:
         for form in (path, _INDEX.sub("[]", path)):
             if form in fields:
@@ -50,12 +50,12 @@ def leaves(value: Any, prefix: str = "") -> list[str]:
 
 
 def unsourced(document: Mapping[str, Any], fields: Mapping[str, Any]) -> list[str]:
-    """Paths of a document that nothing is said of."""
+    """Paths of a document that have no origin."""
     return [path for path in leaves(document) if entry(fields, path) is None]
 
 
 def pack(document_bytes: bytes, fields: Mapping[str, Any], quality: Mapping[str, Any]) -> bytes:
-    """The file beside enriched.json; it names the exact file it speaks of."""
+    """The file beside enriched.json; it identifies that file by its hash."""
     digest = hashlib.sha256(document_bytes).hexdigest()
     return dump_json({"document_sha256": digest, "fields": fields, "quality": quality})
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from core.enrichment import words
-from core.enrichment.text import find_phrase, fold
+from core.enrichment import lexicon
+from core.enrichment.normal_form import find_phrase, fold
 
 CRITERIA = ("empathy_score", "clarity_score", "appropriateness_score", "brand_voice_alignment")
 TITLES = {
@@ -41,7 +41,7 @@ def read(text: str) -> Reading:
     """Take a text apart."""
     folded = fold(text)
     tokens = tuple(_TOKEN.findall(folded))
-    content = frozenset(token for token in tokens if len(token) > 3 and token not in words.COMMON)
+    content = frozenset(token for token in tokens if len(token) > 3 and token not in lexicon.COMMON)
     sentences = sum(1 for part in _SENTENCE.split(folded) if part and not part.isspace())
     return Reading(folded, tokens, max(1, sentences), content)
 
@@ -81,7 +81,7 @@ def empathy(client: Reading, answer: Reading, named: Mapping[str, str]) -> Score
     tally = _Tally(2.0)
     if named:
         tally.add(1.0, "names a feeling", f"names a feeling: {', '.join(list(named)[:3])}")
-    if hits := answer.hits(words.ACKNOWLEDGE):
+    if hits := answer.hits(lexicon.ACKNOWLEDGE):
         tally.add(0.7, "acknowledges what was said", f"acknowledges with {_quoted(hits)}")
     shared = client.content & answer.content
     if shared:
@@ -93,7 +93,7 @@ def empathy(client: Reading, answer: Reading, named: Mapping[str, str]) -> Score
         tally.add(0.4, "asks the client something")
     if any(token in ("you", "your", "you're", "yours") for token in answer.tokens):
         tally.add(0.3, "speaks to the client")
-    if hits := answer.hits(words.DISMISS):
+    if hits := answer.hits(lexicon.DISMISS):
         tally.add(-1.0, "brushes the feeling aside", f"brushes the feeling aside with {_quoted(hits)}")
     return tally.score()
 
@@ -128,14 +128,14 @@ def appropriateness(client: Reading, answer: Reading) -> Score:
     """Does it fit the situation: no promises, no blame, the choice left to the client?"""
     tally = _Tally(4.0)
     for cues, points, name in (
-        (words.PROMISE, -1.2, "promises too much"), (words.JUDGE, -1.0, "judges the client"),
-        (words.COMMAND, -0.5, "orders the client"), (words.MACHINE, -1.5, "speaks as a machine"),
+        (lexicon.PROMISE, -1.2, "promises too much"), (lexicon.JUDGE, -1.0, "judges the client"),
+        (lexicon.COMMAND, -0.5, "orders the client"), (lexicon.MACHINE, -1.5, "speaks as a machine"),
     ):  # fmt: skip
         if hits := answer.hits(cues):
             tally.add(points, name, f"{name} with {_quoted(hits)}")
-    if hits := answer.hits(words.CHOICE):
+    if hits := answer.hits(lexicon.CHOICE):
         tally.add(0.4, "leaves the choice to the client", f"leaves the choice to the client with {_quoted(hits)}")
-    if hits := answer.hits(words.STEP):
+    if hits := answer.hits(lexicon.STEP):
         tally.add(0.3, "offers a step", f"offers a step with {_quoted(hits)}")
     shared = len(client.content & answer.content)
     if shared >= 2:
@@ -166,7 +166,7 @@ def brand_voice(answer: Reading, voice: frozenset[str], raw: str) -> Score:
     marks = raw.count("!")
     if marks:
         tally.add(-round(min(0.9, 0.3 * marks), 1), "exclamation marks", f"{marks} exclamation marks")
-    if hits := answer.hits(words.MACHINE):
+    if hits := answer.hits(lexicon.MACHINE):
         tally.add(-1.0, "speaks as a machine", f"speaks as a machine with {_quoted(hits)}")
     return tally.score()
 

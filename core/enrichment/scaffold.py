@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.enrichment.emotions import beat_emotions
-from core.enrichment.sources import FILE, RULE, SCAFFOLDING, said
+from core.enrichment.normal_form import clean
+from core.enrichment.provenance import FILE, RULE, SCAFFOLDING, origin
 from core.enrichment.stage import INFO, WARNING, StageContext, State
-from core.enrichment.text import clean
 from core.enrichment.validate import METADATA
 from core.errors import AppError, Where
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
@@ -95,14 +95,14 @@ def foreign_ids(context: StageContext, source: Mapping[str, Any], own: Mapping[s
 
 
 def parameter_sources(own: Mapping[str, str], foreign: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """What is said of each input parameter."""
+    """The origin of each input parameter."""
     out = {}
     for name in own:
         key = own[f"{name.rpartition('_')[0]}_key"]
         reason = f"The library's entry with the key {key}"
         if name in foreign:
             reason += f"; the file's own id {foreign[name]} is kept with the conversation"
-        out[f"input_parameters.{name}"] = said(FILE if name.endswith("_key") else SCAFFOLDING, reason)
+        out[f"input_parameters.{name}"] = origin(FILE if name.endswith("_key") else SCAFFOLDING, reason)
     return out
 
 
@@ -120,22 +120,22 @@ def background(persona: Persona) -> tuple[str, str]:
     return _NOT_STATED, "The persona has neither demographics, background nor summary"
 
 
-Said = tuple[str, dict[str, str]]
+Sourced = tuple[str, dict[str, str]]
 
 
-def metadata(context: StageContext, state: State, cast: Cast) -> dict[str, Said]:
-    """conversation_metadata: every field with what is said of it."""
+def metadata(context: StageContext, state: State, cast: Cast) -> dict[str, Sourced]:
+    """conversation_metadata: every field with its origin."""
     persona, arc, topic = cast.persona, cast.arc, cast.topic
     who = clean(persona.title) or "The " + persona.persona_key.replace("_", " ").title()
     about, about_reason = background(persona)
-    out: dict[str, Said] = {
-        "client_persona": (f"{shown(persona)} - {who}", said(SCAFFOLDING, "The persona's name and title")),
-        "persona_archetype": (persona.persona_key, said(SCAFFOLDING, "The persona's key")),
-        "client_background": (about, said(RULE if about == _NOT_STATED else SCAFFOLDING, about_reason)),
-        "emotional_arc": (shown(arc), said(SCAFFOLDING, "The arc's name")),
-        "emotional_arc_key": (arc.emotional_arc_key, said(SCAFFOLDING, "The arc's key")),
-        "training_topic": (shown(topic), said(SCAFFOLDING, "The topic's name")),
-        "training_topic_key": (topic.training_topic_key, said(SCAFFOLDING, "The topic's key")),
+    out: dict[str, Sourced] = {
+        "client_persona": (f"{shown(persona)} - {who}", origin(SCAFFOLDING, "The persona's name and title")),
+        "persona_archetype": (persona.persona_key, origin(SCAFFOLDING, "The persona's key")),
+        "client_background": (about, origin(RULE if about == _NOT_STATED else SCAFFOLDING, about_reason)),
+        "emotional_arc": (shown(arc), origin(SCAFFOLDING, "The arc's name")),
+        "emotional_arc_key": (arc.emotional_arc_key, origin(SCAFFOLDING, "The arc's key")),
+        "training_topic": (shown(topic), origin(SCAFFOLDING, "The topic's name")),
+        "training_topic_key": (topic.training_topic_key, origin(SCAFFOLDING, "The topic's key")),
     }
     title = str(state.source.get("title") or context.conversation["title"]).strip()
     session = f"{title}: {shown(persona)} on {shown(topic)}"
@@ -153,32 +153,32 @@ def metadata(context: StageContext, state: State, cast: Cast) -> dict[str, Said]
     return out
 
 
-def _first(given: Mapping[str, Any], name: str, scaffolding: str, rule: str, why: str) -> Said:
+def _first(given: Mapping[str, Any], name: str, scaffolding: str, rule: str, why: str) -> Sourced:
     stated = given.get(name)
     if isinstance(stated, str) and stated.strip():
-        return stated.strip(), said(FILE, f"conversation_metadata.{name} of the file")
+        return stated.strip(), origin(FILE, f"conversation_metadata.{name} of the file")
     if scaffolding.strip():
-        return scaffolding.strip(), said(SCAFFOLDING, f"The arc's {name}")
-    return rule, said(RULE, why)
+        return scaffolding.strip(), origin(SCAFFOLDING, f"The arc's {name}")
+    return rule, origin(RULE, why)
 
 
-def difficulty(cast: Cast) -> Said:
+def difficulty(cast: Cast) -> Sourced:
     """The topic's complexity, one level higher for an edge case."""
     level = cast.topic.complexity.strip()
     if not level:
-        return "moderate", said(RULE, "The topic names no complexity; the middle level is used")
+        return "moderate", origin(RULE, "The topic names no complexity; the middle level is used")
     if cast.arc.tier == "edge_case" and level in _LEVELS[:-1]:
         higher = _LEVELS[_LEVELS.index(level) + 1]
-        return higher, said(RULE, f"The topic is {level}; the arc is an edge case, so one level higher")
-    return level, said(SCAFFOLDING, "The topic's complexity")
+        return higher, origin(RULE, f"The topic is {level}; the arc is an edge case, so one level higher")
+    return level, origin(SCAFFOLDING, "The topic's complexity")
 
 
-def objective(cast: Cast) -> Said:
+def objective(cast: Cast) -> Sourced:
     """The topic's learning objective, else one made of the arc."""
     stated = cast.topic.key_learning_objective.strip()
     if stated:
-        return stated, said(SCAFFOLDING, "The topic's key learning objective")
-    return f"Lead from {shown(cast.arc)} on {shown(cast.topic)}", said(
+        return stated, origin(SCAFFOLDING, "The topic's key learning objective")
+    return f"Lead from {shown(cast.arc)} on {shown(cast.topic)}", origin(
         RULE, "Made of arc and topic; the topic names none"
     )
 

@@ -26,7 +26,7 @@ def _validator(name: str, part: str) -> Any:
 
 
 def problem(name: str, part: str, value: Any) -> tuple[str, str] | None:
-    """The first way `value` breaks the schema as (field path, message); None if it holds. `part` is pair or frame."""
+    """The first way `value` breaks the schema as (field path, message), else None. `part` is pair or frame."""
     for error in _validator(name, part).iter_errors(value):
         return _path(error.instance_path), str(error.message)[:300]
     return None

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from core.cancel import CancelToken
-from core.enrichment.lookup import Library
+from core.enrichment.library import Library
 from core.errors import AppError
 from core.workspace.paths import Workspace
 
@@ -20,7 +20,7 @@ COMPLETED, FAILED = "completed", "failed"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a stage noticed: how bad, where, what, and what mends it."""
+    """One thing a stage noticed: how bad, where, what, and what fixes it."""
 
     severity: str
     field: str
@@ -61,10 +61,10 @@ Sources = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class State:
-    """What the stages hand on: the conversation as read, the v4 document as it grows, and where fields came from.
+    """What the stages pass on: the conversation as read, the v4 document as it grows, and where fields came from.
 
     `columns` goes into the conversation's row, `quality` holds the scores with their reasons, `extra` is for stages
-    from elsewhere. All of it is plain JSON, so that it can rest on disk before a stage that failed.
+    from elsewhere. All of it is plain JSON, so that it can be kept on disk before a stage that failed.
     """
 
     source: Mapping[str, Any] = field(default_factory=dict)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from core.enrichment import schema, sources
+from core.enrichment import provenance, schema
 from core.enrichment.stage import INFO, WARNING, StageContext, State
 from core.workspace.files import atomic_write, dump_json
 
 
 class VerifyAndStore:
-    """Writes only what the schema holds."""
+    """Writes only what the schema accepts."""
 
     name = "store"
     version = "1"
@@ -21,7 +21,7 @@ class VerifyAndStore:
             context.token.raise_if_cancelled()
             schema.check_pair("individual", pair, f"training_pairs[{index}]")
         schema.check_frame("individual", document)
-        silent = sources.unsourced(document, state.sources)
+        silent = provenance.unsourced(document, state.sources)
         if silent:
             context.find(
                 WARNING, silent[0], f"{len(silent)} fields have no stated source, {silent[0]} first.",
@@ -30,11 +30,11 @@ class VerifyAndStore:
         content = dump_json(document)
         folder = context.workspace.conversations / context.conversation_id
         folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / sources.SOURCES, sources.pack(content, state.sources, state.quality))
-        atomic_write(folder / sources.ENRICHED, content)
+        atomic_write(folder / provenance.SOURCES, provenance.pack(content, state.sources, state.quality))
+        atomic_write(folder / provenance.ENRICHED, content)
         pairs = len(document["training_pairs"])
         context.find(INFO, "document", f"Holds against the v4 schema: {pairs} {'pair' if pairs == 1 else 'pairs'}.")
-        path = context.workspace.relative(folder / sources.ENRICHED)
+        path = context.workspace.relative(folder / provenance.ENRICHED)
         return state.with_(columns={**state.columns, "enriched_file_path": path})
 
 

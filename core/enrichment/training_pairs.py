@@ -1,4 +1,4 @@
-"""Training pairs: a user turn with the answer that follows it, and everything said of the two."""
+"""Training pairs: a user turn with the answer that follows it, and the metadata of the two."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.enrichment import quality, scaffold, words
+from core.enrichment import lexicon, quality, scaffold
 from core.enrichment.emotions import beat_at, finder
+from core.enrichment.normal_form import clean, slug
+from core.enrichment.provenance import FILE, NULL, RULE, SCAFFOLDING, SETTING, origin
 from core.enrichment.quality import CRITERIA, Reading, Score
-from core.enrichment.scaffold import Cast, Said
-from core.enrichment.sources import FILE, NULL, RULE, SCAFFOLDING, SETTING, said
-from core.enrichment.text import clean, slug
+from core.enrichment.scaffold import Cast, Sourced
 from core.errors import AppError, Where
 
 # Said so often in kindness or agreement that they name no feeling of the client's.
@@ -38,7 +38,7 @@ class Frame:
 
     conversation: Mapping[str, Any]
     cast: Cast
-    metadata: Mapping[str, Said]
+    metadata: Mapping[str, Sourced]
     system_prompt: str
     prompt_is_set: bool
     voice: frozenset[str]
@@ -46,7 +46,7 @@ class Frame:
 
 @dataclass
 class Built:
-    """The pairs, what is said of their fields, and the scores of those that have an answer."""
+    """The pairs, the origins of their fields, and the scores of those that have an answer."""
 
     pairs: list[dict[str, Any]]
     sources: dict[str, dict[str, str]]
@@ -140,9 +140,9 @@ def _grade(
     """Score and criteria of a pair, all null where there is no answer."""
     meta = own + "training_metadata."
     if answer is None or exchange.answer is None:
-        built.sources[own + "target_response"] = said(NULL, "The file has no answer to this turn")
+        built.sources[own + "target_response"] = origin(NULL, "The file has no answer to this turn")
         for name in ("quality_score", "quality_criteria"):
-            built.sources[meta + name] = said(NULL, "There is no answer to score")
+            built.sources[meta + name] = origin(NULL, "There is no answer to score")
         return None, dict.fromkeys(CRITERIA)
     detector = finder(frame.cast.beats)
     shown = detector.find(client.tokens, client.folded)
@@ -160,50 +160,50 @@ def _shared_sources(frame: Frame) -> dict[str, dict[str, str]]:
     prompt = "The consultant profile's system prompt" if frame.prompt_is_set else "None is set; the minimal one is used"
     out = {_EVERY + f"conversation_metadata.{name}": source for name, (_, source) in frame.metadata.items()}
     return out | {
-        _EVERY + "id": said(RULE, "The conversation's phase and the number of the pair"),
-        _EVERY + "conversation_id": said(RULE, "The conversation's id in this workspace"),
-        _EVERY + "turn_number": said(RULE, "Pairs counted from 1"),
-        _EVERY + "system_prompt": said(SETTING, prompt),
-        _EVERY + "conversation_history": said(FILE, "All earlier turns; a missing answer is empty"),
-        _EVERY + "current_user_input": said(FILE, "The user's turn"),
-        _EVERY + "target_response": said(FILE, "The assistant's turn that follows"),
+        _EVERY + "id": origin(RULE, "The conversation's phase and the number of the pair"),
+        _EVERY + "conversation_id": origin(RULE, "The conversation's id in this workspace"),
+        _EVERY + "turn_number": origin(RULE, "Pairs counted from 1"),
+        _EVERY + "system_prompt": origin(SETTING, prompt),
+        _EVERY + "conversation_history": origin(FILE, "All earlier turns; a missing answer is empty"),
+        _EVERY + "current_user_input": origin(FILE, "The user's turn"),
+        _EVERY + "target_response": origin(FILE, "The assistant's turn that follows"),
         meta + "difficulty_level": scaffold.difficulty(frame.cast)[1],
         meta + "key_learning_objective": scaffold.objective(frame.cast)[1],
-        meta + "conversation_turn": said(RULE, "The number of the pair"),
-        meta + "human_reviewed": said(RULE, "The review recorded in this workspace when it was enriched"),
-        meta + "reviewer_notes": said(RULE, "The reviewer's notes in this workspace")
-        if row["reviewer_notes"] else said(NULL, "No reviewer has written notes"),
-        meta + "use_as_seed_example": said(RULE, "Nobody has marked it as a seed example"),
-        meta + "generate_variations_count": said(RULE, "No variations were asked for"),
+        meta + "conversation_turn": origin(RULE, "The number of the pair"),
+        meta + "human_reviewed": origin(RULE, "The review recorded in this workspace when it was enriched"),
+        meta + "reviewer_notes": origin(RULE, "The reviewer's notes in this workspace")
+        if row["reviewer_notes"] else origin(NULL, "No reviewer has written notes"),
+        meta + "use_as_seed_example": origin(RULE, "Nobody has marked it as a seed example"),
+        meta + "generate_variations_count": origin(RULE, "No variations were asked for"),
     }  # fmt: skip
 
 
 def _emotional_context(exchange: Exchange, emotions: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     if exchange.emotional_context:
-        return dict(exchange.emotional_context), said(FILE, "emotional_context of the user's turn")
+        return dict(exchange.emotional_context), origin(FILE, "emotional_context of the user's turn")
     if not emotions:
         reason = "The turn has no word of the emotion list or of the arc; nothing is guessed"
-        return {"detected_emotions": []}, said(RULE, reason)
+        return {"detected_emotions": []}, origin(RULE, reason)
     seen = ", ".join(f"{name} (“{cue}”)" for name, cue in emotions.items())
-    return {"detected_emotions": list(emotions)}, said(RULE, f"Words in the user's turn: {seen}")
+    return {"detected_emotions": list(emotions)}, origin(RULE, f"Words in the user's turn: {seen}")
 
 
 def _beat(cast: Cast, number: int, total: int) -> tuple[str, dict[str, str]]:
     if not cast.beats:
-        return "", said(NULL, "The arc names neither beats nor emotions")
+        return "", origin(NULL, "The arc names neither beats nor emotions")
     index = beat_at(cast.beats, number, total)
     reason = f"Beat {index + 1} of {len(cast.beats)} of the arc at turn {number} of {total}"
-    return cast.beats[index], said(RULE, reason)
+    return cast.beats[index], origin(RULE, reason)
 
 
 def _skills(cast: Cast, answer: Reading | None) -> tuple[list[str], dict[str, str]]:
     stated = [str(skill) for skill in cast.topic.skills if str(skill).strip()]
-    shown = {name: answer.hits(cues) for name, cues in words.SKILLS.items()} if answer else {}
+    shown = {name: answer.hits(cues) for name, cues in lexicon.SKILLS.items()} if answer else {}
     seen = {name: hits[0] for name, hits in shown.items() if hits and name not in stated}
     if not seen:
-        return stated, said(SCAFFOLDING, "The topic's skills") if stated else said(RULE, "None stated, none seen")
+        return stated, origin(SCAFFOLDING, "The topic's skills") if stated else origin(RULE, "None stated, none seen")
     added = ", ".join(f"{name} (“{cue}”)" for name, cue in seen.items())
-    return stated + list(seen), said(RULE, f"The topic's skills, and seen in the answer: {added}")
+    return stated + list(seen), origin(RULE, f"The topic's skills, and seen in the answer: {added}")
 
 
 def _score(
@@ -218,6 +218,6 @@ def _score(
 
 
 def _score_sources(out: dict[str, dict[str, str]], meta: str, scores: Mapping[str, Score]) -> None:
-    out[meta + "quality_score"] = said(RULE, "The mean of the four criteria")
+    out[meta + "quality_score"] = origin(RULE, "The mean of the four criteria")
     for name, found in scores.items():
-        out[f"{meta}quality_criteria.{name}"] = said(RULE, f"{found.value:.1f}: {'; '.join(found.reasons)}")
+        out[f"{meta}quality_criteria.{name}"] = origin(RULE, f"{found.value:.1f}: {'; '.join(found.reasons)}")

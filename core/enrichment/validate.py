@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.enrichment.normal_form import clean
 from core.enrichment.stage import BLOCKER, INFO, WARNING, StageContext, State
-from core.enrichment.text import clean
 
 ROLES = ("user", "assistant")
 KNOWN = ("title", "turns", "input_parameters", "conversation_metadata", "tier")

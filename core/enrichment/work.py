@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.enrichment import lookup
+from core.enrichment import library
 from core.enrichment.pipeline import Result, run_conversation
 from core.errors import AppError
 from core.workers.host import JobContext
@@ -25,7 +25,7 @@ def run(ctx: JobContext) -> dict[str, Any]:
     used = rejected = 0
     reported = 0.0
     with contextlib.closing(ctx.open_db()) as db:
-        library = lookup.load(db)
+        scaffolding = library.load(db)
         for index, ident in enumerate(ids):
             ctx.token.raise_if_cancelled()
             row = _row(db, ident)
@@ -34,7 +34,7 @@ def run(ctx: JobContext) -> dict[str, Any]:
                 reported = time.monotonic()
                 ctx.progress(index, len(ids), "enrich", title)
             ctx.emit("stage", conversation_id=ident)
-            result = run_conversation(ctx.workspace, row, library, ctx.token) if row else _gone(ident)
+            result = run_conversation(ctx.workspace, row, scaffolding, ctx.token) if row else _gone(ident)
             _emit(ctx, result)
             used += result.error is None
             rejected += result.error is not None

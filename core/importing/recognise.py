@@ -1,4 +1,4 @@
-"""Which importer reads a file, told by its content, never by its name."""
+"""Which importer reads a file, decided by its content, never by its name."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Target(Protocol):
     """The capability that what was recognised is handed to."""
 
     def take(self, found: Recognised) -> None:
-        """Write what the file holds and report each record to the intake."""
+        """Write what is in the file and report each record to the intake."""
 
 
 def run(context: JobContext) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Look at a folder with a base model: what it is, whether mlx-lm knows it, what must be mended first."""
+"""Inspect a folder with a base model: what it is, whether mlx-lm supports it, what must be fixed first."""
 
 from __future__ import annotations
 

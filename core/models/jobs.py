@@ -1,4 +1,4 @@
-"""Job kinds about base models: add a folder, build the practice model anew. Light."""
+"""Job kinds about base models: add a folder, rebuild the practice model. Light."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 from sqlite_utils import Database
 
-from core.db.connection import now, transaction
+from core.db import connection
+from core.db.connection import now
 from core.errors import AppError
 from core.events import Changed
 from core.models.fingerprint import weight_files
@@ -79,15 +80,13 @@ def default(db: Database) -> BaseModel | None:
 
 def upsert(db: Database, row: Mapping[str, Any]) -> Changed:
     """Insert or replace by id; called with the row a worker reported."""
-    values = {**row, "notes": orjson.dumps(list(row.get("notes", []))).decode(), "created_at": now()}
-    columns = ", ".join(values)
-    updates = ", ".join(f"{key} = excluded.{key}" for key in values if key not in ("id", "created_at"))
-    with transaction(db):
-        db.execute(
-            f"insert into base_models({columns}) values({', '.join('?' * len(values))})"
-            f" on conflict(id) do update set {updates}, deleted_at = null",
-            list(values.values()),
-        )
+    values = {
+        **row,
+        "notes": orjson.dumps(list(row.get("notes", []))).decode(),
+        "created_at": now(),
+        "deleted_at": None,
+    }
+    connection.upsert(db, "base_models", values)
     return Changed.MODELS
 
 
@@ -110,7 +109,7 @@ def require_files(name: str, folder: Path) -> None:
 
 
 def _origin(folder: Path) -> str:
-    """Where the weights of a base lie or lay."""
+    """Where the weights of a base are or were."""
     try:
         return str(orjson.loads((folder / "source.json").read_bytes())["source"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -104,7 +104,7 @@ def _check_weights(folder: Path) -> None:
 
 
 def build_practice(context: JobContext) -> dict[str, Any]:
-    """Handler of `build_practice_model`: build it anew from its text and put it into the models cache."""
+    """Handler of `build_practice_model`: rebuild it from its text and put it into the models cache."""
     config = PracticeConfig(**context.params.get("config", {}))
     target = cached_folder()
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -174,7 +174,7 @@ def ask(
 def ask_again(
     db: Database, message_id: str, artifact_id: str | None, stats: Mapping[str, Any] | None = None
 ) -> Message:
-    """Empty an answer to write it anew, maybe by another adapter. Raises AppError `no_such_message`."""
+    """Empty an answer to write it again, maybe by another adapter. Raises AppError `no_such_message`."""
     with transaction(db):
         db.execute(
             "update chat_messages set content = '', status = ?, artifact_id = ?, stats = ? where id = ?",
@@ -200,7 +200,7 @@ def put_back(db: Database, message: Message) -> Changed:
 
 
 def set_answer(db: Database, message_id: str, content: str, status: str, stats: Mapping[str, Any]) -> Changed:
-    """Write an answer as it stands: while it streams and when it ends."""
+    """Write an answer as it is now: while it streams and when it ends."""
     with transaction(db):
         db.execute(
             "update chat_messages set content = ?, status = ?, stats = ? where id = ?",

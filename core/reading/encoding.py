@@ -176,7 +176,8 @@ def _bytewise(blocks: Blocks, where: Where) -> Encoding:
     if _mostly_utf8(sample):
         return Encoding("utf-8", 0, cr_only, ends)
     name = _code_page(blocks, sample)
-    note = f"Not UTF-8: read as {CODE_PAGES[name]}. Check the accented letters."
+    letters = "accented letters" if name in WESTERN else "letters"
+    note = f"Not UTF-8: read as {CODE_PAGES[name]}. Check the {letters}."
     return Encoding(name, 0, cr_only, (note, *ends))
 
 

@@ -40,6 +40,14 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
+def wrong_shape(name: str, value: Any, wanted: str, hint: str) -> AppError:
+    """A field whose value is missing, empty or of another type than `wanted` says."""
+    found = "is missing or null" if value is None else f"is {json_type(value)}"
+    if isinstance(value, str) and not value.strip():
+        found = "is empty"
+    return AppError("wrong_shape", f"“{name}” {found}; it has to be {wanted}.", hint=hint, where=Where(field=name))
+
+
 def truncated(path: Path, line: int, column: int) -> AppError:
     """A file or line that stops in the middle."""
     return AppError(

@@ -42,5 +42,5 @@ class Recognised:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth telling about the file's text."""
+        """What the user should know about the file's text."""
         return self.encoding.notes

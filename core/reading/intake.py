@@ -34,7 +34,7 @@ class _Before:
 
 
 class Intake:
-    """What a job that reads files knows of its progress; `KINDS` are the things that files become.
+    """State of a job that reads files; `KINDS` are the things that files become.
 
     `made` maps a kind to the ids of what the job made, or found present, in the order of the files.
     """

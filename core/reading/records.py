@@ -37,7 +37,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Broken:
-    """Something that stands where a record should be."""
+    """Something found where a record should be."""
 
     line: int
     offset: int
@@ -62,7 +62,7 @@ Read = Record | Broken
 def lines(
     path: Path, encoding: Encoding, token: CancelToken | None = None, limit: int = RECORD_LIMIT
 ) -> Iterator[tuple[int, bytes | None, int, int]]:
-    """(line number, bytes or None when longer than `limit`, length, offset behind it) of every line."""
+    """(line number, bytes or None when longer than `limit`, length, offset of its end) of every line."""
     number, size, offset, parts = 1, 0, 0, list[bytes]()
     for block in utf8_blocks(path, encoding, token):
         *ended, rest = block.split(b"\n")
@@ -87,7 +87,7 @@ def layout(path: Path, encoding: Encoding, token: CancelToken | None = None) -> 
         if not total:
             first, first_size = text[:1] if text else _first_byte(path, encoding), size
         elif total == 1 and first_size > RECORD_LIMIT:
-            # A line too long to parse, with more behind it: lines, of which this one is rejected.
+            # A line too long to parse, followed by more: lines, of which this one is rejected.
             return Layout("lines")
         whole = _is_object(text)
         first_whole = first_whole or (whole and not total)

@@ -1,4 +1,4 @@
-"""What an import said about each file and line: rows of `import_items`."""
+"""What an import reported about each file and line: rows of `import_items`."""
 
 from __future__ import annotations
 

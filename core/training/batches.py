@@ -116,7 +116,7 @@ def epoch_batches(rows: Sequence[Rendered], batch_size: int, seed: int, epoch: i
 def step_plan(
     rows: Sequence[Rendered], batch_size: int, accumulation: int, seed: int, epochs: int
 ) -> Iterator[tuple[int, float, list[list[int]]]]:
-    """(step from 1, epoch reached behind it, batches gathered into it) over the whole run."""
+    """(step from 1, epoch reached after it, batches accumulated in it) over the whole run."""
     step = 0
     for epoch in range(epochs):
         batches = epoch_batches(rows, batch_size, seed, epoch)

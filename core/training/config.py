@@ -87,7 +87,7 @@ class TrainingConfig:
         return -(-batches // self.gradient_accumulation)
 
     def total_steps(self, rows: int) -> int:
-        """Steps of the whole run over `rows` training conversations, held to `max_steps`."""
+        """Steps of the whole run over `rows` training conversations, at most `max_steps`."""
         total = self.steps_per_epoch(rows) * self.epochs
         return min(total, self.max_steps) if self.max_steps else total
 

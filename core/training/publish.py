@@ -18,7 +18,7 @@ ADAPTER_FILE, CONFIG_FILE, PASSPORT_FILE = "adapters.safetensors", "adapter_conf
 
 @dataclass(frozen=True)
 class Published:
-    """What lies in an adapter's folder."""
+    """What is in an adapter's folder."""
 
     artifact_id: str
     folder: Path

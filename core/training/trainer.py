@@ -1,7 +1,7 @@
 """The training loop on mlx-lm's parts: per-turn masks, every step reported, true resume.
 
 Stock mlx-lm keeps no optimizer state, trains only the last turn or everything, drops the tail of an epoch and
-goes on after NaN (measured, see docs/decisions/0004-own-training-loop.md). This loop does none of that.
+continues after NaN (measured, see docs/decisions/0004-own-training-loop.md). This loop does none of that.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Trainer:
             optimizer.update(model, grads)
             return norm
 
-        # What a compiled function reads it must also give back, or placeholders stay behind in the model;
+        # What a compiled function reads it must also give back, or placeholders remain in the model;
         # dropout draws from the random state, which therefore belongs to the first.
         forward, update = [model.state, mx.random.state], [model.state, optimizer.state]
         return (
@@ -246,7 +246,7 @@ class Trainer:
         return loss
 
     def checkpoint(self) -> None:
-        """Write everything needed to go on; the events so far are on disk before it counts."""
+        """Write everything needed to resume; the events so far are on disk before it counts."""
         from mlx.utils import tree_flatten
 
         self.sync()

@@ -25,7 +25,7 @@ VERSION = "4.0.0"
 
 @dataclass(frozen=True)
 class Member:
-    """A conversation to be put in: its file, and the review as it stands now."""
+    """A conversation to be put in: its file, and its present review."""
 
     conversation_id: str
     title: str

@@ -68,7 +68,7 @@ def run(ctx: JobContext) -> dict[str, Any]:
 
 
 def _built_before(ctx: JobContext, db: Database) -> dict[str, Any] | None:
-    """The result of an earlier attempt at this job that was cut short behind its version."""
+    """The result of an earlier attempt at this job that was interrupted after its version."""
     log = ctx.run_dir / "events.jsonl"
     for event, _ in read_events(log) if log.exists() else ():
         if event["type"] == "training_file" and "result" in event:

@@ -107,7 +107,7 @@ def watch_stdin(context: JobContext, orphan_s: float = ORPHAN_S) -> None:
         chunk = os.read(0, 65536)
         if not chunk:
             context.token.cancel("orphan")
-            # Code that never looks at the token would go on for nobody, and hold the run's lock.
+            # Code that never looks at the token would keep running without a parent, and keep the run's lock.
             time.sleep(orphan_s)
             os._exit(3)
         *lines, buffer = (buffer + chunk).split(b"\n")
@@ -194,7 +194,7 @@ def _run_handler(context: JobContext, handler: str, memory_bytes: int) -> int:
     try:
         context.emit(kind, **fields)
     except OSError as exc:
-        # No room to record it; the parent at least hears why.
+        # No room to record it; the parent at least gets the reason.
         error = fields.get("error") or disk_error(exc, context.run_dir).to_json()
         context.send_transient("error", error=error)
         return 1

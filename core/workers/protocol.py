@@ -57,7 +57,7 @@ class EventLog:
     """The worker's append-only record of its events; survives kill -9 of either side."""
 
     def __init__(self, path: Path, applied: int = 0) -> None:
-        """Numbers go on behind those in the file, and behind `applied`: a damaged file must not use one twice."""
+        """Numbers continue after those in the file, and behind `applied`: a damaged file must not use one twice."""
         self.path = path
         self.seq = 0
         complete = 0
@@ -104,7 +104,7 @@ def last_seq(path: Path) -> int:
 
 
 def read_events(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Complete events of a log with the byte offset behind each; a torn last line is left out."""
+    """Complete events of a log with the byte offset after each; a torn last line is left out."""
     offset = 0
     with path.open("rb") as handle:
         for line in handle:

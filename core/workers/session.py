@@ -48,7 +48,7 @@ def worker_environment(lane: Lane | None = None) -> dict[str, str]:
 
 
 def run_folder(workspace: Workspace, job_id: str) -> Path:
-    """Where a job's spec, events, lock and log lie."""
+    """Where a job's spec, events, lock and log are."""
     return workspace.runs / job_id
 
 
@@ -125,7 +125,7 @@ class JobSession:
     def finish(self, db: Database, exit_text: str, log_tail: str = "") -> Changed:
         """Write the final state once the worker has ended, and what it logged and could not send.
 
-        `exit_text` says how it ended, for a crash. `final` set before stands where the log has no end of its own.
+        `exit_text` says how it ended, for a crash. `final` set before applies where the log has no final event.
         """
         given, self.final = self.final, None
         try:

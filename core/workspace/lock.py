@@ -46,7 +46,7 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Give the lock back; harmless when it is not held."""
+        """Release the lock; harmless when it is not acquired."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -1,4 +1,4 @@
-"""Where things lie: the folders of a workspace, of the shipped resources and of the base models."""
+"""Paths: the folders of a workspace, of the shipped resources and of the base models."""
 
 from __future__ import annotations
 

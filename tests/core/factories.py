@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +22,7 @@ from core.scaffolding.store import seed
 from core.workers.runner import run_to_end
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace
+from tests.support.patience import PATIENCE_S
 
 PARAMETERS = {
     "persona_id": "8a6f1f5e-0000-4000-8000-000000000001", "persona_key": "pragmatic_optimist",
@@ -67,6 +72,11 @@ def parsed(
     return {"title": title, "turns": turns, "input_parameters": dict(PARAMETERS), **over}
 
 
+def raw(number: int = 0, **over: Any) -> dict[str, Any]:
+    """A raw conversation, different for each number."""
+    return parsed((f"{number}: {KIND[0]}", *KIND[1:]), **{"title": f"Number {number}", **over})
+
+
 def add_conversation(here: Place, content: dict[str, Any] | None = None, *, raw: Any = None, **columns: Any) -> str:
     """A conversation as the importer leaves it: raw.json, parsed.json, a row. Returns its id."""
     content = parsed() if content is None else content
@@ -99,6 +109,45 @@ def run_job(here: Place, kind: str, params: dict[str, Any], **options: Any) -> J
     job = jobs.claim_next(here.db)
     assert job is not None
     return run_to_end(here.db, here.workspace, job, **options)
+
+
+def wait_for(path: Path) -> None:
+    """Return when another process has written that file."""
+    end = time.monotonic() + PATIENCE_S
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def run_killed(here: Place, kind: str, params: dict[str, Any], at: Path) -> Job:
+    """Run a job in a real worker process that is killed once the file `at` is there."""
+    jobs.create(here.db, kind, kind, params)
+    job = jobs.claim_next(here.db)
+    assert job is not None
+    pids: list[int] = []
+
+    def kill() -> None:
+        wait_for(at)
+        os.kill(pids[0], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    ended = run_to_end(
+        here.db, here.workspace, job,
+        listen=lambda event: pids.append(event["pid"]) if event["type"] == "hello" else None,
+    )  # fmt: skip
+    thread.join()
+    assert ended.error is not None
+    assert ended.error.code == "worker_crashed"
+    return ended
+
+
+def load(here: Place, *paths: Path, **options: Any) -> Job:
+    """Import files; whatever became of them, the counts add up."""
+    job = run_job(here, "import", {"files": [str(path) for path in paths]}, **options)
+    if job.status == "completed":
+        assert job.result["in"] == job.result["used"] + job.result["rejected"] + job.result["cut"]
+    return job
 
 
 def enrich(here: Place, *idents: str) -> Job:

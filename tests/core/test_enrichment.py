@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from dataclasses import replace
@@ -14,17 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from core import jobs
 from core.cancel import CancelToken
 from core.db.connection import now
-from core.enrichment import lookup, sources, store
+from core.enrichment import library, provenance, store
+from core.enrichment.normal_form import clean
 from core.enrichment.normalize import STAGE as NORMALIZE
 from core.enrichment.pipeline import STATE_FILE, run_conversation
 from core.enrichment.stage import StageContext, State
-from core.enrichment.text import clean
 from core.registries import STAGES
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic, add, by_key, update
-from core.workers.runner import run_to_end
 from core.workspace import settings as app_settings
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace, resources
@@ -37,30 +33,16 @@ from tests.core.factories import (
     conversation,
     enrich,
     parsed,
-    place,
     read,
     run_job,
+    run_killed,
+    wait_for,
 )
-from tests.support.patience import PATIENCE_S
 
 SCAFFOLDING_KEYS = (
     "client_persona", "persona_archetype", "client_background", "emotional_arc", "emotional_arc_key",
     "training_topic", "training_topic_key", "session_context", "conversation_phase", "expected_outcome",
 )  # fmt: skip
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Any:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
-
-
-@pytest.fixture
-def stages() -> Any:
-    before = STAGES.paths()
-    yield STAGES
-    STAGES.replace(before)
 
 
 def schema_errors(document: Any) -> list[str]:
@@ -69,8 +51,7 @@ def schema_errors(document: Any) -> list[str]:
 
 
 def in_process(here: Place, ident: str) -> Any:
-    library = lookup.load(here.db)
-    return run_conversation(here.workspace, conversation(here, ident), library, CancelToken())
+    return run_conversation(here.workspace, conversation(here, ident), library.load(here.db), CancelToken())
 
 
 # The whole way, in a real worker
@@ -114,13 +95,13 @@ def test_every_field_has_a_stated_source(here: Place) -> None:
     ident = add_conversation(here, parsed([*KIND, "And the rest?", None]))
     enrich(here, ident)
     row = conversation(here, ident)
-    document, said = read(here, row["enriched_file_path"]), sources.load(here.workspace, row["enriched_file_path"])
-    assert sources.unsourced(document, said["fields"]) == []
-    assert {entry["source"] for entry in said["fields"].values()} == set(sources.KINDS)
+    document, said = read(here, row["enriched_file_path"]), provenance.load(here.workspace, row["enriched_file_path"])
+    assert provenance.unsourced(document, said["fields"]) == []
+    assert {entry["source"] for entry in said["fields"].values()} == set(provenance.KINDS)
     assert all(entry["reason"] for entry in said["fields"].values())
 
     def source(path: str) -> str:
-        return sources.entry(said["fields"], path)["source"]  # type: ignore[index]
+        return provenance.entry(said["fields"], path)["source"]  # type: ignore[index]
 
     assert source("training_pairs[1].target_response") == "file"
     assert source("training_pairs[2].target_response") == "null"
@@ -136,7 +117,7 @@ def test_every_field_has_a_stated_source(here: Place) -> None:
     assert warm_row["quality_score"] > cold_row["quality_score"] + 1
     for name, value in orjson.loads(warm_row["quality_criteria"]).items():
         assert value > orjson.loads(cold_row["quality_criteria"])[name]
-    reason = sources.load(here.workspace, cold_row["enriched_file_path"])["fields"][
+    reason = provenance.load(here.workspace, cold_row["enriched_file_path"])["fields"][
         "training_pairs[0].training_metadata.quality_criteria.appropriateness_score"
     ]["reason"]
     assert "risk-free" in reason
@@ -267,8 +248,8 @@ def test_a_rerun_resumes_at_the_failed_stage(here: Place) -> None:
     assert not (here.workspace.conversations / ident / STATE_FILE).exists()
 
 
-def test_a_kept_state_is_dropped_when_what_it_rests_on_changed(here: Place, stages: Any) -> None:
-    stages.register("normalize", "tests.plugins.tiny_stage:FAILING")
+def test_a_kept_state_is_dropped_when_what_it_rests_on_changed(here: Place) -> None:
+    STAGES.register("normalize", "tests.plugins.tiny_stage:FAILING")
     ident = add_conversation(here)
     failed = in_process(here, ident)
     assert (failed.failed_stage, failed.error.code) == ("normalize", "internal_error")
@@ -383,7 +364,7 @@ def test_joined_emoji_stay_joined() -> None:
 
 def test_scores_of_other_stages_are_brought_into_range(here: Place) -> None:
     ident = add_conversation(here)
-    context = StageContext(here.workspace, conversation(here, ident), lookup.load(here.db), CancelToken())
+    context = StageContext(here.workspace, conversation(here, ident), library.load(here.db), CancelToken())
     metadata = {"quality_score": 7, "quality_criteria": {"empathy_score": 3.14, "clarity_score": None}}
     out = NORMALIZE.run(context, State(document={"training_pairs": [{"training_metadata": metadata}]}))
     found = out.document["training_pairs"][0]["training_metadata"]
@@ -440,7 +421,7 @@ def test_sources_of_another_run_are_refused(here: Place) -> None:
     path = here.workspace.absolute(result.columns["enriched_file_path"])
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(Exception, match="another run"):
-        sources.load(here.workspace, result.columns["enriched_file_path"])
+        provenance.load(here.workspace, result.columns["enriched_file_path"])
 
 
 # Generated scaffolding
@@ -484,14 +465,14 @@ def test_every_pair_has_all_scaffolding_keys_whatever_the_library_holds(
     keys = {"persona_key": "p_key", "emotional_arc_key": "a_key", "training_topic_key": "t_key"}
     content = parsed([text for pair in turns for text in pair], input_parameters=keys)
     write_json(folder / "parsed.json", content)
-    library = lookup.Library(
+    scaffolding = library.Library(
         {"p_key": persona}, {"a_key": arc}, {"t_key": topic}, "anything", {"name": "x"}, "Be kind.", True, True, "f"
     )
     row = {
         "conversation_id": "c1", "title": "t", "file_path": "conversations/c1/parsed.json", "raw_response_path": None,
         "human_reviewed": 0, "reviewer_notes": None, "created_at": now(),
     }  # fmt: skip
-    result = run_conversation(workspace, row, library, CancelToken())
+    result = run_conversation(workspace, row, scaffolding, CancelToken())
     assert result.error is None, result.error
     document = read_json(workspace.absolute(result.columns["enriched_file_path"]))
     assert schema_errors(document) == []
@@ -502,17 +483,17 @@ def test_every_pair_has_all_scaffolding_keys_whatever_the_library_holds(
         assert (metadata["persona_archetype"], metadata["emotional_arc_key"]) == ("p_key", "a_key")
         assert metadata["training_topic_key"] == "t_key"
         assert "{" not in metadata["client_background"] or "{" in str(persona)
-    said = sources.load(workspace, result.columns["enriched_file_path"])
-    assert sources.unsourced(document, said["fields"]) == []
+    said = provenance.load(workspace, result.columns["enriched_file_path"])
+    assert provenance.unsourced(document, said["fields"]) == []
 
 
 # Registration, stopping, dying
 
 
-def test_a_stage_from_elsewhere_runs_in_the_worker(here: Place, stages: Any) -> None:
-    stages.unregister("store")
-    stages.register("tiny", "tests.plugins.tiny_stage:STAGE")
-    stages.register("store", "core.enrichment.store_stage:STAGE")
+def test_a_stage_from_elsewhere_runs_in_the_worker(here: Place) -> None:
+    STAGES.unregister("store")
+    STAGES.register("tiny", "tests.plugins.tiny_stage:STAGE")
+    STAGES.register("store", "core.enrichment.store_stage:STAGE")
     ident = add_conversation(here)
     enrich(here, ident)
     document = read(here, conversation(here, ident)["enriched_file_path"])
@@ -522,20 +503,13 @@ def test_a_stage_from_elsewhere_runs_in_the_worker(here: Place, stages: Any) -> 
     assert report.findings[0].message == "Marked 2 pairs."
 
 
-def _wait_for(path: Path) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not path.exists():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def test_stopping_lets_the_conversation_be_enriched_again(here: Place, stages: Any) -> None:
-    stages.register("normalize", "tests.plugins.tiny_stage:SLOW")
+def test_stopping_lets_the_conversation_be_enriched_again(here: Place) -> None:
+    STAGES.register("normalize", "tests.plugins.tiny_stage:SLOW")
     ident = add_conversation(here)
     token = CancelToken()
 
     def stop() -> None:
-        _wait_for(here.workspace.root / "waiting")
+        wait_for(here.workspace.root / "waiting")
         token.cancel()
 
     thread = threading.Thread(target=stop)
@@ -546,32 +520,15 @@ def test_stopping_lets_the_conversation_be_enriched_again(here: Place, stages: A
     assert conversation(here, ident)["enrichment_status"] == "not_started"
 
 
-def test_killing_the_worker_leaves_nothing_half(here: Place, stages: Any) -> None:
+def test_killing_the_worker_leaves_nothing_half(here: Place) -> None:
     done, stuck = add_conversation(here), add_conversation(here, parsed(COLD))
     enrich(here, done)
-    stages.register("normalize", "tests.plugins.tiny_stage:SLOW")
-    jobs.create(here.db, "enrich", "Enrich", {"conversation_ids": [stuck]})
-    job = jobs.claim_next(here.db)
-    assert job is not None
-    pids: list[int] = []
-
-    def kill() -> None:
-        _wait_for(here.workspace.root / "waiting")
-        os.kill(pids[0], signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    ended = run_to_end(
-        here.db, here.workspace, job,
-        listen=lambda event: pids.append(event["pid"]) if event["type"] == "hello" else None,
-    )  # fmt: skip
-    thread.join()
+    STAGES.register("normalize", "tests.plugins.tiny_stage:SLOW")
+    ended = run_killed(here, "enrich", {"conversation_ids": [stuck]}, here.workspace.root / "waiting")
     assert ended.status == "failed"
-    assert ended.error is not None
-    assert ended.error.code == "worker_crashed"
     assert conversation(here, stuck)["enrichment_status"] == "not_started"
     assert not (here.workspace.conversations / stuck / "enriched.json").exists()
     assert conversation(here, done)["enrichment_status"] == "completed"
-    stages.register("normalize", "core.enrichment.normalize:STAGE")
+    STAGES.register("normalize", "core.enrichment.normalize:STAGE")
     enrich(here, stuck)
     assert schema_errors(read(here, conversation(here, stuck)["enriched_file_path"])) == []

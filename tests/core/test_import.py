@@ -27,41 +27,15 @@ from core.registries import IMPORTERS
 from core.workers.host import Channel, JobContext
 from core.workers.protocol import EventLog, read_events
 from core.workers.runner import run_to_end
-from tests.core.factories import KIND, Place, parsed, place, run_job
+from tests.core.factories import Place, load, raw
 
 MB = 1024 * 1024
 EXAMPLES = Path(__file__).parents[2] / "resources" / "schemas"
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Place]:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
-
-
-def raw(number: int = 0, **over: Any) -> dict[str, Any]:
-    return parsed((f"{number}: {KIND[0]}", *KIND[1:]), **{"title": f"Number {number}", **over})
-
-
 def save(path: Path, value: Any) -> Path:
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
     return path
-
-
-def load(here: Place, *paths: Path, **options: Any) -> Job:
-    job = run_job(here, "import", {"files": [str(path) for path in paths]}, **options)
-    result = job.result
-    if job.status == "completed":
-        assert result["in"] == result["used"] + result["rejected"] + result["cut"]
-    return job
 
 
 def rejected(here: Place, job: Job) -> dict[str, report.ImportItem]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,9 @@ from hypothesis import strategies as st
 from core.conversations import store
 from core.conversations.parse import parse
 from core.errors import AppError
-from core.jobs import Job
 from core.reading import encoding, report
 from core.reading.records import Broken, Record, layout, records
-from tests.core.factories import KIND, Place, parsed, place, run_job
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Place]:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
-    folder.mkdir()
-    return folder
-
-
-def raw(number: int = 0, **over: Any) -> dict[str, Any]:
-    return parsed((f"{number}: {KIND[0]}", *KIND[1:]), **{"title": f"Number {number}", **over})
-
-
-def load(here: Place, path: Path) -> Job:
-    return run_job(here, "import", {"files": [str(path)]})
-
+from tests.core.factories import Place, load, raw
 
 # --- text
 
@@ -64,6 +39,30 @@ def test_encodings_and_line_ends_are_read_with_a_note(here: Place, source: Path,
     if codec != "utf-8":
         assert "read as" in notes.lower()
     assert notes in report.items(here.db, job.id)[0].message
+
+
+@pytest.mark.parametrize(
+    ("codec", "text", "name"),
+    [
+        ("cp1251", "Я хочу закрыть ипотеку раньше срока", "Cyrillic (Windows-1251)"),
+        ("koi8_r", "Привет, как дела? Я хочу закрыть ипотеку раньше", "Cyrillic (KOI8-R)"),
+        ("cp1253", "Θέλω να κλείσω το δάνειο νωρίτερα", "Greek (Windows-1253)"),
+        ("cp932", "住宅ローンを早く返したいのですが、お金が心配です", "Japanese (Shift JIS)"),
+        ("gb18030", "我想早点还清房贷，但是很担心", "Chinese (GB 18030)"),
+        ("cp1252", "I paid €500 for the résumé", "latin-1 (Windows-1252)"),
+        ("cp1252", "Größe", "latin-1 (Windows-1252)"),
+        ("cp1252", "Hän ei löydä rahaa lääkäriin", "latin-1 (Windows-1252)"),
+    ],
+)  # fmt: skip
+def test_the_code_page_of_a_file_that_is_not_unicode_is_recognised(
+    here: Place, source: Path, codec: str, text: str, name: str
+) -> None:
+    content = json.dumps(raw(1, title=text), ensure_ascii=False).replace("→", "to")
+    (source / "a.json").write_bytes(content.encode(codec))
+    load(here, source)
+    (found,) = store.listing(here.db)
+    assert found.title == text
+    assert name in " ".join(found.import_notes)
 
 
 def test_lines_in_utf16_and_old_mac_lines_are_lines(here: Place, source: Path) -> None:

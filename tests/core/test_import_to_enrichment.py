@@ -14,14 +14,7 @@ from core.conversations import store
 from core.enrichment.emotions import finder
 from core.enrichment.quality import read as take_apart
 from core.registries import STAGES
-from tests.core.factories import Place, add_conversation, conversation, enrich, parsed, place, read, run_job
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Any:
-    found = place(tmp_path / "place")
-    yield found
-    found.db.close()
+from tests.core.factories import Place, add_conversation, conversation, enrich, parsed, read, run_job
 
 
 def bring_in(here: Place, path: Path, content: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,13 @@ import pytest
 from core.conversations.parse import parse
 from core.datasets.messages import check
 from core.db.connection import transaction
-from core.enrichment import pairs
+from core.enrichment import training_pairs
 from core.errors import AppError
 from core.reading import report
 from core.reading.limits import MAX_TURNS
 from core.workers.host import _run_handler
 from core.workspace.lock import FileLock
-from tests.core.factories import Place, parsed, place, run_job
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Place]:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
-
+from tests.core.factories import Place, parsed, run_job
 
 GOOD = json.dumps(parsed(("Hello?", "Good day.")))
 DEEP = "[" * 300 + "]" * 300
@@ -70,9 +61,9 @@ def test_a_conversation_without_end_is_refused_before_it_fills_the_disk(read: An
 
 
 def test_histories_that_would_fill_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "MAX_REPEATED", 100)
+    monkeypatch.setattr(training_pairs, "MAX_REPEATED", 100)
     with pytest.raises(AppError, match="40 turns"):
-        pairs.exchanges(turns(40))
+        training_pairs.exchanges(turns(40))
 
 
 def test_a_commit_that_fails_leaves_no_transaction_open(here: Place) -> None:

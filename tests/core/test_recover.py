@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import sqlite3
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,14 +20,7 @@ from core.workers.runner import run_to_end
 from core.workers.session import JobSession, prepare_run, recover, run_folder, worker_environment
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import source_root
-from tests.core.factories import Place, place
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Place]:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
+from tests.core.factories import Place
 
 
 def under_way(here: Place, kind: str, params: dict[str, Any]) -> Job:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,14 +25,7 @@ from core.scaffolding.store import (
     seed,
     update,
 )
-from tests.core.factories import Place, place
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Place]:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
+from tests.core.factories import Place
 
 
 @pytest.fixture

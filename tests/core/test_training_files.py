@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
 import threading
 import time
 import tracemalloc
@@ -23,22 +21,7 @@ from core.training_files.aggregate import Aggregation, Member
 from core.workers.runner import run_to_end
 from core.workspace.files import TMP_PREFIX, read_json
 from core.workspace.paths import resources
-from tests.core.factories import COLD, PARAMETERS, Place, add_conversation, enrich, parsed, place, read, run_job
-from tests.support.patience import PATIENCE_S
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Any:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
-
-
-@pytest.fixture
-def formats() -> Any:
-    before = EXPORT_FORMATS.paths()
-    yield EXPORT_FORMATS
-    EXPORT_FORMATS.replace(before)
+from tests.core.factories import COLD, PARAMETERS, Place, add_conversation, enrich, parsed, read, run_job, run_killed
 
 
 def three(here: Place) -> list[str]:
@@ -237,8 +220,8 @@ def test_export_writes_the_chosen_version_whole(here: Place, tmp_path: Path) -> 
     assert [found.name for found in export.formats()] == ["v4_json", "v4_jsonl"]
 
 
-def test_a_format_from_elsewhere_works_in_the_worker_and_in_export(here: Place, formats: Any, tmp_path: Path) -> None:
-    formats.register("tiny", "tests.plugins.tiny_format:FORMAT")
+def test_a_format_from_elsewhere_works_in_the_worker_and_in_export(here: Place, tmp_path: Path) -> None:
+    EXPORT_FORMATS.register("tiny", "tests.plugins.tiny_format:FORMAT")
     idents = three(here)
     ident = build(here, idents, formats=["tiny"]).result["training_file_id"]
     text = (here.workspace.training_files / ident / "v1" / "training.tiny.txt").read_text("utf-8")
@@ -247,8 +230,8 @@ def test_a_format_from_elsewhere_works_in_the_worker_and_in_export(here: Place, 
     assert (tmp_path / "x.txt").read_text("utf-8") == text
 
 
-def test_a_format_of_several_files_is_a_folder(here: Place, formats: Any, tmp_path: Path) -> None:
-    formats.register("folder", "tests.plugins.tiny_format:FOLDER")
+def test_a_format_of_several_files_is_a_folder(here: Place, tmp_path: Path) -> None:
+    EXPORT_FORMATS.register("folder", "tests.plugins.tiny_format:FOLDER")
     ident = build(here, three(here)).result["training_file_id"]
     (tmp_path / "out").mkdir()
     assert export.suggested_name("Spring", 1, "folder") == "Spring v1"
@@ -259,38 +242,20 @@ def test_a_format_of_several_files_is_a_folder(here: Place, formats: Any, tmp_pa
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x"]
 
 
-def test_killing_the_worker_while_it_writes_leaves_no_version(here: Place, formats: Any) -> None:
+def test_killing_the_worker_while_it_writes_leaves_no_version(here: Place) -> None:
     idents = three(here)
     ident = build(here, idents[:1]).result["training_file_id"]
     whole = (here.workspace.training_files / ident / "v1" / "training.json").read_bytes()
-    formats.register("v4_json", "tests.plugins.tiny_format:ENDLESS")
-    jobs.create(here.db, "build_training_file", "Build", {"conversation_ids": idents[1:], "training_file_id": ident})
-    job = jobs.claim_next(here.db)
-    assert job is not None
-    pids: list[int] = []
-
-    def kill() -> None:
-        end = time.monotonic() + PATIENCE_S
-        while not (pids and (here.workspace.training_files / "half-written").exists()) and time.monotonic() < end:
-            time.sleep(0.02)
-        os.kill(pids[0], signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    ended = run_to_end(
-        here.db, here.workspace, job,
-        listen=lambda event: pids.append(event["pid"]) if event["type"] == "hello" else None,
-    )  # fmt: skip
-    thread.join()
-    assert ended.error is not None
-    assert ended.error.code == "worker_crashed"
+    EXPORT_FORMATS.register("v4_json", "tests.plugins.tiny_format:ENDLESS")
+    params = {"conversation_ids": idents[1:], "training_file_id": ident}
+    run_killed(here, "build_training_file", params, here.workspace.training_files / "half-written")
     folder = here.workspace.training_files / ident
     assert [path.name for path in folder.iterdir() if not path.name.startswith(TMP_PREFIX)] == ["v1"]
     assert (folder / "v1" / "training.json").read_bytes() == whole
     assert store.get(here.db, ident).version == 1
     assert len(store.members(here.db, ident)) == 1
 
-    formats.register("v4_json", "core.training_files.exports.v4_json:FORMAT")
+    EXPORT_FORMATS.register("v4_json", "core.training_files.exports.v4_json:FORMAT")
     trash.sweep(here.db, here.workspace)
     assert [path.name for path in folder.iterdir()] == ["v1"]
     (folder / "v2").mkdir()
@@ -299,9 +264,9 @@ def test_killing_the_worker_while_it_writes_leaves_no_version(here: Place, forma
     assert read(here, f"training_files/{ident}/v2/training.json")["dataset_metadata"]["total_conversations"] == 3
 
 
-def test_stopping_a_build_leaves_nothing(here: Place, formats: Any) -> None:
+def test_stopping_a_build_leaves_nothing(here: Place) -> None:
     idents = three(here)
-    formats.register("v4_json", "tests.plugins.tiny_format:ENDLESS")
+    EXPORT_FORMATS.register("v4_json", "tests.plugins.tiny_format:ENDLESS")
     token = CancelToken()
 
     def stop() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,7 @@ from core.db.connection import now, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.workspace.files import TMP_PREFIX
-from tests.core.factories import Place, add_conversation, place
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[Place]:
-    found = place(tmp_path)
-    yield found
-    found.db.close()
+from tests.core.factories import Place, add_conversation
 
 
 def insert(here: Place, table: str, **values: Any) -> str:

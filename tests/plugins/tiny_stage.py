@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.enrichment.sources import said
+from core.enrichment.provenance import origin
 from core.enrichment.stage import INFO, StageContext, State
 
 
@@ -17,7 +17,7 @@ class TinyStage:
             for pair in state.document["training_pairs"]
         ]
         context.find(INFO, "training_pairs", f"Marked {len(pairs)} pairs.")
-        sources = {**state.sources, "training_pairs[].emotional_context": said("rule", "Marked by the tiny stage")}
+        sources = {**state.sources, "training_pairs[].emotional_context": origin("rule", "Marked by the tiny stage")}
         return state.with_(document={**state.document, "training_pairs": pairs}, sources=sources)
 
 

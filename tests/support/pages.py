@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
-from pytestqt.qtbot import QtBot
 
 from app.services import Services
 from core.scaffolding.store import seed
 from tests.core.factories import Place
-from ui.pages.conversations.page import ConversationsPage
+from ui.registry import PAGES
+from ui.widgets.page import Page
 from ui.window.main_window import MainWindow
+
+P = TypeVar("P", bound=Page)
 
 
 def filled(services: Services) -> Place:
@@ -72,10 +74,11 @@ def dialog(qapp: Any, name: str) -> Any:
     return found[-1]
 
 
-def conversations_page(qtbot: QtBot, window: MainWindow) -> ConversationsPage:
-    """The Conversations page, opened and read."""
-    window.open_page("conversations")
+def open_page(qtbot: Any, window: MainWindow, kind: type[P]) -> P:
+    """The page of that kind, opened and read."""
+    (name,) = [spec.name for spec in PAGES.specs() if spec.widget == f"{kind.__module__}:{kind.__name__}"]
+    window.open_page(name)
     page = window.current_page
-    assert isinstance(page, ConversationsPage)
+    assert isinstance(page, kind)
     until(qtbot, lambda: page.shown_state != "busy")
     return page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,13 @@ from core import jobs
 from core.models import store as models
 from core.models.practice import shipped_folder
 from core.workspace import settings
-from tests.support.pages import click
+from tests.support.pages import click, open_page
 from tests.support.pages import shown_text as text
 from ui.pages.adapters.page import AdaptersPage
 from ui.practice import ADDING, add_practice
 from ui.window.main_window import MainWindow
 
-
-def opened(qtbot: QtBot, window: MainWindow) -> AdaptersPage:
-    window.open_page("adapters")
-    page = window.current_page
-    assert isinstance(page, AdaptersPage)
-    qtbot.waitUntil(lambda: page.shown_state != "busy")
-    return page
+opened = partial(open_page, kind=AdaptersPage)
 
 
 def click_row(qtbot: QtBot, table: Any, row: int) -> None:

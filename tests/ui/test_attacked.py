@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from core.errors import AppError
 from core.models.practice import PRACTICE_ID
 from core.workspace.paths import Workspace, source_root
 from tests.core.factories import Place, add_conversation, enrich, parsed
-from tests.support.pages import click, dialog, filled, find, settle, until
-from tests.support.pages import conversations_page as opened
+from tests.support.pages import click, dialog, filled, find, open_page, settle, until
 from ui.deleting import delete_rows
+from ui.pages.conversations.page import ConversationsPage
 from ui.widgets.banner import Banner
 from ui.widgets.basic import Button, ElidedLabel, label, plain_tip
 from ui.widgets.empty import EmptyState
@@ -37,6 +38,9 @@ from ui.window.main_window import MainWindow
 
 ENDLESS = "x" * 500
 MARKUP = "<img src='file:///etc/hostname'> and <b>more</b>"
+
+
+opened = partial(open_page, kind=ConversationsPage)
 
 
 @pytest.fixture
@@ -131,7 +135,7 @@ def test_enriching_the_same_twice_is_one_job(qtbot: QtBot, window: MainWindow, h
     until(qtbot, lambda: page.table.current() is not None)
     page.enrich_selected()
     page.enrich_selected()
-    until(qtbot, lambda: page.model.rows[0].enrichment_status == "completed")
+    until(qtbot, lambda: [row.enrichment_status for row in page.model.rows] == ["completed"])
     assert enrichments(here) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from core import jobs
 from core.conversations import store
 from core.workspace.files import write_json
 from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
-from tests.support.pages import click, dialog, filled, find, until
-from tests.support.pages import conversations_page as opened
+from tests.support.pages import click, dialog, filled, find, open_page, until
 from ui.pages.conversations.page import ConversationsPage
 from ui.window.main_window import MainWindow
+
+opened = partial(open_page, kind=ConversationsPage)
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here
     page = opened(qtbot, window)
     until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
     click(qtbot, page, "enrich")
-    until(qtbot, lambda: page.model.rows[0].enrichment_status == "completed")
+    until(qtbot, lambda: [row.enrichment_status for row in page.model.rows] == ["completed"])
     until(qtbot, lambda: page.inspector.detail is not None and bool(page.inspector.detail.criteria))
     assert find(page, QLabel, "score_empathy_score").text() != "–"
     assert page.inspector.turns.findChild(object, "turn_4") is not None
@@ -119,12 +121,12 @@ def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here
     notes = find(page, QPlainTextEdit, "reviewer_notes")
     qtbot.keyClicks(notes, "Warm and short")
     click(qtbot, page, "approve")
-    until(qtbot, lambda: page.model.rows[0].status == "approved")
+    until(qtbot, lambda: [row.status for row in page.model.rows] == ["approved"])
     found = store.get(here.db, ident)
     assert (found.reviewer_notes, found.human_reviewed) == ("Warm and short", True)
     until(qtbot, lambda: any(not b.isHidden() for b in page.findChildren(QPushButton, "review_again")))
     click(qtbot, page, "review_again")
-    until(qtbot, lambda: page.model.rows[0].status == "needs_review")
+    until(qtbot, lambda: [row.status for row in page.model.rows] == ["needs_review"])
 
 
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:
@@ -133,9 +135,9 @@ def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here
     until(qtbot, lambda: page.model.rowCount() == 1)
     page.table.setFocus()
     qtbot.keyClick(page.table, Qt.Key.Key_A)
-    until(qtbot, lambda: page.model.rows[0].status == "approved")
+    until(qtbot, lambda: [row.status for row in page.model.rows] == ["approved"])
     qtbot.keyClick(page.table, Qt.Key.Key_R)
-    until(qtbot, lambda: page.model.rows[0].status == "rejected")
+    until(qtbot, lambda: [row.status for row in page.model.rows] == ["rejected"])
     qtbot.keyClick(page.table, Qt.Key.Key_Delete)
     until(qtbot, lambda: page.shown_state == "empty")
     assert window.toast.text.text() == "1 conversation moved to the trash"
@@ -164,7 +166,7 @@ def test_a_failure_names_its_mend_and_the_mend_works(qtbot: QtBot, window: MainW
     page = opened(qtbot, window)
     until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
     click(qtbot, page, "enrich")
-    until(qtbot, lambda: page.model.rows[0].enrichment_status == "failed")
+    until(qtbot, lambda: [row.enrichment_status for row in page.model.rows] == ["failed"])
     until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.error is not None)
     until(qtbot, lambda: any("1 conversation failed" in b.text for b in page.banners.banners))
     click(qtbot, page, "why_score")

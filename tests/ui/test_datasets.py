@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,13 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from core.datasets import store
 from tests.support import studio
-from tests.support.pages import click
+from tests.support.pages import click, open_page
 from tests.support.pages import shown_text as text
 from ui.pages.datasets.conversations import TurnCard
 from ui.pages.datasets.page import DatasetsPage
 from ui.window.main_window import MainWindow
 
-
-def opened(qtbot: QtBot, window: MainWindow) -> DatasetsPage:
-    window.open_page("datasets")
-    page = window.current_page
-    assert isinstance(page, DatasetsPage)
-    qtbot.waitUntil(lambda: page.shown_state != "busy")
-    return page
+opened = partial(open_page, kind=DatasetsPage)
 
 
 def cells(page: DatasetsPage, row: int) -> list[str]:

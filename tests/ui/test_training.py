@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +24,12 @@ from core.training.config import PRACTICE_OVERRIDES, PRESETS
 from core.workspace.paths import Workspace
 from tests.plugins.held_training import hold
 from tests.support import studio
-from tests.support.pages import click, settle
+from tests.support.pages import click, open_page, settle
 from tests.support.pages import shown_text as text
 from ui.pages.training.page import TrainingPage
 from ui.window.main_window import MainWindow
 
-
-def opened(qtbot: QtBot, window: MainWindow) -> TrainingPage:
-    window.open_page("training")
-    page = window.current_page
-    assert isinstance(page, TrainingPage)
-    qtbot.waitUntil(lambda: page.shown_state != "busy")
-    return page
+opened = partial(open_page, kind=TrainingPage)
 
 
 def form(qtbot: QtBot, window: MainWindow, dataset_id: str) -> TrainingPage:

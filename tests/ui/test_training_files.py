@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from core import jobs
 from core.registries import EXPORT_FORMATS
 from core.training_files import store
 from tests.core.factories import KIND, Place, add_conversation, enrich, parsed, run_job
-from tests.support.pages import click, dialog, filled, find, until
+from tests.support.pages import click, dialog, filled, find, open_page, until
 from ui.pages.training_files.page import TrainingFilesPage
 from ui.window.main_window import MainWindow
 
@@ -37,12 +38,7 @@ def file_id(here: Place) -> str:
     return ident
 
 
-def opened(qtbot: QtBot, window: MainWindow) -> TrainingFilesPage:
-    window.open_page("training_files")
-    page = window.current_page
-    assert isinstance(page, TrainingFilesPage)
-    until(qtbot, lambda: page.shown_state != "busy")
-    return page
+opened = partial(open_page, kind=TrainingFilesPage)
 
 
 def test_an_empty_page_points_to_the_conversations(qtbot: QtBot, window: MainWindow, here: Place) -> None:

@@ -83,7 +83,7 @@ class PagedRows(QObject):
         fetch, count = self._fetch, self._count
 
         def work(db: Database) -> tuple[Sequence[Any], int | None]:
-            # One row more than asked for tells whether there are others, without a count.
+            # One row more than asked for shows whether there are others, without a count.
             wider = Query(query.sort, query.descending, query.limit + 1, query.offset)
             return fetch(db, wider), count(db) if count is not None else None
 

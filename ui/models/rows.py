@@ -65,7 +65,7 @@ class RowModel(QAbstractTableModel):
     """Rows with an `id` that compare by value. Lives in the GUI thread.
 
     `set_rows` keeps selection and scroll: it removes, moves, inserts and repaints only what differs.
-    `more_wanted(count)` asks for the rows behind the first `count`; answer with `append_rows`.
+    `more_wanted(count)` asks for the rows after the first `count`; answer with `append_rows`.
     """
 
     more_wanted = Signal(int)
@@ -97,13 +97,13 @@ class RowModel(QAbstractTableModel):
         return self._rows[index.row()] if index.isValid() and index.row() < len(self._rows) else None
 
     def position(self, row_id: Any) -> int:
-        """Where the row of that id stands, -1 if it is not here."""
+        """The position of the row of that id, -1 if it is not here."""
         return next((i for i, row in enumerate(self._rows) if self._row_id(row) == row_id), -1)
 
     # New rows
 
     def set_rows(self, rows: Sequence[Any], *, more: bool = False) -> None:
-        """Show these rows; `more` says that there are others behind them."""
+        """Show these rows; `more` says that others follow."""
         self._more, self._asking = more, False
         new_ids = [self._row_id(row) for row in rows]
         self._remove_missing(set(new_ids))

@@ -127,7 +127,7 @@ def number(low: int, high: int, value: int, suffix: str = "") -> QSpinBox:
 
 
 def field_value(field: QWidget) -> Any:
-    """What a field holds."""
+    """The value of a field."""
     if isinstance(field, QLineEdit):
         return field.text()
     if isinstance(field, QPlainTextEdit):

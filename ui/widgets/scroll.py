@@ -9,7 +9,7 @@ from ui.theme import theme
 
 
 class ScrollColumn(QScrollArea):
-    """Widgets one below the other on the ground of whatever holds it; `set_items` replaces them."""
+    """Widgets one below the other on the background of its parent; `set_items` replaces them."""
 
     def __init__(self, *items: QWidget, gap: int = 8, name: str = "", accessible: str = "") -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class ScrollColumn(QScrollArea):
         self._inner = QWidget()
         self._inner.setObjectName("scrolled")
         self.body = QVBoxLayout(self._inner)
-        # Room for the scroll bar, so that it never lies on the text.
+        # Room for the scroll bar, so that it never covers the text.
         self.body.setContentsMargins(0, 0, theme().sizes.half, 0)
         self.body.setSpacing(gap)
         self.setWidget(self._inner)
@@ -36,7 +36,7 @@ class ScrollColumn(QScrollArea):
         self.verticalScrollBar().setValue(0)
 
     def sizeHint(self) -> QSize:
-        # It takes the room that is left; what holds it need not be as high as its items.
+        # It takes the room that is left; its parent need not be as high as its items.
         return QSize(super().sizeHint().width(), self.minimumSizeHint().height())
 
     def add_item(self, item: QWidget) -> None:

@@ -43,7 +43,7 @@ class Segments(QWidget):
         return next(key for key, button in self.buttons.items() if button.isChecked())
 
     def set_current(self, key: str) -> None:
-        """Choose without telling."""
+        """Choose without a signal."""
         self.buttons[key].setChecked(True)
 
     def set_text(self, key: str, text: str) -> None:

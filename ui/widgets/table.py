@@ -201,7 +201,7 @@ class TableView(QTableView):
         return self.currentIndex().row() == index.row() and self.columns.leads(index.column())
 
     def place(self) -> int:
-        """Where the current row stands, -1 without one."""
+        """The position of the current row, -1 without one."""
         return self.currentIndex().row()
 
     def current(self) -> Any | None:

@@ -99,7 +99,7 @@ class Actions(QObject):
         action.setObjectName(f"action_{command.name}")
         action.setMenuRole(command.role)
         action.setCheckable(command.checkable)
-        # A key that is held must not start, stop or delete one thing after the other.
+        # A key that is kept down must not start, stop or delete one thing after the other.
         action.setAutoRepeat(command.name in ("larger", "smaller"))
         if command.shortcut:
             action.setShortcuts(_sequences(command.shortcut))

@@ -40,7 +40,7 @@ REASONS = {
 
 
 class PageHost(Protocol):
-    """What holds the pages: the window."""
+    """The owner of the pages: the window."""
 
     @property
     def current_name(self) -> str:

@@ -253,5 +253,5 @@ class MainWindow(QMainWindow):
     @Slot()
     def _on_idle(self) -> None:
         if self._closing and not self._may_close:
-            # It may come from inside of closeEvent, where Qt does not hear of a second one.
+            # It may come from inside of closeEvent, where Qt ignores a second one.
             QTimer.singleShot(0, self, self.close)

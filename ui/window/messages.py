@@ -52,7 +52,7 @@ class Messages(QObject):
 
     @Slot(str)
     def on_page_shown(self, name: str) -> None:
-        """What failed for a page while another was shown is said on the page from now on."""
+        """What failed for a page while another was shown is shown on the page from now on."""
         page = self._page_of(name)
         shown = self._banners.banners
         for _, error, banner in [entry for entry in self._elsewhere if entry[0] == name]:

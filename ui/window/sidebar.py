@@ -145,7 +145,7 @@ class Sidebar(QWidget):
         sizes = theme().sizes
         layout = self._head.layout()
         if layout is not None:
-            # Folded, the button stands above the icons.
+            # Folded, the button is above the icons.
             left, right = (0, sizes.bar) if self.folded else (sizes.grid + 2, 0)
             layout.setContentsMargins(left, 0, right, sizes.half)
         self.setFixedWidth(sizes.sidebar_small if self.folded else sizes.sidebar)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.errors import AppError, Where
-from core.reading.errors import json_type
+from core.reading.errors import wrong_shape
 
 
 class PromptCompletion:
@@ -33,13 +32,7 @@ def _messages(value: Any, name: str, role: str) -> list[dict[str, Any]]:
         return [{"role": role, "content": value}]
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return [dict(item) for item in value]
-    found = "is missing or null" if value is None else f"is {json_type(value)}"
-    raise AppError(
-        "wrong_shape",
-        f"“{name}” {found}; it has to be a text or a list of messages.",
-        hint="Write a text in quotes.",
-        where=Where(field=name),
-    )
+    raise wrong_shape(name, value, "a text or a list of messages", "Write a text in quotes.")
 
 
 IMPORTER = PromptCompletion()

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from core.datasets.importers import Folded, Place
-from core.errors import AppError, Where
-from core.reading.errors import json_type
+from core.errors import AppError
+from core.reading.errors import wrong_shape
 
 _MAX_TURN = 1_000_000
 _NEEDED = ("conversation_id", "turn_number", "current_user_input")
@@ -95,15 +95,7 @@ def _context(history: list[Any], known: int) -> list[dict[str, Any]]:
 
 
 def _wrong(name: str, value: Any, wanted: str) -> AppError:
-    found = "is missing or null" if value is None else f"is {json_type(value)}"
-    if isinstance(value, str) and not value.strip():
-        found = "is empty"
-    return AppError(
-        "wrong_shape",
-        f"“{name}” {found}; it has to be {wanted}.",
-        hint="Export the training file again, or mend the line.",
-        where=Where(field=name),
-    )
+    return wrong_shape(name, value, wanted, "Export the training file again, or mend the line.")
 
 
 IMPORTER = V4Pairs()

@@ -123,7 +123,7 @@ class MlxEngine:
         }  # fmt: skip
 
     def close(self) -> None:
-        """Drop the base and everything that hangs on it."""
+        """Drop the base and everything that depends on it."""
         import mlx.core as mx
 
         self._model = self._wrapper = self._tokenizer = self._pool = self._base = None

@@ -14,8 +14,8 @@ from core.cancel import CancelToken
 class TrainingData:
     """A training file for a format to write: the v4 document without its pairs, and the pairs one by one.
 
-    `lines()` begins anew at each call and yields each pair as one line of JSON without its line end, so that a
-    format that keeps the pairs as they are need not parse them.
+    `lines()` starts from the beginning at each call and yields each pair as one line of JSON without its line end, so
+    that a format that keeps the pairs as they are need not parse them.
     """
 
     frame: Mapping[str, Any]

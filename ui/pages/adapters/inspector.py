@@ -46,7 +46,7 @@ def parameters(count: int) -> str:
 
 
 def kind_words(base: BaseModel) -> str:
-    """What kind of base it is, said truly."""
+    """What kind of base it is."""
     return PRACTICE_KIND if base.is_practice else "Folder"
 
 
@@ -64,7 +64,7 @@ def _lay_out(owner: QWidget, *items: QWidget, stretch: QWidget) -> None:
 
 
 class BaseDetail(QWidget):
-    """A base model: what it is, what was mended, where it lies."""
+    """A base model: what it is, what was fixed, where it is stored."""
 
     default_wanted = Signal()
     rebuild_wanted = Signal()

@@ -32,7 +32,7 @@ NEW = "New chat"
 
 @dataclass(frozen=True)
 class Entry:
-    """One chat of the list; `line` says who answers in it and when it was used."""
+    """One chat of the list; `line` names its model and when it was used."""
 
     id: str
     title: str

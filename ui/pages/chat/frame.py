@@ -127,7 +127,7 @@ class ChatFrame(Page):
         return self.overview.adapter(self.chat.artifact_id) if self.overview and self.chat else None
 
     def adapter_prompt(self) -> str:
-        """What the adapter in use was trained to be told."""
+        """The system prompt that the adapter in use was trained with."""
         return str(self.adapter.passport.get("system_prompt") or "") if self.adapter else ""
 
     # What is shown

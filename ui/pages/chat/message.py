@@ -101,7 +101,7 @@ class AnswerPart(QWidget):
         self.show_said(said)
 
     def add_tool(self, button: Button) -> None:
-        """A button behind Copy."""
+        """A button after Copy."""
         self._foot.insertWidget(1, button)
 
     def show_said(self, said: Said) -> None:

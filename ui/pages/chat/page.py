@@ -278,7 +278,7 @@ class ChatPage(ChatFrame):
 
     @Slot()
     def ask_again(self, compare: bool = False) -> None:
-        """Answer the last question anew; the earlier answer can be taken back."""
+        """Answer the last question again; the earlier answer can be restored."""
         self.settings.flush()
         chat, base = self.chat, self.base
         if chat is None or base is None or not chat.id or self.session.busy:

@@ -1,4 +1,4 @@
-"""One conversation with the engine: what is asked, who answers, what is stored when. No widgets."""
+"""One conversation with the engine: what is asked, which model answers, what is stored when. No widgets."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class ChatSession(QObject):
         self._store(store, base, adapter, compare, again=False)
 
     def ask_again(self, chat: Chat, base: BaseModel, adapter: Adapter | None, *, compare: bool = False) -> None:
-        """Answer the last question anew, in the place of its answer."""
+        """Answer the last question again, in the place of its answer."""
         if self.busy:
             return
         artifact = adapter.id if adapter else None
@@ -211,7 +211,7 @@ class ChatSession(QObject):
         self.moved.emit()
 
     def stop(self) -> bool:
-        """Stop the answer under way; what was said is kept. False if there is none."""
+        """Stop the answer under way; the text so far is kept. False if there is none."""
         running = self.running
         if running is None:
             self._stop_asked = True

@@ -1,4 +1,4 @@
-"""What a chat is told and how it answers: system prompt and sampling, folded to one line each."""
+"""System prompt and sampling of a chat, folded to one line each."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ChatSettings(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        # The folds come first; what they hold is told beside them as far as there is room.
+        # The folds come first; their content is shown beside them as far as there is room.
         sizes = theme().sizes
         free = self.width() - sum(f.sizeHint().width() + sizes.grid for f in (self.prompt_fold, self.sampling_fold))
         told = self.sampling_line.fontMetrics().horizontalAdvance(self.sampling_line.text()) + sizes.half
@@ -129,7 +129,7 @@ class ChatSettings(QWidget):
                 send()
 
     def values(self) -> Mapping[str, Any]:
-        """The sampling as it stands in the fields."""
+        """The sampling as entered in the fields."""
         return {"temperature": round(self.temperature.value(), 2), "max_tokens": self.tokens.value()}
 
     def _summarise(self) -> None:

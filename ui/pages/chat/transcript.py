@@ -77,7 +77,7 @@ class Transcript(QScrollArea):
         self._fill()
 
     def add_turns(self, turns: Sequence[Turn]) -> None:
-        """New turns at the end; the reader is taken there."""
+        """New turns at the end; the view scrolls there."""
         self.show_intro(None)
         self._turns += turns
         for turn in turns:
@@ -203,7 +203,7 @@ class Transcript(QScrollArea):
             self._want_more()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        # A wheel turned at the very top moves nothing, so no value change tells that older turns are wanted.
+        # A wheel turned at the very top moves nothing, so no value change signals that older turns are wanted.
         if event.type() == QEvent.Type.Wheel and self.verticalScrollBar().value() == 0:
             self._want_more()
         return super().eventFilter(watched, event)

@@ -65,7 +65,7 @@ def short_title(title: str) -> str:
 
 
 def entries_of(overview: Overview) -> list[Entry]:
-    """The list of chats: who answers there, and when it was used."""
+    """The list of chats: the model of each, and when it was used."""
     out = []
     for chat in overview.chats:
         adapter = overview.adapter(chat.artifact_id)

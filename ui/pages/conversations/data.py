@@ -12,7 +12,7 @@ from core import jobs
 from core.conversations import store
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, Filter, ReviewStatus
-from core.enrichment import sources
+from core.enrichment import provenance
 from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport
 from core.errors import AppError
@@ -37,7 +37,7 @@ ACTIVE = (JobState.QUEUED, JobState.INITIALIZING, JobState.RUNNING)
 
 
 def state_of(row: Conversation) -> Status:
-    """Review and enrichment as one pill: what stands in the way comes first."""
+    """Review and enrichment as one pill: what blocks comes first."""
     if row.status is ReviewStatus.REJECTED or row.enrichment_status == "completed":
         if row.status is ReviewStatus.NEEDS_REVIEW and row.warning_count:
             return Status("warn", fmt.plural(row.warning_count, "finding"))
@@ -146,7 +146,7 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
         problems.append(error)
     if row.enrichment_status == "completed" and row.enriched_file_path:
         try:
-            found = sources.load(workspace, row.enriched_file_path)
+            found = provenance.load(workspace, row.enriched_file_path)
             remarks = _remarks(read_json(workspace.absolute(row.enriched_file_path)))
         except AppError as error:
             problems.append(error)

@@ -45,7 +45,7 @@ def missing_scaffolding(detail: Detail) -> tuple[str, str] | None:
 
 
 def took(milliseconds: float) -> str:
-    """A stage's time; many take less than can be told."""
+    """A stage's time; many take less than can be shown."""
     return "< 1 ms" if milliseconds < 1 else fmt.duration(milliseconds / 1000)
 
 
@@ -63,7 +63,7 @@ class StageRow(QWidget):
         time = took(report.duration_ms) if report is not None else ""
         words, when = ElidedLabel(title), label(time, "caption")
         items: list[QWidget] = [row(words, when, StatusPill(status), stretch=words)]
-        # What the failure's card says in full is not said twice.
+        # What the failure's card shows in full is not shown twice.
         findings = [found for found in (report.findings if report is not None else ()) if found.message != told]
         for finding in findings[:FINDINGS_SHOWN]:
             items.append(self._finding(finding.severity, finding.field, finding.message, finding.mend))

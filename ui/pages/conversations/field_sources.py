@@ -21,7 +21,7 @@ from ui.widgets.table import TableView
 
 @dataclass(frozen=True)
 class Source:
-    """One field and what is said of it."""
+    """One field and its origin."""
 
     id: str
     source: str

@@ -1,4 +1,4 @@
-"""Conversations: import, enrich, read, review, and hand on to a training file."""
+"""Conversations: import, enrich, read, review, and add to a training file."""
 
 from __future__ import annotations
 

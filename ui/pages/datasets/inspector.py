@@ -126,7 +126,7 @@ PROBLEM_COLUMNS = (
 
 
 class Problems(QWidget):
-    """What was left out: line, field, what, and how to mend the one that is selected."""
+    """What was left out: line, field, what, and how to fix the one that is selected."""
 
     def __init__(self) -> None:
         super().__init__()

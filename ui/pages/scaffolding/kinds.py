@@ -231,7 +231,7 @@ def _beats(text: str, before: tuple[Mapping[str, Any], ...]) -> tuple[dict[str, 
 
 
 def to_entry(kind: Kind, entry: Entry, values: Mapping[str, Any]) -> Entry:
-    """The entry with what the form holds; what the form does not show stays."""
+    """The entry with the values of the form; what the form does not show stays."""
     changes: dict[str, Any] = {kind.entry.KEY: values["key"].strip(), "is_active": bool(values["is_active"])}
     demographics = dict(getattr(entry, "demographics", {}))
     for field in kind.fields:

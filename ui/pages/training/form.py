@@ -65,7 +65,7 @@ class Wanted:
 
 
 def typed(key: str, value: Any) -> Any:
-    """A field's value as the configuration holds it."""
+    """A field's value as the configuration stores it."""
     kind = TYPES[key]
     return round(float(value)) if kind == "int" else float(value) if kind == "float" else value
 
@@ -212,7 +212,7 @@ class NewRunForm(QWidget):
         if self._loading:
             return
         config = self.config()
-        # A preset's alpha is twice its rank; that holds until someone sets alpha itself.
+        # A preset's alpha is twice its rank; that applies until someone sets alpha itself.
         if config.rank != self._rank and config.alpha == 2 * self._rank:
             self._loading = True
             _put(self.settings.field("alpha"), 2 * config.rank)

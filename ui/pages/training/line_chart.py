@@ -141,7 +141,7 @@ class Chart(Card):
     # Points
 
     def set_remark(self, text: str) -> None:
-        """The unit or whatever stands beside the title."""
+        """The unit or whatever is beside the title."""
         self._remark.setText(text)
         self._remark.setVisible(bool(text))
 
@@ -167,7 +167,7 @@ class Chart(Card):
             self._timer.start()
 
     def points(self, key: str) -> tuple[list[float], list[float]]:
-        """What a line holds."""
+        """The data of a line."""
         return list(self._xs[key]), list(self._ys[key])
 
     @Slot()

@@ -69,7 +69,7 @@ class PresetCards(QWidget):
         return next((name for name, card in self.cards.items() if card.isChecked()), "")
 
     def set_current(self, name: str) -> None:
-        """Choose without telling."""
+        """Choose without a signal."""
         self.cards[name].setChecked(True)
 
     @Slot()

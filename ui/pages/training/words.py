@@ -62,7 +62,7 @@ def took(job: Job) -> float | None:
 
 
 def result_words(adapter: Adapter) -> str:
-    """The verdict as a sentence with the losses it rests on."""
+    """The verdict as a sentence with the losses it is based on."""
     passport = adapter.passport
     before, after = passport.get("loss_before"), passport.get("loss_after")
     numbers = f"from {fmt.decimal(before)} to {fmt.decimal(after)}"

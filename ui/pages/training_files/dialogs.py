@@ -48,7 +48,7 @@ class DatasetDialog(Dialog):
 
 
 class RenameDialog(Dialog):
-    """`chosen(name, description)`; stays open until `accept`, so that a name that is taken can be mended."""
+    """`chosen(name, description)`; stays open until `accept`, so that a name that is taken can be changed."""
 
     chosen = Signal(str, str)
 

@@ -15,6 +15,7 @@ import orjson
 from core import hardware
 from core.db.connection import now
 from core.errors import AppError
+from core.models import store as models
 from core.models.fingerprint import content_fingerprint
 from core.models.rendering import ChatTokenizer, load_tokenizer
 from core.models.store import require_files
@@ -39,7 +40,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:
     context.progress(0, 0, "Loading the base model")
-    base_folder = Path(params["base"]["path"])
+    base_folder = _base_folder(context)
     data = context.workspace.absolute(params["dataset"]["file_path"])
     _check_inputs(params, base_folder, data)
     tokenizer = load_tokenizer(base_folder)
@@ -73,6 +74,18 @@ def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig)
         "baseline_loss": result.baseline_loss, "loss": published.passport["loss_after"], "steps": result.steps,
         **rows.counts, "left_out_pairs": rows.left_out_pairs,
     }  # fmt: skip
+
+
+def _base_folder(context: JobContext) -> Path:
+    """Where the base is now: the models folder may have moved since the run was made."""
+    base = context.params["base"]
+    db = context.open_db()
+    try:
+        return Path(models.get(db, base["id"]).path)
+    except AppError:
+        return Path(base["path"])
+    finally:
+        db.close()
 
 
 def _check_inputs(params: Mapping[str, Any], base_folder: Path, data: Path) -> None:

@@ -12,7 +12,9 @@ from sqlite_utils import Database
 
 from core.db.connection import open_database
 from core.jobs import JobState
+from core.scaffolding.store import seed
 from core.workspace.paths import Workspace
+from tests.core.factories import KIND, Place, add_conversation, enrich, parsed, run_job
 from tests.support import studio
 
 Build = Callable[[Database, Workspace, Path], Any]
@@ -38,8 +40,20 @@ def _trained(db: Database, workspace: Workspace, folder: Path) -> str:
     return str(job.result["artifact_id"])
 
 
+def _gathered(db: Database, workspace: Workspace, _folder: Path) -> str:
+    seed(db)
+    here = Place(workspace, db)
+    idents = [add_conversation(here, parsed(KIND[:size], title=f"Talk {size}")) for size in (2, 4)]
+    enrich(here, *idents)
+    file = run_job(here, "build_training_file", {"name": "Spring", "description": "", "conversation_ids": idents[:1]})
+    ident = str(file.result["training_file_id"])
+    made = run_job(here, "build_dataset", {"training_file_id": ident, "name": "First set"})
+    assert made.status == JobState.COMPLETED, made.error
+    return ident
+
+
 # A test that asks for a fixture of this name gets its workspace filled so, and the ids as the fixture's value.
-WORLDS: dict[str, Build] = {"dataset": _dataset, "datasets": _datasets, "trained": _trained}
+WORLDS: dict[str, Build] = {"dataset": _dataset, "datasets": _datasets, "trained": _trained, "gathered": _gathered}
 
 
 class Worlds:
@@ -95,6 +109,12 @@ def dataset(workspace: Workspace, worlds: Worlds) -> str:
 def datasets(workspace: Workspace, worlds: Worlds) -> list[str]:
     """Two datasets, the first with three lines left out; their ids."""
     return list(worlds.values["datasets"])
+
+
+@pytest.fixture
+def gathered(workspace: Workspace, worlds: Worlds) -> str:
+    """Two enriched conversations, a training file of the first, a dataset of that; the file's id."""
+    return str(worlds.values["gathered"])
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from core.workspace import settings
 from tests.support.pages import click, open_page
 from tests.support.pages import shown_text as text
 from ui.pages.adapters.page import AdaptersPage
-from ui.practice import ADDING, add_practice
+from ui.practice import STEP, add_practice
+from ui.steps import once
 from ui.window.main_window import MainWindow
 
 opened = partial(open_page, kind=AdaptersPage)
@@ -130,4 +131,4 @@ def test_the_practice_model_is_added_once_for_two_quick_clicks(
     db = services.connections.db
     qtbot.waitUntil(lambda: bool(models.listing(db)))
     assert len(jobs.listing(db, kind="add_base_model")) == 1
-    qtbot.waitUntil(lambda: not services.root.property(ADDING))
+    qtbot.waitUntil(lambda: once(services, STEP))

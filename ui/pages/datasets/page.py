@@ -73,6 +73,7 @@ class RenameDialog(Dialog):
     def _rename(self) -> None:
         if not self.form.submit():
             return
+        self.hold("It is being saved.")
         ident, name = self._dataset.id, self.name.text()
         services = self._page.services
         services.write(self, lambda db: store.rename(db, ident, name), self._done, self._failed)
@@ -81,6 +82,7 @@ class RenameDialog(Dialog):
         self.accept()
 
     def _failed(self, exc: Exception) -> None:
+        self.hold("")
         if isinstance(exc, AppError):
             self.form.set_error("name", exc.message)
         else:

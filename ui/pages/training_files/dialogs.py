@@ -69,6 +69,7 @@ class RenameDialog(Dialog):
     def _submit(self) -> None:
         if self.form.submit():
             values = self.form.values()
+            self.hold("It is being saved.")
             self.chosen.emit(str(values["name"]), str(values["description"]))
 
     def show_problem(self, error: AppError) -> None:

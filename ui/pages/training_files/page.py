@@ -285,6 +285,7 @@ class TrainingFilesPage(Page):
         dialog = RenameDialog(self, file)
 
         def failed(exc: Exception) -> None:
+            dialog.hold("")
             if isinstance(exc, AppError) and exc.where.field == "name":
                 dialog.show_problem(exc)
             else:

@@ -1,0 +1,319 @@
+"""Every dialog with the keyboard alone: Enter does the primary action or shows what is missing, Escape asks."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+import ui
+from app.services import Services
+from core import jobs
+from core.conversations import store as conversations
+from core.datasets import store as datasets
+from core.training_files import store as training_files
+from tests.support.pages import find, until
+from ui.dialogs.base import ConfirmDialog, DetailsDialog, Dialog, confirm
+from ui.dialogs.shortcuts import ShortcutsDialog
+from ui.dialogs.trash import TrashDialog
+from ui.pages.conversations.add_to_file import AddDialog
+from ui.pages.conversations.data import read_detail
+from ui.pages.conversations.field_sources import SourcesDialog
+from ui.pages.conversations.import_result import ImportReport
+from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
+from ui.pages.datasets import page as dataset_page
+from ui.pages.training_files import dialogs as training_file_dialogs
+from ui.pages.training_files.dialogs import DatasetDialog
+from ui.window.main_window import MainWindow
+
+
+def every_dialog() -> set[type[Dialog]]:
+    """All classes of dialogs that a module of the window defines."""
+    for found in pkgutil.walk_packages(ui.__path__, "ui."):
+        importlib.import_module(found.name)
+    kinds: set[type[Dialog]] = set()
+    todo: list[type[Dialog]] = [Dialog]
+    while todo:
+        for kind in todo.pop().__subclasses__():
+            kinds.add(kind)
+            todo.append(kind)
+    return {kind for kind in kinds if kind.__module__.startswith("ui.")}
+
+
+@pytest.fixture
+def here(gathered: str, services: Services, window: MainWindow) -> SimpleNamespace:
+    db = services.connections.db
+    file = training_files.get(db, gathered)
+    (dataset,) = datasets.listing(db)
+    (ident,) = [member.conversation_id for member in training_files.members(db, gathered)]
+    job = jobs.listing(db, kind="build_dataset")[0]
+    return SimpleNamespace(
+        db=db, services=services, window=window, ident=ident, file=file, dataset=dataset, job=job, said=[]
+    )
+
+
+def add_dialog(here: Any) -> Dialog:
+    made = AddDialog(here.window, here.services, [])
+    made.chosen.connect(lambda params: here.said.append(params["name"]))
+    return made
+
+
+def dataset_dialog(here: Any) -> Dialog:
+    made = DatasetDialog(here.window, here.file)
+    made.chosen.connect(here.said.append)
+    return made
+
+
+def file_rename(here: Any) -> Dialog:
+    made = training_file_dialogs.RenameDialog(here.window, here.file)
+
+    def chosen(name: str, _description: str) -> None:
+        here.said.append(name)
+        made.accept()
+
+    made.chosen.connect(chosen)
+    return made
+
+
+def dataset_rename(here: Any) -> Dialog:
+    here.window.open_page("datasets")
+    return dataset_page.RenameDialog(here.window, here.window.current_page, here.dataset)
+
+
+def scaffolding_dialog(here: Any) -> Dialog:
+    here.window.open_page("conversations")
+    row = conversations.get(here.db, here.ident)
+    return ScaffoldingDialog(here.window.current_page, row, here.said.append)
+
+
+def sources_dialog(here: Any) -> Dialog:
+    return SourcesDialog(here.window, read_detail(here.db, here.services.workspace, here.ident))
+
+
+def import_report(here: Any) -> Dialog:
+    return ImportReport(here.window, here.services, here.job, {"in": 0, "used": 0, "rejected": 0, "cut": 0})
+
+
+def confirm_dialog(here: Any) -> Dialog:
+    return confirm(here.window, "Trash", "Empty the trash?", "Delete for good", lambda: here.said.append("gone"))
+
+
+FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], str]]] = {
+    AddDialog: (add_dialog, "field_name", lambda here: "".join(here.said)),
+    DatasetDialog: (dataset_dialog, "field_name", lambda here: "".join(here.said)),
+    training_file_dialogs.RenameDialog: (file_rename, "field_name", lambda here: "".join(here.said)),
+    dataset_page.RenameDialog: (
+        dataset_rename, "field_name", lambda here: str(datasets.get(here.db, here.dataset.id).name)
+    ),
+}  # fmt: skip
+CHOICES: dict[type[Dialog], Callable[[Any], Dialog]] = {ScaffoldingDialog: scaffolding_dialog}
+READERS: dict[type[Dialog], Callable[[Any], Dialog]] = {
+    SourcesDialog: sources_dialog,
+    ImportReport: import_report,
+    TrashDialog: lambda here: TrashDialog(here.services, here.window),
+    ShortcutsDialog: lambda here: ShortcutsDialog(here.window, [("Ctrl+1", "Home")], [("Ctrl+K", "Palette")], []),
+    DetailsDialog: lambda here: DetailsDialog(here.window, "Internal error", "It broke.", "Copy it.", "Traceback"),
+}
+
+
+def test_no_dialog_is_left_out() -> None:
+    assert every_dialog() == {*FORMS, *CHOICES, *READERS, ConfirmDialog}
+
+
+def focus_on(qtbot: QtBot, window: QWidget) -> None:
+    """The keyboard is the window's, as it is when a person sees it open."""
+    window.activateWindow()
+
+    def there() -> bool:
+        found = QApplication.focusWidget()
+        return found is not None and found.window() is window
+
+    until(qtbot, there, f"{window} does not get the focus")
+
+
+class Keyboard:
+    """Keys go where the focus is, as they do for a person."""
+
+    def __init__(self, qtbot: QtBot, shown: Dialog) -> None:
+        self.qtbot, self.shown = qtbot, shown
+        shown.open()
+        focus_on(qtbot, shown)
+        self.gone: list[int] = []
+        shown.finished.connect(self.gone.append)
+
+    @property
+    def focus(self) -> QWidget:
+        found = QApplication.focusWidget()
+        assert found is not None
+        return found
+
+    def press(self, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        target = QApplication.focusWidget() or QApplication.activeWindow()
+        if target is not None:
+            QTest.keyClick(target, key, modifier)
+
+    def type(self, text: str) -> None:
+        QTest.keyClicks(self.focus, text)
+
+    def tab_to(self, name: str) -> None:
+        seen: list[str] = []
+        while self.focus.objectName() != name:
+            assert seen.count(self.focus.objectName()) < 3, f"Tab never comes to {name}, only to {seen}"
+            seen.append(self.focus.objectName())
+            self.press(Qt.Key.Key_Tab)
+
+    def clear(self) -> None:
+        self.press(Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        self.press(Qt.Key.Key_Delete)
+
+    def complaints(self) -> list[str]:
+        labels = self.shown.findChildren(QLabel)
+        return [w.text() for w in labels if w.isVisible() and w.property("role") == "error" and w.text()]
+
+
+def question() -> ConfirmDialog | None:
+    found = [w for w in QApplication.topLevelWidgets() if isinstance(w, ConfirmDialog) and w.isVisible()]
+    return found[-1] if found else None
+
+
+@pytest.fixture(params=list(FORMS), ids=lambda kind: f"{kind.__module__.split('.')[-2]}-{kind.__name__}")
+def form(request: pytest.FixtureRequest, qtbot: QtBot, here: Any) -> Iterator[tuple[Keyboard, str, Callable[[], str]]]:
+    opened, field, result = FORMS[request.param]
+    shown = opened(here)
+    keys = Keyboard(qtbot, shown)
+    until(qtbot, lambda: shown.primary is not None and shown.primary.isEnabled(), "it can't be done yet")
+    keys.tab_to(field)
+    yield keys, field, lambda: result(here)
+    if not keys.gone:
+        shown.leave()
+
+
+def test_enter_shows_what_is_missing_and_then_does_it_once(
+    qtbot: QtBot, form: tuple[Keyboard, str, Callable[[], str]]
+) -> None:
+    keys, field, result = form
+    before = result()
+    keys.clear()
+    keys.press(Qt.Key.Key_Return)
+    assert not keys.gone
+    assert keys.complaints()
+    assert keys.focus.objectName() == field
+    keys.type("Autumn")
+    assert not keys.complaints()
+    keys.press(Qt.Key.Key_Enter)
+    keys.press(Qt.Key.Key_Return)
+    until(qtbot, lambda: result() == "Autumn", f"{before!r} stayed {result()!r}")
+    until(qtbot, lambda: keys.gone == [1], "it stays open")
+
+
+def test_escape_asks_when_something_was_typed(qtbot: QtBot, form: tuple[Keyboard, str, Callable[[], str]]) -> None:
+    keys, field, result = form
+    before = result()
+    keys.type("More")
+    keys.press(Qt.Key.Key_Escape)
+    asked = question()
+    assert asked is not None
+    focus_on(qtbot, asked)
+    keys.press(Qt.Key.Key_Return)
+    assert question() is None
+    assert not keys.gone
+    focus_on(qtbot, keys.shown)
+    assert find(keys.shown, QLineEdit, field).text().endswith("More")
+    keys.shown.close()
+    asked = question()
+    assert asked is not None
+    focus_on(qtbot, asked)
+    keys.tab_to("confirm")
+    keys.press(Qt.Key.Key_Return)
+    assert keys.gone == [0]
+    assert result() == before
+
+
+def test_escape_leaves_at_once_when_nothing_was_typed(form: tuple[Keyboard, str, Callable[[], str]]) -> None:
+    keys, _, result = form
+    before = result()
+    keys.press(Qt.Key.Key_Escape)
+    assert question() is None
+    assert keys.gone == [0]
+    assert result() == before
+
+
+def test_cancel_is_done_by_enter_only_when_it_has_the_focus(form: tuple[Keyboard, str, Callable[[], str]]) -> None:
+    keys, _, result = form
+    before = result()
+    keys.tab_to("cancel")
+    keys.press(Qt.Key.Key_Return)
+    assert keys.gone == [0]
+    assert result() == before
+
+
+def test_choices_are_made_and_saved_with_the_keyboard(qtbot: QtBot, here: Any) -> None:
+    shown = scaffolding_dialog(here)
+    keys = Keyboard(qtbot, shown)
+    until(qtbot, lambda: shown.primary is not None and shown.primary.isEnabled())
+    shown.form.field("persona_key").setCurrentIndex(-1)  # type: ignore[attr-defined]
+    keys.press(Qt.Key.Key_Return)
+    assert keys.complaints() == ["Choose one."]
+    keys.press(Qt.Key.Key_Down)
+    keys.press(Qt.Key.Key_Return)
+    until(qtbot, lambda: here.said == [here.ident])
+    assert keys.gone == [1]
+
+
+@pytest.mark.parametrize("kind", list(READERS), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("key", [Qt.Key.Key_Escape, Qt.Key.Key_Return], ids=["escape", "enter"])
+def test_what_is_only_read_is_closed_by_either_key(qtbot: QtBot, here: Any, kind: type[Dialog], key: Qt.Key) -> None:
+    shown = READERS[kind](here)
+    keys = Keyboard(qtbot, shown)
+    if key == Qt.Key.Key_Return:
+        keys.tab_to("close")
+    keys.press(key)
+    assert question() is None
+    assert keys.gone
+
+
+def test_enter_never_deletes_for_good(qtbot: QtBot, here: Any) -> None:
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Escape):
+        keys = Keyboard(qtbot, confirm_dialog(here))
+        assert keys.focus.objectName() == "cancel"
+        keys.press(key)
+        assert keys.gone == [0]
+    assert here.said == []
+    keys = Keyboard(qtbot, confirm_dialog(here))
+    keys.tab_to("confirm")
+    keys.press(Qt.Key.Key_Return)
+    assert here.said == ["gone"]
+
+
+def test_a_held_enter_answers_one_question(qtbot: QtBot, here: Any) -> None:
+    from PySide6.QtCore import QEvent
+    from PySide6.QtGui import QKeyEvent
+
+    keys = Keyboard(qtbot, dataset_dialog(here))
+    held = QKeyEvent(
+        QEvent.Type.KeyPress, Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier, "\r", autorep=True, count=1
+    )  # fmt: skip
+    QApplication.sendEvent(keys.focus, held)
+    assert here.said == []
+    keys.press(Qt.Key.Key_Return)
+    assert here.said == ["Spring v1"]
+
+
+def test_what_can_not_be_done_yet_says_why(qtbot: QtBot, here: Any) -> None:
+    shown = AddDialog(here.window, here.services, ["no such conversation"])
+    keys = Keyboard(qtbot, shown)
+    until(qtbot, lambda: "None of the 1 selected" in shown.told.text())
+    keys.tab_to("field_name")
+    keys.type("Autumn")
+    keys.press(Qt.Key.Key_Return)
+    assert keys.complaints() == ["There is no conversation to put into it."]
+    assert not keys.gone
+    shown.leave()

@@ -89,7 +89,7 @@ def _buttons(t: Tokens, s: Sizes) -> str:
     pad = f"{s.half + 1}px {s.grid + 4}px"
     return f"""
     QPushButton {{ background: {t.card}; border: 1px solid {t.edge}; border-radius: {s.radius_control}px;
-        padding: {pad}; color: {t.text}; }}
+        padding: {pad}; color: {t.text}; outline: none; }}
     QPushButton:hover {{ background: {t.hover}; }}
     QPushButton:pressed {{ background: {t.tint}; }}
     QPushButton:focus {{ border: 1px solid {t.accent}; }}

@@ -95,6 +95,22 @@ def test_a_page_that_was_opened_while_it_read_gives_its_table_the_focus(
     until(qtbot, lambda: page.table.hasFocus())
 
 
+@pytest.mark.parametrize("name", ["scaffolding", "conversations"])
+def test_esc_leads_from_the_detail_to_the_list_it_came_from(
+    qtbot: QtBot, window: MainWindow, services: Services, name: str
+) -> None:
+    add_conversation(filled(services))
+    page = page_of(qtbot, window, name)
+    table = page.table_in_use()
+    assert table.hasFocus()
+    qtbot.keyClick(table, Qt.Key.Key_Space)
+    focus = QApplication.focusWidget()
+    assert focus is not None
+    assert focus is not table
+    window.actions_["back"].trigger()
+    assert table.hasFocus()
+
+
 def test_tab_goes_on_from_a_page_that_has_the_focus_itself(qtbot: QtBot, window: MainWindow) -> None:
     page = page_of(qtbot, window, "datasets")
     page.setFocus()

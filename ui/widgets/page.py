@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QSplitter,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -112,6 +111,7 @@ class Page(QWidget):
         self._states.addWidget(self._skeleton)
         self._empty: QWidget | None = None
         self._beside: QWidget | None = None
+        self._came_from: TableView | None = None
         outer = QVBoxLayout(self)
         outer.setContentsMargins(sizes.margin, sizes.margin - 4, sizes.margin, 2 * sizes.grid)
         outer.setSpacing(sizes.grid + 6)
@@ -338,14 +338,15 @@ class Page(QWidget):
 
     def focus_first(self) -> None:
         """Where the keyboard goes when the page is opened; a list page gives its table the focus."""
-        table = self.findChild(QTableView)
-        (table if table is not None and table.isVisible() else self).setFocus(Qt.FocusReason.OtherFocusReason)
+        table = next((table for table in self.findChildren(TableView) if table.isVisible()), None)
+        (table if table is not None else self).setFocus(Qt.FocusReason.OtherFocusReason)
 
     def focus_inspector(self) -> None:
         """Space on a row: into its detail, where the arrows scroll and Esc leads back."""
         beside = self._beside
         if beside is None:
             return
+        self._came_from = self.table_in_use()
         areas = [area for area in beside.findChildren(ScrollColumn) if area.isVisible()]
         fields = [w for w in beside.findChildren(QWidget) if w.isVisible() and w.isEnabled()]
         wanted = [*areas, *(w for w in fields if w.focusPolicy() & Qt.FocusPolicy.TabFocus)]
@@ -354,8 +355,14 @@ class Page(QWidget):
 
     def leave_inspector(self) -> bool:
         """Esc in the detail of a row: back to its table; False if the focus is elsewhere."""
-        focus, table = QApplication.focusWidget(), self.table_in_use()
-        if table is None or self._beside is None or focus is None or not self._beside.isAncestorOf(focus):
+        focus, table = QApplication.focusWidget(), self._came_from or self.table_in_use()
+        if (
+            table is None
+            or not table.isVisible()
+            or self._beside is None
+            or focus is None
+            or not self._beside.isAncestorOf(focus)
+        ):
             return False
         table.setFocus(Qt.FocusReason.OtherFocusReason)
         return True

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractScrollArea, QLayout, QScrollArea, QSplitter, QStackedWidget, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractScrollArea,
+    QLayout,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QWidget,
+)
 
 
 def next_in_order(parent: QWidget, current: QWidget | None, *, forward: bool) -> QWidget | None:
@@ -36,6 +44,12 @@ def focus_by_tab(widget: QWidget, *, forward: bool) -> None:
 
 def _reachable(widget: QWidget) -> bool:
     takes = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+    group = widget.group() if isinstance(widget, QAbstractButton) else None
+    if isinstance(widget, QAbstractButton) and group is not None and group.exclusive():
+        # One of a few is one stop, the one that is down; the arrows lead to the others. Qt keeps it at the last that
+        # had the focus.
+        down = group.checkedButton()
+        takes = widget is down if down is not None else takes
     return takes and widget.isVisible() and widget.isEnabled() and widget.focusProxy() is None
 
 

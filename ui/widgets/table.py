@@ -30,6 +30,14 @@ Index = QModelIndex | QPersistentModelIndex
 class CellDelegate(QStyledItemDelegate):
     """Paints cells from the model's cached texts."""
 
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Take the fonts of the theme; to make one for each cell takes longer than to paint it."""
+        self._plain, self._strong = theme().font(tabular=True), theme().font(bold=True, tabular=True)
+
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         sizes = theme().sizes
         state, rect = option.state, option.rect
@@ -52,8 +60,7 @@ class CellDelegate(QStyledItemDelegate):
         elif isinstance(style, float | int):
             self._bar(painter, inner, float(style))
         else:
-            font = theme().font(bold=style == "strong", tabular=True)
-            painter.setFont(font)
+            painter.setFont(self._strong if style == "strong" else self._plain)
             painter.setPen(theme().colour("muted" if style == "muted" else "text"))
             shown = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, inner.width())
             painter.drawText(inner, int(index.data(Qt.ItemDataRole.TextAlignmentRole)), shown)
@@ -147,6 +154,7 @@ class TableView(QTableView):
     @Slot()
     def _restyle(self) -> None:
         sizes = theme().sizes
+        self._delegate.restyle()
         self.setFont(theme().font(tabular=True))
         self.verticalHeader().setDefaultSectionSize(sizes.row)
         header = self.horizontalHeader()

@@ -7,18 +7,17 @@ from typing import Any
 
 from PySide6.QtCore import (
     QAbstractListModel,
-    QElapsedTimer,
     QEvent,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
-    QPoint,
     QRect,
     QSize,
     Qt,
+    QTimer,
     Slot,
 )
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QApplication,
@@ -117,6 +116,53 @@ class _Delegate(QStyledItemDelegate):
         return painter.fontMetrics().horizontalAdvance(shown)
 
 
+class _List(QListView):
+    """Covers what is behind it, which would be painted anew with every letter else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        with QPainter(self.viewport()) as painter:
+            painter.fillRect(event.rect(), theme().colour("card"))
+        super().paintEvent(event)
+
+
+class EnterGuard(QObject):
+    """After a command has run, Enter is nobody's for a moment: the second of two was meant for the palette.
+
+    The focus is on a row or button by then, or in a dialog that the command opened.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._on_over)
+
+    def start(self) -> None:
+        """From now on, as long as a double click may take."""
+        qapp = QApplication.instance()
+        assert qapp is not None
+        qapp.installEventFilter(self)
+        self._timer.start(QApplication.doubleClickInterval())
+
+    @Slot()
+    def _on_over(self) -> None:
+        qapp = QApplication.instance()
+        if qapp is not None:
+            qapp.removeEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() != QEvent.Type.KeyPress or not isinstance(event, QKeyEvent) or event.key() not in ENTER:
+            return False
+        if event.isAutoRepeat():
+            # A key that is held stays the palette's until it is let go.
+            self._timer.start()
+        return True
+
+
 class Palette(QFrame):
     """Lies over its window and dies with it. `toggle()` opens it over what has the focus, which gets it back."""
 
@@ -128,7 +174,7 @@ class Palette(QFrame):
         self._window, self._source = window, source
         self._before: QWidget | None = None
         self._moved = False
-        self._ran = QElapsedTimer()
+        self._guard = EnterGuard(self)
         self.field = QLineEdit()
         self.field.setObjectName("palette_field")
         self.field.setPlaceholderText("Search pages, commands and names")
@@ -139,17 +185,22 @@ class Palette(QFrame):
         self.model = EntryModel(self)
         self.list = self._make_list()
         self.nothing = label("Nothing of that name.", "muted", name="palette_nothing")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
         box = QVBoxLayout(self)
         box.addWidget(self.field)
         box.addWidget(self.list, 1)
-        box.addWidget(self.nothing)
+        box.addWidget(self.nothing, 1)
+        window.installEventFilter(self)
+        qapp = QApplication.instance()
+        assert isinstance(qapp, QApplication)
+        qapp.focusChanged.connect(self._on_focus)
         source.found.connect(self._on_found)
         source.learned.connect(self._on_learned)
         theme().changed.connect(self._place)
         self.hide()
 
     def _make_list(self) -> QListView:
-        out = QListView()
+        out = _List()
         out.setObjectName("palette_list")
         out.setAccessibleName("Results")
         out.setModel(self.model)
@@ -182,12 +233,6 @@ class Palette(QFrame):
         self.show()
         self.raise_()
         self.field.setFocus(Qt.FocusReason.PopupFocusReason)
-        self._watch()
-
-    def _watch(self) -> None:
-        app = QApplication.instance()
-        assert app is not None
-        app.installEventFilter(self)
 
     def close_up(self) -> None:
         """Close it and give the focus back."""
@@ -208,8 +253,8 @@ class Palette(QFrame):
             layout.setSpacing(sizes.grid)
         top = 2 * Sizes().icon_large
         width = min(2 * sizes.field, window.width() - 2 * Sizes().margin)
-        rows = max(1, min(MOST_SHOWN, self.model.rowCount()))
-        tall = self.field.sizeHint().height() + 3 * sizes.grid + rows * (sizes.row + sizes.half) + 2 * self.frameWidth()
+        # Of one height: one that changes with every letter lets the page behind it be painted anew.
+        tall = self.field.sizeHint().height() + 3 * sizes.grid + MOST_SHOWN * (sizes.row + sizes.half)
         height = min(tall + sizes.half, window.height() - top - Sizes().margin)
         self.setGeometry((window.width() - width) // 2, top, width, height)
 
@@ -220,7 +265,6 @@ class Palette(QFrame):
         self._moved = False
         self._show_text()
         self._source.ask(text)
-        self._place()
 
     def _show_text(self) -> None:
         self._show(self._source.entries(self.field.text()))
@@ -238,7 +282,6 @@ class Palette(QFrame):
         # A row that fits as well as a command stands behind it.
         ranked = sorted(both, key=lambda entry: (-round(score(text, entry.title), -1), entry.key.startswith("row:")))
         self._show(ranked)
-        self._place()
 
     def _show(self, entries: Sequence[Entry]) -> None:
         chosen = self.current() if self._moved else None
@@ -274,8 +317,8 @@ class Palette(QFrame):
         entry = self.current()
         if entry is None or entry.blocked:
             return
-        self._ran.start()
         self.close_up()
+        self._guard.start()
         self._source.note(entry)
         entry.run()
 
@@ -294,34 +337,27 @@ class Palette(QFrame):
     def focusNextPrevChild(self, forward: bool) -> bool:
         return True
 
+    @Slot(QWidget, QWidget)
+    def _on_focus(self, _before: QWidget | None, now: QWidget | None) -> None:
+        if self.isVisible() and now is not None and now is not self and not self.isAncestorOf(now):
+            self.close_up()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         kind = event.type()
-        if watched is self.field and self.isVisible() and isinstance(event, QKeyEvent):
+        if watched is self.field and isinstance(event, QKeyEvent):
             if kind == QEvent.Type.ShortcutOverride:
-                # Commands of the window wait; all keys are the field's, but for those that end the work.
+                # Commands of the window wait; all keys are the field's, but for the one that ends the work.
                 if not (event.key() == Qt.Key.Key_Q and event.modifiers() & Qt.KeyboardModifier.ControlModifier):
                     event.accept()
                 return False
             return kind == QEvent.Type.KeyPress and self._on_key(event)
-        if kind == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and self._repeated(event):
-            return True
-        if self.isVisible() and kind == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
-            return self._outside(event.globalPosition().toPoint())
-        if self.isVisible() and watched is self._window and kind == QEvent.Type.Resize:
-            self._place()
+        if watched is self._window and self.isVisible():
+            if kind == QEvent.Type.Resize:
+                self._place()
+            elif kind == QEvent.Type.MouseButtonPress:
+                # Outside, on something that does not take the focus.
+                self.close_up()
         return False
-
-    def _repeated(self, event: QKeyEvent) -> bool:
-        # A second Enter was meant for the palette too, not for the row or button that got the focus back.
-        if not self._ran.isValid() or event.key() not in ENTER:
-            return False
-        return event.isAutoRepeat() or not self._ran.hasExpired(QApplication.doubleClickInterval())
-
-    def _outside(self, place: QPoint) -> bool:
-        if self.rect().contains(self.mapFromGlobal(place)):
-            return False
-        self.close_up()
-        return True
 
     def _on_key(self, event: QKeyEvent) -> bool:
         page = max(1, self.list.height() // (theme().sizes.row + theme().sizes.half) - 1)

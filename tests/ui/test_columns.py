@@ -286,6 +286,12 @@ def test_several_entries_of_the_library_are_deleted_by_the_bar(qtbot: QtBot, win
     until(qtbot, lambda: part.model.rowCount() == count)
 
 
+def test_an_order_that_no_column_shows_has_no_arrow(qtbot: QtBot, window: MainWindow) -> None:
+    window.open_page("datasets")
+    page: Any = window.current_page
+    assert not page.table.horizontalHeader().isSortIndicatorShown()
+
+
 def test_selection_and_scroll_stay_when_the_list_is_read_again(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     for number in range(60):
         add_conversation(here, parsed((f"{number}", "b"), title=f"Talk {number}"))

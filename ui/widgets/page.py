@@ -356,14 +356,10 @@ class Page(QWidget):
     def leave_inspector(self) -> bool:
         """Esc in the detail of a row: back to its table; False if the focus is elsewhere."""
         focus, table = QApplication.focusWidget(), self._came_from or self.table_in_use()
-        if (
-            table is None
-            or not table.isVisible()
-            or self._beside is None
-            or focus is None
-            or not self._beside.isAncestorOf(focus)
-        ):
+        inside = self._beside is not None and focus is not None and self._beside.isAncestorOf(focus)
+        if not inside or table is None or not table.isVisible():
             return False
+        self._came_from = None
         table.setFocus(Qt.FocusReason.OtherFocusReason)
         return True
 

@@ -265,7 +265,7 @@ class TableView(QTableView):
     def remember(self, state: WindowState) -> None:
         """Let the user choose the columns; restore the choice with order and widths, and keep it from now on."""
         self.columns.remember(state)
-        self.horizontalHeader().setSortIndicatorShown(bool(self._sorted[0]))
+        self.show_order(*self._sorted)
         self._restyle()
 
     @Slot(int, int, int)

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from PySide6.QtCore import QEvent, QObject, Slot
 
 from ui.theme import theme
-from ui.tokens import Sizes
+from ui.widgets.column_widths import column_width, title_width
 from ui.widgets.table import TableView
 
 
 class FitColumns(QObject):
-    """Hides columns of a table, the first of `order` first, while the stretching ones have less than `room` pixels."""
+    """Hides columns of a table, the first of `order` first, while the stretching ones have less room than a label."""
 
-    def __init__(self, table: TableView, order: Sequence[str], room: int = 0) -> None:
+    def __init__(self, table: TableView, order: Sequence[str]) -> None:
         super().__init__(table)
         self._table, self._order = table, tuple(order)
-        self._room = room or Sizes().label
         table.viewport().installEventFilter(self)
         theme().changed.connect(self._fit)
 
@@ -29,10 +28,11 @@ class FitColumns(QObject):
     @Slot()
     def _fit(self) -> None:
         columns = self._table.rows.columns
-        scale = theme().scale
-        widths = {column.key: round(column.width * scale) for column in columns}
-        stretching = sum(1 for column in columns if not column.width)
-        left = self._table.viewport().width() - round(self._room * scale) * stretching
+        widths = {column.key: column_width(column) for column in columns}
+        room = theme().sizes.label
+        left = self._table.viewport().width() - sum(
+            max(room, title_width(column)) for column in columns if not column.room
+        )
         hidden: set[str] = set()
         for key in self._order:
             if sum(width for name, width in widths.items() if name not in hidden) <= left:

@@ -20,8 +20,10 @@ from PySide6.QtWidgets import (
 from app.window_state import WindowState
 from ui.models.rows import KIND_ROLE, STYLE_ROLE, RowModel, Status
 from ui.theme import theme
+from ui.tokens import Sizes
 from ui.widgets.basic import plain_tip
 from ui.widgets.chip import paint_pill
+from ui.widgets.column_widths import column_width, title_width
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -105,6 +107,7 @@ class TableView(QTableView):
         self._state: WindowState | None = None
         self._sorted: tuple[str, bool] = ("", False)
         self._stretching = False
+        self._sized: Sizes | None = None
         self.setObjectName(name)
         self.setAccessibleName(accessible)
         self.setModel(model)
@@ -144,28 +147,35 @@ class TableView(QTableView):
     @Slot()
     def _restyle(self) -> None:
         sizes = theme().sizes
-        factor = theme().scale
         self.setFont(theme().font(tabular=True))
         self.verticalHeader().setDefaultSectionSize(sizes.row)
         header = self.horizontalHeader()
         for i, column in enumerate(self.rows.columns):
             header.setSectionResizeMode(i, QHeaderView.ResizeMode.Interactive)
-            if column.width:
-                self.setColumnWidth(i, round(column.width * factor))
+            # Other colours leave the widths that the user gave.
+            if column.room and sizes != self._sized:
+                self.setColumnWidth(i, column_width(column))
+        self._sized = sizes
         self._stretch()
         self.viewport().update()
 
     def _stretch(self) -> None:
         """Give the columns without a width what is left, but never less than can be read."""
-        wide = [i for i, column in enumerate(self.rows.columns) if not column.width]
+        wide = [i for i, column in enumerate(self.rows.columns) if not column.room]
         rest = sum(self.columnWidth(i) for i in range(len(self.rows.columns)) if i not in wide)
         if not wide:
             return
         share = (self.viewport().width() - rest) // len(wide)
         self._stretching = True
         for i in wide:
-            self.setColumnWidth(i, max(share, theme().sizes.label))
+            self.setColumnWidth(i, max(share, theme().sizes.label, title_width(self.rows.columns[i])))
         self._stretching = False
+
+    def _widen_to_titles(self) -> None:
+        """A width kept from another font, or drawn too narrow, never cuts a title."""
+        for i, column in enumerate(self.rows.columns):
+            if not self.isColumnHidden(i):
+                self.setColumnWidth(i, max(self.columnWidth(i), title_width(column)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -236,6 +246,7 @@ class TableView(QTableView):
         saved = state.bytes(f"table/{self.objectName()}")
         if not saved.isEmpty():
             self.horizontalHeader().restoreState(saved)
+            self._widen_to_titles()
             self.horizontalHeader().setSortIndicatorShown(bool(self._sorted[0]))
         self._state = state
 
@@ -243,6 +254,7 @@ class TableView(QTableView):
     def _on_resized(self, section: int, _before: int, _after: int) -> None:
         if self._stretching or not self.isVisible():
             return
+        self._widen_to_titles()
         self._stretch()
         if self._state is not None:
             self._state.put_bytes(f"table/{self.objectName()}", self.horizontalHeader().saveState())

@@ -22,8 +22,17 @@ from core.training.store import Adapter
 from core.workspace import settings
 from ui import format as fmt
 from ui.models.rows import Column, RowModel
-from ui.pages.adapters.inspector import Inspector, base_status, dataset_name, kind_words, parameters
-from ui.pages.training.words import losses, verdict_short
+from ui.pages.adapters.inspector import (
+    AVAILABLE,
+    DEFAULT,
+    PRACTICE_KIND,
+    Inspector,
+    base_status,
+    dataset_name,
+    kind_words,
+    parameters,
+)
+from ui.pages.training.words import VERDICTS, losses, verdict_short
 from ui.practice import add_practice
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
@@ -69,23 +78,25 @@ def _loss(adapter: Adapter) -> str:
 
 BASE_COLUMNS = (
     Column("name", "Name", role="strong", value=lambda r: r.base.name),
-    Column("kind", "Kind", 250, role="muted", value=lambda r: kind_words(r.base)),
-    Column("architecture", "Architecture", 98, value=lambda r: r.base.architecture),
-    Column("parameters", "Parameters", 88, "right", value=lambda r: parameters(r.base.parameter_count)),
-    Column("size", "Size", 76, "right", fmt.size, value=lambda r: r.base.size_bytes),
-    Column("quantization", "Quantised", 84, value=lambda r: r.base.quantization or "none", role="muted"),
-    Column("context", "Context", 76, "right", fmt.count, value=lambda r: r.base.context_length),
-    Column("default", "State", 100, formatter=base_status, role="status", value=lambda r: r.is_default),
+    Column("kind", "Kind", PRACTICE_KIND, role="muted", value=lambda r: kind_words(r.base)),
+    Column("architecture", "Architecture", "Qwen2 Moe", value=lambda r: r.base.architecture),
+    Column("parameters", "Parameters", "70.6 B", "right", value=lambda r: parameters(r.base.parameter_count)),
+    Column("size", "Size", "999.9 MB", "right", fmt.size, value=lambda r: r.base.size_bytes),
+    Column("quantization", "Quantised", "4-bit, 64", value=lambda r: r.base.quantization or "none", role="muted"),
+    Column("context", "Context", "131,072", "right", fmt.count, value=lambda r: r.base.context_length),
+    Column(
+        "default", "State", (DEFAULT, AVAILABLE), formatter=base_status, role="status", value=lambda r: r.is_default
+    ),
 )
 BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind")
 ADAPTER_COLUMNS = (
     Column("name", "Name", role="strong"),
-    Column("base_name", "Base", 128, role="muted"),
-    Column("dataset", "Dataset", 148, role="muted", value=dataset_name),
-    Column("verdict", "Verdict", 118, formatter=verdict_short, role="status"),
-    Column("loss", "Loss before → after", 134, "right", value=_loss),
-    Column("size_bytes", "Size", 80, "right", fmt.size),
-    Column("created_at", "Made", 80, "right", fmt.moment, tooltip=lambda a: fmt.moment_long(a.created_at)),
+    Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted"),
+    Column("dataset", "Dataset", "Planner, second part", role="muted", value=dataset_name),
+    Column("verdict", "Verdict", tuple(map(verdict_short, VERDICTS)), formatter=verdict_short, role="status"),
+    Column("loss", "Loss before → after", "12.87 → 11.09", "right", value=_loss),
+    Column("size_bytes", "Size", "999.9 MB", "right", fmt.size),
+    Column("created_at", "Made", "28 Nov 2024", "right", fmt.moment, tooltip=lambda a: fmt.moment_long(a.created_at)),
 )
 ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset")
 

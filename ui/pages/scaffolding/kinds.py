@@ -44,13 +44,16 @@ class Kind:
     filter_key: str = ""
 
 
+IN_USE, OFF = Status("ok", "In use"), Status("neutral", "Off")
+
+
 def _active(entry: Any) -> Status:
-    return Status("ok", "In use") if entry.is_active else Status("neutral", "Off")
+    return IN_USE if entry.is_active else OFF
 
 
 def _columns(*middle: Column, key: str) -> tuple[Column, ...]:
-    state = Column("is_active", "State", 96, value=_active, formatter=lambda v: v)
-    return (Column("name", "Name"), *middle, Column(key, "Key", 200, role="muted"), state)
+    state = Column("is_active", "State", (IN_USE, OFF), value=_active, formatter=lambda v: v)
+    return (Column("name", "Name"), *middle, Column(key, "Key", "overwhelm_to_empowerment", role="muted"), state)
 
 
 def _age(entry: Any) -> str:
@@ -61,8 +64,8 @@ def _age(entry: Any) -> str:
 PERSONA = Kind(
     "persona", "Personas", "persona", Persona,
     _columns(
-        Column("title", "Title", 190, formatter=lambda v: v or fmt.NOTHING),
-        Column("age", "Age", 56, "right", value=_age), key="persona_key",
+        Column("title", "Title", "The Pragmatic Optimist", formatter=lambda v: v or fmt.NOTHING),
+        Column("age", "Age", "37", "right", value=_age), key="persona_key",
     ),
     (
         Field("name", "Name", required=True, example="David Chen"),
@@ -83,8 +86,8 @@ PERSONA = Kind(
 ARC = Kind(
     "arc", "Arcs", "emotional arc", EmotionalArc,
     _columns(
-        Column("tier", "Tier", 90, formatter=lambda v: TIER_WORDS.get(v, v)),
-        Column("beats", "Beats", 60, "right", value=lambda e: fmt.count(len(e.beats))), key="emotional_arc_key",
+        Column("tier", "Tier", tuple(TIER_WORDS.values()), formatter=lambda v: TIER_WORDS.get(v, v)),
+        Column("beats", "Beats", "12", "right", value=lambda e: fmt.count(len(e.beats))), key="emotional_arc_key",
     ),
     (
         Field("name", "Name", required=True, example="Confusion → Clarity"),
@@ -100,8 +103,8 @@ ARC = Kind(
 TOPIC = Kind(
     "topic", "Topics", "training topic", TrainingTopic,
     _columns(
-        Column("category", "Category", 110, formatter=lambda v: fmt.word(v) or fmt.NOTHING),
-        Column("complexity", "Level", 96, formatter=fmt.word), key="training_topic_key",
+        Column("category", "Category", "Estate planning", formatter=lambda v: fmt.word(v) or fmt.NOTHING),
+        Column("complexity", "Level", "Intermediate", formatter=fmt.word), key="training_topic_key",
     ),
     (
         Field("name", "Name", required=True, example="Accelerated Mortgage Payoff"),
@@ -117,8 +120,8 @@ TOPIC = Kind(
 TEMPLATE = Kind(
     "template", "Templates", "prompt template", PromptTemplate,
     _columns(
-        Column("tier", "Tier", 90, formatter=lambda v: TIER_WORDS.get(v, v)),
-        Column("emotional_arc_key", "Arc", 180, role="muted"), key="template_key",
+        Column("tier", "Tier", tuple(TIER_WORDS.values()), formatter=lambda v: TIER_WORDS.get(v, v)),
+        Column("emotional_arc_key", "Arc", "overwhelm_to_empowerment", role="muted"), key="template_key",
     ),
 )  # fmt: skip
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (PERSONA, ARC, TOPIC, TEMPLATE)}

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.services import Services
 from core.training.store import TrainingRun
 from ui import format as fmt
-from ui.models.jobs import job_status
+from ui.models.jobs import JOB_STATES, job_status
 from ui.models.rows import Column, RowModel
 from ui.pages.training.words import losses, preset_title
 from ui.theme import theme
@@ -26,13 +26,13 @@ def _progress(run: TrainingRun) -> str:
 
 COLUMNS = (
     Column("name", "Name", role="strong"),
-    Column("base_name", "Base", 132, role="muted"),
-    Column("dataset_name", "Dataset", 150, role="muted"),
-    Column("preset", "Preset", 80, formatter=preset_title),
-    Column("steps", "Steps", 100, "right", value=_progress),
-    Column("loss", "Loss before → after", 134, "right", value=lambda run: losses(run.baseline_loss, run.best_loss)),
-    Column("state", "State", 116, formatter=job_status, role="status", value=lambda run: run.job),
-    Column("date", "Started", 84, "right", fmt.moment, value=lambda run: run.job.started_at or run.job.queued_at,
+    Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted"),
+    Column("dataset_name", "Dataset", "Planner, second part", role="muted"),
+    Column("preset", "Preset", "Balanced", formatter=preset_title),
+    Column("steps", "Steps", "1,250 / 12,500", "right", value=_progress),
+    Column("loss", "Loss before → after", "12.87 → 11.09", "right", value=lambda run: losses(run.baseline_loss, run.best_loss)),
+    Column("state", "State", JOB_STATES, formatter=job_status, role="status", value=lambda run: run.job),
+    Column("date", "Started", "28 Nov 2024", "right", fmt.moment, value=lambda run: run.job.started_at or run.job.queued_at,
            tooltip=lambda run: fmt.moment_long(run.job.started_at or run.job.queued_at)),
 )  # fmt: skip
 LEAVES_FIRST = ("base_name", "preset", "steps", "dataset_name")

@@ -35,13 +35,15 @@ def size_of(file: TrainingFile) -> int:
 
 COLUMNS = (
     Column("name", "Name", tooltip=lambda f: f.description or f.name),
-    Column("version", "Version", 70, "right", fmt.count),
-    Column("conversation_count", "Conversations", 108, "right", fmt.count),
-    Column("total_training_pairs", "Pairs", 70, "right", fmt.count),
-    Column("avg_quality_score", "Quality avg", 90, "right", lambda v: fmt.decimal(v, 1)),
-    Column("size", "Size", 84, "right", fmt.size, value=size_of),
-    Column("updated_at", "Changed", 84, "right", fmt.moment, tooltip=lambda f: fmt.moment_long(f.updated_at)),
-    Column("state", "State", 104, value=state_of, formatter=lambda v: v),
+    Column("version", "Version", "1,204", "right", fmt.count),
+    Column("conversation_count", "Conversations", "120,400", "right", fmt.count),
+    Column("total_training_pairs", "Pairs", "120,400", "right", fmt.count),
+    Column("avg_quality_score", "Quality avg", "4.6", "right", lambda v: fmt.decimal(v, 1)),
+    Column("size", "Size", "999.9 MB", "right", fmt.size, value=size_of),
+    Column(
+        "updated_at", "Changed", "28 Nov 2024", "right", fmt.moment, tooltip=lambda f: fmt.moment_long(f.updated_at)
+    ),
+    Column("state", "State", tuple(STATES.values()), value=state_of, formatter=lambda v: v),
 )
 # The first goes first when the table is narrow.
 FOLD_ORDER = ("updated_at", "size", "avg_quality_score", "state", "version", "conversation_count")

@@ -17,7 +17,10 @@ MONO_FILES = ("JetBrainsMono-Regular.ttf",)
 
 
 def load(files: tuple[str, ...], folder: Path | None = None) -> str:
-    """The family that these files of `folder` (resources/fonts) make up; "" and a line in the log if one can't be read."""
+    """The family that these files of `folder` (resources/fonts) make up.
+
+    "" and a line in the log if one of them can't be read.
+    """
     family = ""
     for name in files:
         path = (folder or resources() / "fonts") / name

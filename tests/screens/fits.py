@@ -84,7 +84,9 @@ def _advance(font: QFont, text: str, *, bold: bool = False) -> float:
 def _button_text(button: QAbstractButton) -> float:
     # What is checked is drawn in semi-bold by the style sheet, of which the widget's own font knows nothing.
     checked = button.isChecked() and button.property("role") in ("chip", "nav")
-    words = _advance(button.font(), button.text().replace("&&", "&"), bold=checked)
+    # A legend paints its words itself.
+    font = theme().font(theme().sizes.caption) if button.property("legend") else button.font()
+    words = _advance(font, button.text().replace("&&", "&"), bold=checked)
     icon = 0 if button.icon().isNull() else button.iconSize().width()
     return words + icon
 

@@ -30,9 +30,10 @@ class Column:
     """One column.
 
     `key` names the attribute (or mapping key) of a row, `value(row)` replaces it. `formatter(value)` gives text or
-    a `Status`. `room` is what the column has room for: text, a pill, or several of them of which the widest counts; its
-    title always has room. Without `room` the column takes what is left. `role` is "text", "muted", "strong", "status" or "progress"
-    (value 0 to 1). `sort` is what `sort_requested` says, empty if the column can't be sorted. Units go into `title`.
+    a `Status`. `room` is what the column has room for: text, a pill, or several of them of which the widest counts;
+    its title always has room. Without `room` the column takes what is left. `role` is "text", "muted", "strong",
+    "status" or "progress" (value 0 to 1). `sort` is what `sort_requested` says, empty if the column can't be sorted.
+    Units go into `title`.
     """
 
     key: str

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QEvent, QObject, Slot
 
 from ui.theme import theme
-from ui.widgets.column_widths import column_width, title_width
+from ui.widgets.column_widths import title_width
 from ui.widgets.table import TableView
 
 
@@ -28,7 +28,7 @@ class FitColumns(QObject):
     @Slot()
     def _fit(self) -> None:
         columns = self._table.rows.columns
-        widths = {column.key: column_width(column) for column in columns}
+        widths = {column.key: self._table.wanted_width(place) for place, column in enumerate(columns)}
         room = theme().sizes.label
         left = self._table.viewport().width() - sum(
             max(room, title_width(column)) for column in columns if not column.room

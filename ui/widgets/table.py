@@ -106,7 +106,8 @@ class TableView(QTableView):
         self.hovered_row = -1
         self._state: WindowState | None = None
         self._sorted: tuple[str, bool] = ("", False)
-        self._stretching = False
+        self._putting = False
+        self._given: dict[int, int] = {}
         self._sized: Sizes | None = None
         self.setObjectName(name)
         self.setAccessibleName(accessible)
@@ -150,12 +151,14 @@ class TableView(QTableView):
         self.setFont(theme().font(tabular=True))
         self.verticalHeader().setDefaultSectionSize(sizes.row)
         header = self.horizontalHeader()
-        for i, column in enumerate(self.rows.columns):
-            header.setSectionResizeMode(i, QHeaderView.ResizeMode.Interactive)
-            # Other colours leave the widths that the user gave.
-            if column.room and sizes != self._sized:
-                self.setColumnWidth(i, column_width(column))
-        self._sized = sizes
+        # Other colours leave the widths that the user gave; in another font they would mean nothing.
+        if sizes != self._sized:
+            self._sized = sizes
+            self._given.clear()
+            for i, column in enumerate(self.rows.columns):
+                header.setSectionResizeMode(i, QHeaderView.ResizeMode.Interactive)
+                if column.room:
+                    self._put_width(i, column_width(column))
         self._stretch()
         self.viewport().update()
 
@@ -166,16 +169,25 @@ class TableView(QTableView):
         if not wide:
             return
         share = (self.viewport().width() - rest) // len(wide)
-        self._stretching = True
         for i in wide:
-            self.setColumnWidth(i, max(share, theme().sizes.label, title_width(self.rows.columns[i])))
-        self._stretching = False
+            self._put_width(i, max(share, theme().sizes.label * 5 // 8, title_width(self.rows.columns[i])))
 
-    def _widen_to_titles(self) -> None:
-        """A width kept from another font, or drawn too narrow, never cuts a title."""
-        for i, column in enumerate(self.rows.columns):
-            if not self.isColumnHidden(i):
-                self.setColumnWidth(i, max(self.columnWidth(i), title_width(column)))
+    def _put_width(self, section: int, width: int) -> None:
+        self._putting = True
+        self.setColumnWidth(section, width)
+        self._putting = False
+
+    def _take_width(self, section: int) -> None:
+        """Keep the width that the user gave a column; it never cuts the title."""
+        column = self.rows.columns[section]
+        width = max(self.columnWidth(section), title_width(column))
+        self._put_width(section, width)
+        if column.room:
+            self._given[section] = width
+
+    def wanted_width(self, section: int) -> int:
+        """What a column has when it is shown: what the user gave it, or what its text needs; 0 if it takes the rest."""
+        return self._given.get(section) or column_width(self.rows.columns[section])
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -246,17 +258,22 @@ class TableView(QTableView):
         saved = state.bytes(f"table/{self.objectName()}")
         if not saved.isEmpty():
             self.horizontalHeader().restoreState(saved)
-            self._widen_to_titles()
+            for section in range(len(self.rows.columns)):
+                if not self.isColumnHidden(section):
+                    self._take_width(section)
             self.horizontalHeader().setSortIndicatorShown(bool(self._sorted[0]))
         self._state = state
 
     @Slot(int, int, int)
-    def _on_resized(self, section: int, _before: int, _after: int) -> None:
-        if self._stretching or not self.isVisible():
+    def _on_resized(self, section: int, before: int, after: int) -> None:
+        # From or to nothing: the column was shown or hidden.
+        if self._putting or not self.isVisible():
             return
-        self._widen_to_titles()
+        by_user = bool(before and after)
+        if by_user:
+            self._take_width(section)
         self._stretch()
-        if self._state is not None:
+        if by_user and self._state is not None:
             self._state.put_bytes(f"table/{self.objectName()}", self.horizontalHeader().saveState())
 
     # Events

@@ -88,7 +88,7 @@ BASE_COLUMNS = (
         "default", "State", (DEFAULT, AVAILABLE), formatter=base_status, role="status", value=lambda r: r.is_default
     ),
 )
-BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind")
+BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind", "parameters")
 ADAPTER_COLUMNS = (
     Column("name", "Name", role="strong"),
     Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted"),
@@ -98,7 +98,7 @@ ADAPTER_COLUMNS = (
     Column("size_bytes", "Size", "999.9 MB", "right", fmt.size),
     Column("created_at", "Made", "28 Nov 2024", "right", fmt.moment, tooltip=lambda a: fmt.moment_long(a.created_at)),
 )
-ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset")
+ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset", "loss")
 
 
 class AdaptersPage(Page):

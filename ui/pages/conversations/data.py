@@ -65,8 +65,8 @@ def _score(value: float | None) -> str:
 
 COLUMNS = (
     Column("title", "Title", sort="title"),
-    Column("persona_name", "Persona", "Marcus Thompson", sort="persona", formatter=lambda v: v or fmt.NOTHING),
-    Column("arc_name", "Arc", "Overwhelm → Empowerment", sort="arc", formatter=lambda v: v or fmt.NOTHING),
+    Column("persona_name", "Persona", "Tessa Whitlock", sort="persona", formatter=lambda v: v or fmt.NOTHING),
+    Column("arc_name", "Arc", "Shame → Acceptance", sort="arc", formatter=lambda v: v or fmt.NOTHING),
     Column("tier", "Tier", tuple(TIER_WORDS.values()), sort="tier", formatter=tier_word),
     Column("turn_count", "Turns", "1,204", "right", fmt.count, sort="turns"),
     Column("quality_score", "Quality", "4.6", "right", _score, sort="quality"),

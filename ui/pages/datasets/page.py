@@ -49,7 +49,7 @@ COLUMNS = (
     Column("file_size", "Size", "999.9 MB", "right", fmt.size, sort="file_size"),
     Column("state", "State", STATES, formatter=dataset_status, role="status", sort="status", value=lambda row: row),
 )
-LEAVES_FIRST = ("file_size", "format", "pairs", "total_tokens")
+LEAVES_FIRST = ("file_size", "format", "pairs", "total_tokens", "total_conversations")
 
 
 class RenameDialog(Dialog):

@@ -24,16 +24,25 @@ def _progress(run: TrainingRun) -> str:
     return f"{fmt.count(run.current_step)} / {fmt.count(run.total_steps)}"
 
 
+def _begun(run: TrainingRun) -> str | None:
+    return run.job.started_at or run.job.queued_at
+
+
 COLUMNS = (
     Column("name", "Name", role="strong"),
     Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted"),
     Column("dataset_name", "Dataset", "Planner, second part", role="muted"),
     Column("preset", "Preset", "Balanced", formatter=preset_title),
     Column("steps", "Steps", "1,250 / 12,500", "right", value=_progress),
-    Column("loss", "Loss before → after", "12.87 → 11.09", "right", value=lambda run: losses(run.baseline_loss, run.best_loss)),
+    Column(
+        "loss", "Loss before → after", "12.87 → 11.09", "right",
+        value=lambda run: losses(run.baseline_loss, run.best_loss),
+    ),
     Column("state", "State", JOB_STATES, formatter=job_status, role="status", value=lambda run: run.job),
-    Column("date", "Started", "28 Nov 2024", "right", fmt.moment, value=lambda run: run.job.started_at or run.job.queued_at,
-           tooltip=lambda run: fmt.moment_long(run.job.started_at or run.job.queued_at)),
+    Column(
+        "date", "Started", "28 Nov 2024", "right", fmt.moment, value=_begun,
+        tooltip=lambda run: fmt.moment_long(_begun(run)),
+    ),
 )  # fmt: skip
 LEAVES_FIRST = ("base_name", "preset", "steps", "dataset_name")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping
 
+FOLDERS = (f"/usr/lib/{os.uname().machine}-linux-gnu", f"/lib/{os.uname().machine}-linux-gnu", "/usr/lib64", "/usr/lib")
 # Shared object -> Debian package, as Qt's own libraries name them (`objdump -p`, NEEDED) and no other package brings.
 ALWAYS = {
     "libEGL.so.1": "libegl1", "libGL.so.1": "libgl1", "libxkbcommon.so.0": "libxkbcommon0",
@@ -63,7 +63,11 @@ def _platform(environment: Mapping[str, str]) -> str:
 
 
 def _loads(name: str) -> bool:
-    # Qt loads the same ones a moment later: what is spent here is saved there.
+    # A look into the usual folders takes no time; the loader knows others, and is asked for what is not there.
+    if any(os.path.exists(f"{folder}/{name}") for folder in FOLDERS):
+        return True
+    import ctypes
+
     try:
         ctypes.CDLL(name)
     except OSError:

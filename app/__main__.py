@@ -25,6 +25,11 @@ def main(argv: list[str] | None = None) -> int:
         from app.cli.main import run_command
 
         return run_command(args)
+    from app.system_libraries import complaint
+
+    if missing := complaint():
+        sys.stderr.write(missing)
+        return 1
     from app.bootstrap import run
 
     return run(args)

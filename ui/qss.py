@@ -37,7 +37,7 @@ def style_sheet(t: Tokens, s: Sizes) -> str:
     """Everything, for the application."""
     glyphs = glyph_files(t)
     return "\n".join((_surfaces(t, s), _text(t, s), _buttons(t, s), _fields(t, s, glyphs), _checks(t, s, glyphs),
-                      _lists(t, s), _small_parts(t, s)))  # fmt: skip
+                      _lists(t, s, glyphs), _small_parts(t, s)))  # fmt: skip
 
 
 def _surfaces(t: Tokens, s: Sizes) -> str:
@@ -175,7 +175,7 @@ def _checks(t: Tokens, s: Sizes, g: dict[str, str]) -> str:
     """
 
 
-def _lists(t: Tokens, s: Sizes) -> str:
+def _lists(t: Tokens, s: Sizes, g: dict[str, str]) -> str:
     return f"""
     QTableView, QListView, QTreeView {{ background: {t.card}; border: 1px solid {t.line}; border-radius: {s.radius}px;
         selection-background-color: {t.tint}; selection-color: {t.text}; color: {t.text}; outline: 0;
@@ -183,9 +183,13 @@ def _lists(t: Tokens, s: Sizes) -> str:
     QTableView:focus, QListView:focus, QTreeView:focus {{ border: 1px solid {t.accent}; }}
     QTableView::item {{ border: none; padding: 0 {s.grid}px; }}
     QListView::item, QTreeView::item {{ min-height: {s.row}px; padding: 0 {s.grid}px; }}
-    QHeaderView {{ background: {t.card}; border: none; border-radius: {s.radius}px; }}
-    QHeaderView::section {{ background: {t.card}; color: {t.muted}; font-size: {s.caption}px; font-weight: 600;
-        border: none; border-bottom: 1px solid {t.line}; padding: {s.half + 2}px {s.grid}px; }}
+    QHeaderView {{ background: {t.card}; border: none; border-radius: {s.radius}px; font-size: {s.caption}px;
+        font-weight: 600; }}
+    QHeaderView::section {{ background: {t.card}; color: {t.muted}; border: none;
+        border-bottom: 1px solid {t.line}; padding: {s.half + 2}px {s.grid}px; }}
+    QHeaderView::up-arrow, QHeaderView::down-arrow {{ width: {s.base - 1}px; height: {s.caption - 1}px; }}
+    QHeaderView::up-arrow {{ image: url("{g["up"]}"); }}
+    QHeaderView::down-arrow {{ image: url("{g["down"]}"); }}
     QHeaderView::section:first {{ border-top-left-radius: {s.radius}px; }}
     QHeaderView::section:last {{ border-top-right-radius: {s.radius}px; }}
     QTableCornerButton::section {{ background: {t.card}; border: none; }}

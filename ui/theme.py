@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from ui.fonts import mono_font, text_font
 from ui.qss import style_sheet
 from ui.tokens import DARK, LIGHT, Sizes, Tokens
 
 MODES = ("system", "light", "dark")
+NATURAL = 100
+SAMPLE = "The quick brown fox jumps over the lazy dog 0123456789"
 SCALES = (0.9, 1.0, 1.15, 1.3, 1.5, 2.0)
 
 
@@ -22,9 +25,10 @@ class Theme(QObject):
         super().__init__(parent)
         self.mode = "system"
         self.scale = 1.0
+        self.stretch = NATURAL
         self.tokens: Tokens = LIGHT
         self.sizes = Sizes()
-        self._applied: tuple[str, float] | None = None
+        self._applied: tuple[str, float, int] | None = None
         hints = QGuiApplication.styleHints()
         hints.colorSchemeChanged.connect(self._on_system_changed)
 
@@ -44,6 +48,11 @@ class Theme(QObject):
         self.scale = min(max(scale, SCALES[0]), SCALES[-1])
         self._apply()
 
+    def set_stretch(self, percent: int) -> None:
+        """A font wider or narrower than its own: whoever checks widths asks for it, users don't."""
+        self.stretch = percent
+        self._apply()
+
     @Slot()
     def _on_system_changed(self) -> None:
         if self.mode == "system":
@@ -57,11 +66,11 @@ class Theme(QObject):
     def _apply(self) -> None:
         app = QApplication.instance()
         self.tokens = self._wanted()
-        key = (self.tokens.name, self.scale)
+        key = (self.tokens.name, self.scale, self.stretch)
         if key == self._applied or not isinstance(app, QApplication):
             return
         self._applied = key
-        self.sizes = Sizes().scaled(self.scale)
+        self.sizes = Sizes().scaled(self.scale, self._character())
         # Qt replaces a sheet widget by widget, and far slower than it takes one off and puts one on.
         app.setStyleSheet("")
         # Only now: a sheet wraps the style, which has no name then.
@@ -73,9 +82,10 @@ class Theme(QObject):
         self.changed.emit()
 
     def font(self, size: int = 0, *, bold: bool = False, tabular: bool = False) -> QFont:
-        """The system's font at a size of `sizes`; `tabular` gives figures of one width."""
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+        """The application's font at a size of `sizes`; `tabular` gives figures of one width."""
+        font = text_font()
         font.setPixelSize(size or self.sizes.base)
+        self._widen(font)
         if bold:
             font.setWeight(QFont.Weight.DemiBold)
         if tabular:
@@ -83,10 +93,18 @@ class Theme(QObject):
         return font
 
     def mono(self, size: int = 0) -> QFont:
-        """The system's font of fixed width."""
-        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        """The application's font of fixed width."""
+        font = mono_font()
         font.setPixelSize(size or self.sizes.base - 1)
+        self._widen(font)
         return font
+
+    def _widen(self, font: QFont) -> None:
+        if self.stretch != NATURAL:
+            font.setStretch(self.stretch)
+
+    def _character(self) -> float:
+        return QFontMetricsF(self.font(round(Sizes().base * self.scale))).horizontalAdvance(SAMPLE) / len(SAMPLE)
 
     def colour(self, name: str) -> QColor:
         """A token by its name."""

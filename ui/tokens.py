@@ -65,9 +65,14 @@ DARK = Tokens(
 )  # fmt: skip
 
 
+# The average character that the widths of text below were chosen for, in pixels at scale 1.
+CHARACTER = 6.6
+TEXT_WIDTHS = ("inspector", "field", "label", "search")
+
+
 @dataclass(frozen=True)
 class Sizes:
-    """Sizes in pixels at scale 1; `scaled` gives those of another."""
+    """Sizes in pixels at scale 1; `scaled` gives those of another scale and font."""
 
     base: int = 13
     caption: int = 11
@@ -94,9 +99,14 @@ class Sizes:
     search: int = 260
     toast_ms: int = 6000
 
-    def scaled(self, factor: float) -> Sizes:
-        """All sizes by `factor`; times and the sidebar, which would eat the page, stay or grow less."""
+    def scaled(self, factor: float, character: float = 0.0) -> Sizes:
+        """All sizes by `factor`; times and the sidebar, which would eat the page, stay or grow less.
+
+        `character` is the average width of one in the font at that scale: what holds text is as wide as its text asks.
+        """
         values = {name: round(getattr(self, name) * factor) for name in self.__dataclass_fields__}
+        if character:
+            values |= {name: round(getattr(self, name) * character / CHARACTER) for name in TEXT_WIDTHS}
         values["toast_ms"] = self.toast_ms
         values["sidebar"] = round(self.sidebar * min(factor, 1.65))
         values["margin"] = round(self.margin * min(factor, 1.25))

@@ -53,10 +53,10 @@ def lines(count: int) -> list[Line]:
 
 COLUMNS = (
     Column("title", "Title", sort="title"),
-    Column("tokens", "Tokens", 80, "right", fmt.count, sort="tokens"),
-    Column("quality", "Quality", 80, "right", lambda v: fmt.decimal(v, 1), sort="quality"),
-    Column("share", "Progress", 110, role="progress", formatter=fmt.percent),
-    Column("state", "State", 130, formatter=lambda v: v, sort="state"),
+    Column("tokens", "Tokens", "12,040", "right", fmt.count, sort="tokens"),
+    Column("quality", "Quality", "4.6", "right", lambda v: fmt.decimal(v, 1), sort="quality"),
+    Column("share", "Progress", "a bar this wide", role="progress", formatter=fmt.percent),
+    Column("state", "State", STATES, formatter=lambda v: v, sort="state"),
 )
 
 

@@ -1,6 +1,8 @@
 """Pictures of every page: filled, empty, busy, failed; light and dark; both sizes. `make screens` → build/screens.
 
 Everything shown is real: the sample goes through the real line in real workers; what fails, fails for real.
+All of it twice: with the application's font, and in a second folder with one 15 % wider. `tests.screens.fits` looks for
+words that have no room in either; what it finds is listed, and the exit code is 1.
 The filled ones at 1440x900 are copied to docs/screens with --docs.
 """
 
@@ -34,11 +36,13 @@ from core.projects import chats
 from core.training import store as training
 from core.training.config import PRACTICE_OVERRIDES, configure
 from core.workspace.paths import Workspace
+from tests.screens.fits import problems
 from tests.support.broken import broken_files, sample_talk
 from ui.format import plural
 from ui.registry import PAGES
-from ui.theme import theme
+from ui.theme import NATURAL, theme
 
+WIDE = 115
 SIZES = {"1440x900": (1440, 900), "1100x700": (1100, 700)}
 TITLES = {
     "import": "Importing {count}",
@@ -55,6 +59,7 @@ class Studio:
 
     def __init__(self, root: Path, out: Path) -> None:
         self.out = out
+        self.cut: list[str] = []
         self.application = Application(Options(Workspace(root)))
         if not self.application.start() or self.application.session is None:
             raise RuntimeError(f"{root} can't be opened")
@@ -97,6 +102,8 @@ class Studio:
                 folder = self.out / state
                 folder.mkdir(parents=True, exist_ok=True)
                 self.window.grab().save(str(folder / f"{page}-{mode}-{name}.png"))
+                if mode == "light":
+                    self.cut += [f"{folder.name}/{page}-{name}: {text}" for text in problems(self.window)]
 
     def close(self) -> None:
         queue = self.services.queue
@@ -105,6 +112,9 @@ class Studio:
             wait(lambda done: queue.idle.connect(done), 60)
         self.application.stop()
         pause(0.2)
+        if self.cut:
+            with (self.out / "cut.txt").open("a", encoding="utf-8") as report:
+                report.writelines(f"{line}\n" for line in self.cut)
 
 
 def fill(root: Path, out: Path) -> None:
@@ -220,11 +230,26 @@ def ask(studio: Studio) -> None:
     pause(4)
 
 
+def shoot_states(states: list[str], sample_folder: Path, roots: Path, out: Path) -> None:
+    """The pictures of these states into `out`, each in a copy of the sample of its own."""
+    roots.mkdir()
+    for state in states:
+        root = roots / state
+        if state != "empty":
+            shutil.copytree(sample_folder / "sample", root)
+        shooter = {"empty": shoot_empty, "filled": shoot_filled}.get(state)
+        if shooter is not None:
+            shooter(root, out)
+        else:
+            {"busy": shoot_busy, "failed": shoot_failed}[state](root, out, roots)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/screens"))
     parser.add_argument("--docs", action="store_true", help="copy the filled ones at 1440x900 to docs/screens")
     parser.add_argument("--only", default="", help="filled, empty, busy or failed")
+    parser.add_argument("--narrow", action="store_true", help="with the application's font alone")
     options = parser.parse_args()
     app = QApplication(["screens"])
     app.setQuitOnLastWindowClosed(False)
@@ -234,26 +259,28 @@ def main() -> int:
         folder = Path(name)
         os.environ["BRIGHTRUN_DATA"], os.environ["BRIGHTRUN_MODELS"] = str(folder / "data"), str(folder / "models")
         states = [options.only] if options.only else ["empty", "filled", "busy", "failed"]
+        outs = {NATURAL: options.out}
+        if not options.narrow:
+            outs[WIDE] = options.out.with_name(f"{options.out.name}-wide")
         if set(states) - {"empty"}:
             fill(folder / "sample", options.out)
-        for state in states:
-            root = folder / state
-            if state != "empty":
-                shutil.copytree(folder / "sample", root)
-            shooter = {"empty": shoot_empty, "filled": shoot_filled}.get(state)
-            if shooter is not None:
-                shooter(root, options.out)
-            else:
-                {"busy": shoot_busy, "failed": shoot_failed}[state](root, options.out, folder)
+        for stretch, out in outs.items():
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "cut.txt").write_text("", encoding="utf-8")
+            theme().set_stretch(stretch)
+            shoot_states(states, folder, folder / str(stretch), out)
     if options.docs:
         docs = Path("docs/screens")
         docs.mkdir(parents=True, exist_ok=True)
         for path in (options.out / "filled").glob("*-1440x900.png"):
             shutil.copy(path, docs / path.name.replace("-1440x900", ""))
-    sys.stdout.write(
-        f"{len(list(options.out.rglob('*.png')))} pictures in {options.out}, {time.monotonic() - begun:.0f} s\n"
-    )
-    return 0
+    cut = [line for out in outs.values() for line in (out / "cut.txt").read_text(encoding="utf-8").splitlines()]
+    for line in cut:
+        sys.stdout.write(f"no room: {line}\n")
+    for out in outs.values():
+        sys.stdout.write(f"{len(list(out.rglob('*.png')))} pictures in {out}\n")
+    sys.stdout.write(f"{len(cut)} words without room, {time.monotonic() - begun:.0f} s\n")
+    return 1 if cut else 0
 
 
 if __name__ == "__main__":

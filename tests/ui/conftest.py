@@ -12,6 +12,8 @@ from sqlite_utils import Database
 
 from core.db.connection import open_database
 from core.jobs import JobState
+from core.projects import chats
+from core.sample import sample_files
 from core.scaffolding.store import seed
 from core.workspace.paths import Workspace
 from tests.core.factories import KIND, Place, add_conversation, enrich, parsed, run_job
@@ -52,8 +54,35 @@ def _gathered(db: Database, workspace: Workspace, _folder: Path) -> str:
     return ident
 
 
+def _filled(db: Database, workspace: Workspace, folder: Path) -> str:
+    """Something on every page: the whole line over six sample conversations, one of them not enriched, and a chat."""
+    seed(db)
+    studio.add_practice_model(db)
+    files = [str(path) for path in sample_files()[:6]]
+    imported = studio.run_job(db, workspace, "import", {"files": files}).result["conversations"]
+    studio.run_job(db, workspace, "enrich", {"conversation_ids": imported[:-1]})
+    built = studio.run_job(
+        db, workspace, "build_training_file", {"name": "Planner", "description": "", "conversation_ids": imported[:-1]}
+    ).result
+    dataset = studio.run_job(
+        db, workspace, "build_dataset", {"training_file_id": built["training_file_id"], "name": "Planner"}
+    ).result["dataset_id"]
+    job = studio.train(db, workspace, dataset, max_steps=2)
+    assert job.status == JobState.COMPLETED, job.error
+    chat = chats.create(db, "practice", str(job.result["artifact_id"]), "You are kind.")
+    chats.add_message(db, chat.id, "user", "I am afraid of my debt. What should I do?")
+    chats.add_message(db, chat.id, "assistant", "Breathe. Then let us look at one number.")
+    return str(job.id)
+
+
 # A test that asks for a fixture of this name gets its workspace filled so, and the ids as the fixture's value.
-WORLDS: dict[str, Build] = {"dataset": _dataset, "datasets": _datasets, "trained": _trained, "gathered": _gathered}
+WORLDS: dict[str, Build] = {
+    "dataset": _dataset,
+    "datasets": _datasets,
+    "trained": _trained,
+    "gathered": _gathered,
+    "everything": _filled,
+}
 
 
 class Worlds:
@@ -121,3 +150,9 @@ def gathered(workspace: Workspace, worlds: Worlds) -> str:
 def trained(workspace: Workspace, worlds: Worlds) -> str:
     """A finished run of two steps on the practice model; the adapter's id."""
     return str(worlds.values["trained"])
+
+
+@pytest.fixture
+def everything(workspace: Workspace, worlds: Worlds) -> str:
+    """Something to see on every page; the id of the finished run."""
+    return str(worlds.values["everything"])

@@ -24,8 +24,8 @@ from ui.widgets.table import TableView
 
 COLUMNS = (
     Column("label", "Name"),
-    Column("noun", "Kind", 130, formatter=fmt.word),
-    Column("deleted_at", "Deleted", 110, formatter=fmt.moment, role="muted"),
+    Column("noun", "Kind", "Conversation file", formatter=fmt.word),
+    Column("deleted_at", "Deleted", "28 Nov 2024", formatter=fmt.moment, role="muted"),
 )
 WHY_STAYS = "Some things stay, because others use them"
 

@@ -19,6 +19,7 @@ _STATUS = {
     JobState.FAILED: Status("bad", "Failed"),
     JobState.CANCELLED: Status("neutral", "Stopped"),
 }
+JOB_STATES = tuple(_STATUS.values())
 
 
 def job_status(job: Job) -> Status:

@@ -22,19 +22,23 @@ class Status:
     word: str
 
 
+Room = str | Status | tuple[str | Status, ...]
+
+
 @dataclass(frozen=True)
 class Column:
     """One column.
 
     `key` names the attribute (or mapping key) of a row, `value(row)` replaces it. `formatter(value)` gives text or
-    a `Status`. `width` 0 takes the room that is left. `role` is "text", "muted", "strong", "status" or "progress"
-    (value 0 to 1). `sort` is what `sort_requested` says, empty if the column can't be sorted; `order(row)` is the
-    number or text that `ui.models.local` sorts by, where it is not the value. Units go into `title`.
+    a `Status`. `room` is what the column has room for: text, a pill, or several of them of which the widest counts;
+    its title always has room. Without `room` the column takes what is left. `role` is "text", "muted", "strong",
+    "status" or "progress" (value 0 to 1). `sort` is what `sort_requested` says, empty if the column can't be sorted;
+    `order(row)` is what `ui.models.local` sorts by, where that is not the value. Units go into `title`.
     """
 
     key: str
     title: str
-    width: int = 0
+    room: Room = ""
     align: str = "left"
     formatter: Callable[[Any], str | Status] = str
     role: str = "text"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, Slot
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtCore import QMargins, QSize, Qt, Slot
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
     QFrame,
@@ -149,6 +150,18 @@ class Button(QPushButton):
     def icon_name(self) -> str:
         """The icon, "" without one."""
         return self._icon_name
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        # The style sheet draws what is checked in semi-bold, and Qt asks for room for the plain letters only.
+        return hint.grownBy(QMargins(0, 0, self._extra_when_checked(), 0)) if self.isCheckable() else hint
+
+    def _extra_when_checked(self) -> int:
+        plain = self.font()
+        bold = QFont(plain)
+        bold.setWeight(QFont.Weight.DemiBold)
+        wide, narrow = (QFontMetricsF(font).horizontalAdvance(self.text()) for font in (bold, plain))
+        return max(0, ceil(wide - narrow))
 
     def set_icon(self, icon_name: str) -> None:
         """Another icon."""

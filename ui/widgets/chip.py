@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
@@ -69,7 +71,7 @@ class StatusPill(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(round(pill_width(self.status.word)), theme().sizes.pill)
+        return QSize(ceil(pill_width(self.status.word)), theme().sizes.pill)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:

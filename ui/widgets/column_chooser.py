@@ -18,6 +18,7 @@ from app.window_state import WindowState
 from ui.models.rows import Column
 from ui.theme import theme
 from ui.widgets.basic import Button
+from ui.widgets.column_widths import column_width, title_width
 
 Folded = Callable[[], set[str]]
 
@@ -54,8 +55,10 @@ class ColumnChooser(QObject):
         return theme().sizes.icon + theme().sizes.grid if self.offered else 0
 
     def width(self, column: Column) -> int:
-        """Pixels at the present scale: as the user dragged it, else as the page declares it; 0 takes what is left."""
-        return round(self.widths.get(column.key, column.width) * theme().scale) if column.width else 0
+        """Pixels at the present scale: as the user dragged it, else what its text needs; 0 takes what is left."""
+        if not column.room or column.key not in self.widths:
+            return column_width(column)
+        return max(title_width(column), round(self.widths[column.key] * theme().scale))
 
     def shown(self) -> list[str]:
         """Keys of the columns that can be seen, from left to right."""
@@ -130,7 +133,7 @@ class ColumnChooser(QObject):
 
     def note_width(self, key: str, width: int) -> None:
         """The user dragged the edge of a column; `width` in pixels at the present scale."""
-        if self._columns[self._places[key]].width and width > 0 and not self._resetting:
+        if self._columns[self._places[key]].room and width > 0 and not self._resetting:
             self.widths[key] = round(width / theme().scale, 1)
 
     # What is shown
@@ -162,7 +165,7 @@ class ColumnChooser(QObject):
         self._loading = self._resetting = True
         for place, column in enumerate(self._columns):
             header.moveSection(header.visualIndex(place), place)
-            if column.width:
+            if column.room:
                 self._view.setColumnWidth(place, self.width(column))
         self._loading = self._resetting = False
         self._changed()

@@ -56,7 +56,7 @@ class EmptyState(QWidget):
     @Slot()
     def _tint(self) -> None:
         # One width and its height, or the layout asks for the height of a wider line than it then gives.
-        width = theme().sizes.field + 2 * theme().sizes.icon_large
+        width = theme().sizes.field + theme().sizes.icon_large
         self.sentence.ensurePolished()
         self.sentence.setFixedSize(width, self.sentence.heightForWidth(width))
         side = theme().sizes.icon_large

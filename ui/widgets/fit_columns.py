@@ -7,20 +7,19 @@ from collections.abc import Sequence
 from PySide6.QtCore import QEvent, QObject, Slot
 
 from ui.theme import theme
-from ui.tokens import Sizes
+from ui.widgets.column_widths import title_width
 from ui.widgets.table import TableView
 
 
 class FitColumns(QObject):
-    """Folds columns of a table, the first of `order` first, while the stretching ones have less than `room` pixels.
+    """Folds columns of a table, the first of `order` first, while the stretching ones have less room than a label.
 
     What the user hid by hand takes no part, what the user asked for goes last.
     """
 
-    def __init__(self, table: TableView, order: Sequence[str], room: int = 0) -> None:
+    def __init__(self, table: TableView, order: Sequence[str]) -> None:
         super().__init__(table)
         self._table, self._order = table, tuple(order)
-        self._room = room or Sizes().label
         table.columns.fold = self.folded
         table.viewport().installEventFilter(self)
         theme().changed.connect(self._fit)
@@ -38,10 +37,9 @@ class FitColumns(QObject):
         """The columns that have no room now."""
         chosen = self._table.columns
         there = [column for column in self._table.rows.columns if column.key not in chosen.hidden]
-        stretching = sum(1 for column in there if not column.width)
-        room = round(self._room * theme().scale) * stretching
-        left = self._table.viewport().width() - chosen.strip - room - sum(chosen.width(column) for column in there)
+        room = sum(max(theme().sizes.label, title_width(column)) for column in there if not column.room)
         widths = {column.key: chosen.width(column) for column in there}
+        left = self._table.viewport().width() - chosen.strip - room - sum(widths.values())
         out: set[str] = set()
         for key in sorted((key for key in self._order if key in widths), key=lambda key: key in chosen.wanted):
             if left >= 0:

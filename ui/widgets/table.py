@@ -23,6 +23,7 @@ from ui.theme import theme
 from ui.widgets.basic import plain_tip
 from ui.widgets.chip import paint_pill
 from ui.widgets.column_chooser import ColumnChooser
+from ui.widgets.column_widths import title_width
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -161,7 +162,7 @@ class TableView(QTableView):
         self._stretching = True
         for i, column in enumerate(self.rows.columns):
             header.setSectionResizeMode(i, QHeaderView.ResizeMode.Interactive)
-            if column.width:
+            if column.room:
                 self.setColumnWidth(i, self.columns.width(column))
         self._stretching = False
         self._stretch()
@@ -170,7 +171,7 @@ class TableView(QTableView):
     @Slot()
     def _stretch(self) -> None:
         """Give the columns without a width what is left, but never less than can be read."""
-        wide = [i for i, column in enumerate(self.rows.columns) if not column.width]
+        wide = [i for i, column in enumerate(self.rows.columns) if not column.room]
         rest = sum(self.columnWidth(i) for i in range(len(self.rows.columns)) if i not in wide)
         wide = [i for i in wide if not self.isColumnHidden(i)]
         if not wide:
@@ -178,7 +179,7 @@ class TableView(QTableView):
         share = (self.viewport().width() - self.columns.strip - rest) // len(wide)
         self._stretching = True
         for i in wide:
-            self.setColumnWidth(i, max(share, theme().sizes.label))
+            self.setColumnWidth(i, max(share, theme().sizes.label * 5 // 8, title_width(self.rows.columns[i])))
         self._stretching = False
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -273,7 +274,8 @@ class TableView(QTableView):
         # A column that is hidden or shown again has a size of 0 here, and is no wish for a width.
         if self._stretching or not self.isVisible() or not before or not after:
             return
-        self.columns.note_width(self.rows.columns[section].key, after)
+        column = self.rows.columns[section]
+        self.columns.note_width(column.key, max(after, title_width(column)))
         self._stretch()
         self.columns.save()
 

@@ -50,9 +50,12 @@ def kind_words(base: BaseModel) -> str:
     return PRACTICE_KIND if base.is_practice else "Folder"
 
 
+DEFAULT, AVAILABLE = Status("ok", "Default"), Status("neutral", "Available")
+
+
 def base_status(is_default: bool) -> Status:
     """Whether new datasets and chats start with it."""
-    return Status("ok", "Default") if is_default else Status("neutral", "Available")
+    return DEFAULT if is_default else AVAILABLE
 
 
 def _lay_out(owner: QWidget, *items: QWidget, stretch: QWidget) -> None:

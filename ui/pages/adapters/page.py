@@ -24,8 +24,17 @@ from core.workspace import settings
 from ui import format as fmt
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
-from ui.pages.adapters.inspector import Inspector, base_status, dataset_name, kind_words, parameters
-from ui.pages.training.words import losses, verdict_short
+from ui.pages.adapters.inspector import (
+    AVAILABLE,
+    DEFAULT,
+    PRACTICE_KIND,
+    Inspector,
+    base_status,
+    dataset_name,
+    kind_words,
+    parameters,
+)
+from ui.pages.training.words import VERDICTS, losses, verdict_short
 from ui.practice import add_practice
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
@@ -72,56 +81,71 @@ def _loss(adapter: Adapter) -> str:
 
 BASE_COLUMNS = (
     Column("name", "Name", role="strong", value=lambda r: r.base.name, sort="name"),
-    Column("kind", "Kind", 250, role="muted", value=lambda r: kind_words(r.base), sort="kind"),
-    Column("architecture", "Architecture", 98, value=lambda r: r.base.architecture, sort="architecture"),
+    Column("kind", "Kind", PRACTICE_KIND, role="muted", value=lambda r: kind_words(r.base), sort="kind"),
+    Column("architecture", "Architecture", "Qwen2 Moe", value=lambda r: r.base.architecture, sort="architecture"),
     Column(
         "parameters",
         "Parameters",
-        88,
+        "70.6 B",
         "right",
         value=lambda r: parameters(r.base.parameter_count),
         sort="parameters",
         order=lambda r: r.base.parameter_count,
     ),
-    Column("size", "Size", 76, "right", fmt.size, value=lambda r: r.base.size_bytes, sort="size"),
+    Column("size", "Size", "999.9 MB", "right", fmt.size, value=lambda r: r.base.size_bytes, sort="size"),
     Column(
         "quantization",
         "Quantised",
-        84,
+        "4-bit, 64",
         value=lambda r: r.base.quantization or "none",
         role="muted",
         sort="quantization",
     ),
-    Column("context", "Context", 76, "right", fmt.count, value=lambda r: r.base.context_length, sort="context"),
-    Column("default", "State", 100, formatter=base_status, role="status", value=lambda r: r.is_default, sort="default"),
+    Column("context", "Context", "131,072", "right", fmt.count, value=lambda r: r.base.context_length, sort="context"),
+    Column(
+        "default",
+        "State",
+        (DEFAULT, AVAILABLE),
+        formatter=base_status,
+        role="status",
+        value=lambda r: r.is_default,
+        sort="default",
+    ),
 )
-BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind")
+BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind", "parameters")
 ADAPTER_COLUMNS = (
     Column("name", "Name", role="strong", sort="name"),
-    Column("base_name", "Base", 128, role="muted", sort="base"),
-    Column("dataset", "Dataset", 148, role="muted", value=dataset_name, sort="dataset"),
-    Column("verdict", "Verdict", 118, formatter=verdict_short, role="status", sort="verdict"),
+    Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted", sort="base"),
+    Column("dataset", "Dataset", "Planner, second part", role="muted", value=dataset_name, sort="dataset"),
+    Column(
+        "verdict",
+        "Verdict",
+        tuple(map(verdict_short, VERDICTS)),
+        formatter=verdict_short,
+        role="status",
+        sort="verdict",
+    ),
     Column(
         "loss",
         "Loss before → after",
-        134,
+        "12.87 → 11.09",
         "right",
         value=_loss,
         sort="loss",
         order=lambda adapter: adapter.passport.get("loss_after") or math.inf,
     ),
-    Column("size_bytes", "Size", 80, "right", fmt.size, sort="size"),
+    Column("size_bytes", "Size", "999.9 MB", "right", fmt.size, sort="size"),
     Column(
         "created_at",
         "Made",
-        80,
+        "28 Nov 2024",
         "right",
         fmt.moment,
         sort="created_at",
         tooltip=lambda a: fmt.moment_long(a.created_at),
     ),
 )
-ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset")
+ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset", "loss")
 
 
 class AdaptersPage(Page):

@@ -33,6 +33,7 @@ REVIEW_WORDS = {
     ReviewStatus.DRAFT: Status("neutral", "Draft"), ReviewStatus.NEEDS_REVIEW: Status("warn", "Needs review"),
     ReviewStatus.APPROVED: Status("ok", "Approved"), ReviewStatus.REJECTED: Status("neutral", "Rejected"),
 }  # fmt: skip
+STATES = (*ENRICHMENT_WORDS.values(), *REVIEW_WORDS.values(), Status("warn", fmt.plural(24, "finding")))
 ACTIVE = (JobState.QUEUED, JobState.INITIALIZING, JobState.RUNNING)
 
 
@@ -65,12 +66,12 @@ def _score(value: float | None) -> str:
 
 COLUMNS = (
     Column("title", "Title", sort="title"),
-    Column("persona_name", "Persona", 112, sort="persona", formatter=lambda v: v or fmt.NOTHING),
-    Column("arc_name", "Arc", 148, sort="arc", formatter=lambda v: v or fmt.NOTHING),
-    Column("tier", "Tier", 78, sort="tier", formatter=tier_word),
-    Column("turn_count", "Turns", 56, "right", fmt.count, sort="turns"),
-    Column("quality_score", "Quality", 66, "right", _score, sort="quality"),
-    Column("state", "State", 122, value=state_of, formatter=lambda v: v, sort="status", tooltip=state_words),
+    Column("persona_name", "Persona", "Tessa Whitlock", sort="persona", formatter=lambda v: v or fmt.NOTHING),
+    Column("arc_name", "Arc", "Shame → Acceptance", sort="arc", formatter=lambda v: v or fmt.NOTHING),
+    Column("tier", "Tier", tuple(TIER_WORDS.values()), sort="tier", formatter=tier_word),
+    Column("turn_count", "Turns", "1,204", "right", fmt.count, sort="turns"),
+    Column("quality_score", "Quality", "4.6", "right", _score, sort="quality"),
+    Column("state", "State", STATES, value=state_of, formatter=lambda v: v, sort="status", tooltip=state_words),
 )
 # The first goes first when the table is narrow.
 FOLD_ORDER = ("tier", "turn_count", "arc_name", "persona_name", "quality_score")

@@ -29,8 +29,8 @@ class Source:
 
 
 COLUMNS = (
-    Column("id", "Field", 330),
-    Column("source", "Comes from", 130, role="muted"),
+    Column("id", "Field", "training_pairs[12].emotional_context.behavioral"),
+    Column("source", "Comes from", tuple(SOURCE_WORDS.values()), role="muted"),
     Column("reason", "Why"),
 )
 

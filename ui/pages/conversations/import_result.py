@@ -76,9 +76,14 @@ def _place(item: ImportItem) -> str:
 
 
 COLUMNS = (
-    Column("file", "File", 190, value=lambda i: Path(i.file).name, tooltip=lambda i: i.file),
-    Column("place", "Place", 150, value=_place, role="muted"),
-    Column("outcome", "Outcome", 104, formatter=lambda v: OUTCOMES.get(v, Status("neutral", fmt.word(v)))),
+    Column("file", "File", "conversation-2026-11.jsonl", value=lambda i: Path(i.file).name, tooltip=lambda i: i.file),
+    Column("place", "Place", "line 1,204, messages", value=_place, role="muted"),
+    Column(
+        "outcome",
+        "Outcome",
+        tuple(OUTCOMES.values()),
+        formatter=lambda v: OUTCOMES.get(v, Status("neutral", fmt.word(v))),
+    ),
     Column("message", "What", tooltip=lambda i: i.message, formatter=lambda v: v or fmt.NOTHING),
     Column("hint", "What mends it", tooltip=lambda i: i.hint, formatter=lambda v: v or fmt.NOTHING),
 )

@@ -27,6 +27,8 @@ from ui.widgets.table import TableView
 FORMATS = {
     "brightrun_lora_v4": "Bright Run v4", "chat_messages": "Chat messages", "prompt_completion": "Prompt, completion",
 }  # fmt: skip
+READY, USELESS, FAILED = Status("ok", "Ready"), Status("warn", "Nothing to train"), Status("bad", "Failed")
+STATES = (READY, USELESS, FAILED, *(Status("busy", fmt.word(status)) for status in DatasetStatus))
 
 
 def format_words(name: str) -> str:
@@ -37,10 +39,10 @@ def format_words(name: str) -> str:
 def dataset_status(dataset: Dataset) -> Status:
     """The state as icon, word and colour."""
     if dataset.status is DatasetStatus.ERROR:
-        return Status("bad", "Failed")
+        return FAILED
     if dataset.status is not DatasetStatus.READY:
         return Status("busy", fmt.word(dataset.status))
-    return Status("ok", "Ready") if dataset.training_ready else Status("warn", "Nothing to train")
+    return READY if dataset.training_ready else USELESS
 
 
 def sum_words(counts: Mapping[str, Any]) -> str:
@@ -119,8 +121,8 @@ def _origin(dataset: Dataset) -> list[Fact]:
 
 
 PROBLEM_COLUMNS = (
-    Column("line", "Line", 56, "right", lambda v: fmt.count(v) if v else fmt.NOTHING),
-    Column("field", "Field", 110, role="muted"),
+    Column("line", "Line", "120,400", "right", lambda v: fmt.count(v) if v else fmt.NOTHING),
+    Column("field", "Field", "messages[12].role", role="muted"),
     Column("message", "What is wrong"),
 )
 

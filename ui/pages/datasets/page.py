@@ -23,7 +23,7 @@ from ui.models.paged import PagedRows, Query
 from ui.models.rows import Column, RowModel
 from ui.pages.conversations.import_result import ImportDesk
 from ui.pages.datasets.conversations import ConversationReader
-from ui.pages.datasets.inspector import DatasetInspector, dataset_status, format_words
+from ui.pages.datasets.inspector import FORMATS, STATES, DatasetInspector, dataset_status, format_words
 from ui.steps import Offer, read_offer
 from ui.widgets.basic import Button, column, label
 from ui.widgets.bulk_bar import delete_several, table_foot
@@ -45,14 +45,14 @@ def _pairs(dataset: Dataset) -> str:
 
 COLUMNS = (
     Column("name", "Name", role="strong", sort="name"),
-    Column("format", "Format", 112, formatter=format_words, role="muted", sort="format"),
-    Column("total_conversations", "Conversations", 100, "right", fmt.count, sort="total_conversations"),
-    Column("pairs", "Pairs train / val.", 112, "right", value=_pairs, sort="total_training_pairs"),
-    Column("total_tokens", "Tokens", 76, "right", fmt.count, sort="total_tokens"),
-    Column("file_size", "Size", 72, "right", fmt.size, sort="file_size"),
-    Column("state", "State", 96, formatter=dataset_status, role="status", sort="status", value=lambda row: row),
+    Column("format", "Format", tuple(FORMATS.values()), formatter=format_words, role="muted", sort="format"),
+    Column("total_conversations", "Conversations", "120,400", "right", fmt.count, sort="total_conversations"),
+    Column("pairs", "Pairs train / val.", "12,400 / 1,240", "right", value=_pairs, sort="total_training_pairs"),
+    Column("total_tokens", "Tokens", "12,040,000", "right", fmt.count, sort="total_tokens"),
+    Column("file_size", "Size", "999.9 MB", "right", fmt.size, sort="file_size"),
+    Column("state", "State", STATES, formatter=dataset_status, role="status", sort="status", value=lambda row: row),
 )
-LEAVES_FIRST = ("file_size", "format", "pairs", "total_tokens")
+LEAVES_FIRST = ("file_size", "format", "pairs", "total_tokens", "total_conversations")
 
 
 class RenameDialog(Dialog):

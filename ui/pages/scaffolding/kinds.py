@@ -45,13 +45,21 @@ class Kind:
     filter_key: str = ""
 
 
+IN_USE, OFF = Status("ok", "In use"), Status("neutral", "Off")
+
+
 def _active(entry: Any) -> Status:
-    return Status("ok", "In use") if entry.is_active else Status("neutral", "Off")
+    return IN_USE if entry.is_active else OFF
 
 
 def _columns(*middle: Column, key: str) -> tuple[Column, ...]:
-    state = Column("is_active", "State", 96, value=_active, formatter=lambda v: v, sort="state")
-    return (Column("name", "Name", sort="name"), *middle, Column(key, "Key", 200, role="muted", sort="key"), state)
+    state = Column("is_active", "State", (IN_USE, OFF), value=_active, formatter=lambda v: v, sort="state")
+    return (
+        Column("name", "Name", sort="name"),
+        *middle,
+        Column(key, "Key", "overwhelm_to_empowerment", role="muted", sort="key"),
+        state,
+    )
 
 
 def _age(entry: Any) -> str:
@@ -67,8 +75,8 @@ def _age_number(entry: Any) -> float:
 PERSONA = Kind(
     "persona", "Personas", "persona", Persona,
     _columns(
-        Column("title", "Title", 190, sort="title", formatter=lambda v: v or fmt.NOTHING),
-        Column("age", "Age", 56, "right", value=_age, sort="age", order=_age_number), key="persona_key",
+        Column("title", "Title", "The Pragmatic Optimist", sort="title", formatter=lambda v: v or fmt.NOTHING),
+        Column("age", "Age", "37", "right", value=_age, sort="age", order=_age_number), key="persona_key",
     ),
     (
         Field("name", "Name", required=True, example="David Chen"),
@@ -89,8 +97,8 @@ PERSONA = Kind(
 ARC = Kind(
     "arc", "Arcs", "emotional arc", EmotionalArc,
     _columns(
-        Column("tier", "Tier", 90, sort="tier", formatter=lambda v: TIER_WORDS.get(v, v)),
-        Column("beats", "Beats", 60, "right", sort="beats", value=lambda e: len(e.beats),
+        Column("tier", "Tier", tuple(TIER_WORDS.values()), sort="tier", formatter=lambda v: TIER_WORDS.get(v, v)),
+        Column("beats", "Beats", "12", "right", sort="beats", value=lambda e: len(e.beats),
                formatter=fmt.count), key="emotional_arc_key",
     ),
     (
@@ -107,8 +115,9 @@ ARC = Kind(
 TOPIC = Kind(
     "topic", "Topics", "training topic", TrainingTopic,
     _columns(
-        Column("category", "Category", 110, sort="category", formatter=lambda v: fmt.word(v) or fmt.NOTHING),
-        Column("complexity", "Level", 96, sort="level", formatter=fmt.word), key="training_topic_key",
+        Column("category", "Category", "Estate planning", sort="category",
+               formatter=lambda v: fmt.word(v) or fmt.NOTHING),
+        Column("complexity", "Level", "Intermediate", sort="level", formatter=fmt.word), key="training_topic_key",
     ),
     (
         Field("name", "Name", required=True, example="Accelerated Mortgage Payoff"),
@@ -124,8 +133,8 @@ TOPIC = Kind(
 TEMPLATE = Kind(
     "template", "Templates", "prompt template", PromptTemplate,
     _columns(
-        Column("tier", "Tier", 90, sort="tier", formatter=lambda v: TIER_WORDS.get(v, v)),
-        Column("emotional_arc_key", "Arc", 180, role="muted", sort="arc"), key="template_key",
+        Column("tier", "Tier", tuple(TIER_WORDS.values()), sort="tier", formatter=lambda v: TIER_WORDS.get(v, v)),
+        Column("emotional_arc_key", "Arc", "overwhelm_to_empowerment", role="muted", sort="arc"), key="template_key",
     ),
 )  # fmt: skip
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (PERSONA, ARC, TOPIC, TEMPLATE)}

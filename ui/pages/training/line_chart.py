@@ -113,6 +113,8 @@ class Chart(Card):
         sizes = theme().sizes
         self.values = ElidedLabel("", "caption")
         self.values.setFont(theme().font(tabular=True))
+        # They come with the pointer, and must not widen the page then.
+        self.values.setMinimumWidth(1)
         self._remark = label(remark, "caption")
         self._menu = QMenu(self)
         for text, slot in (

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.services import Services
 from core.training.store import TrainingRun
 from ui import format as fmt
-from ui.models.jobs import job_status
+from ui.models.jobs import JOB_STATES, job_status
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
 from ui.pages.training.words import losses, preset_title
@@ -32,14 +32,16 @@ def _began(run: TrainingRun) -> str:
 
 COLUMNS = (
     Column("name", "Name", role="strong", sort="name"),
-    Column("base_name", "Base", 132, role="muted", sort="base"),
-    Column("dataset_name", "Dataset", 150, role="muted", sort="dataset"),
-    Column("preset", "Preset", 80, formatter=preset_title, sort="preset"),
-    Column("steps", "Steps", 100, "right", value=_progress, sort="steps", order=lambda run: run.current_step),
-    Column("loss", "Loss before → after", 134, "right", value=lambda run: losses(run.baseline_loss, run.best_loss),
-           sort="loss", order=lambda run: math.inf if run.best_loss is None else run.best_loss),
-    Column("state", "State", 116, formatter=job_status, role="status", value=lambda run: run.job, sort="state"),
-    Column("date", "Started", 84, "right", fmt.moment, sort="date", value=_began,
+    Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted", sort="base"),
+    Column("dataset_name", "Dataset", "Planner, second part", role="muted", sort="dataset"),
+    Column("preset", "Preset", "Balanced", formatter=preset_title, sort="preset"),
+    Column("steps", "Steps", "1,250 / 12,500", "right", value=_progress, sort="steps",
+           order=lambda run: run.current_step),
+    Column("loss", "Loss before → after", "12.87 → 11.09", "right", sort="loss",
+           value=lambda run: losses(run.baseline_loss, run.best_loss),
+           order=lambda run: math.inf if run.best_loss is None else run.best_loss),
+    Column("state", "State", JOB_STATES, formatter=job_status, role="status", value=lambda run: run.job, sort="state"),
+    Column("date", "Started", "28 Nov 2024", "right", fmt.moment, sort="date", value=_began,
            tooltip=lambda run: fmt.moment_long(_began(run))),
 )  # fmt: skip
 LEAVES_FIRST = ("base_name", "preset", "steps", "dataset_name")

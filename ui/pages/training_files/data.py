@@ -35,21 +35,21 @@ def size_of(file: TrainingFile) -> int:
 
 COLUMNS = (
     Column("name", "Name", sort="name", tooltip=lambda f: f.description or f.name),
-    Column("version", "Version", 70, "right", fmt.count, sort="version"),
-    Column("conversation_count", "Conversations", 108, "right", fmt.count, sort="conversation_count"),
-    Column("total_training_pairs", "Pairs", 70, "right", fmt.count, sort="total_training_pairs"),
-    Column("avg_quality_score", "Quality avg", 90, "right", lambda v: fmt.decimal(v, 1), sort="avg_quality_score"),
-    Column("size", "Size", 84, "right", fmt.size, value=size_of, sort="size"),
+    Column("version", "Version", "1,204", "right", fmt.count, sort="version"),
+    Column("conversation_count", "Conversations", "120,400", "right", fmt.count, sort="conversation_count"),
+    Column("total_training_pairs", "Pairs", "120,400", "right", fmt.count, sort="total_training_pairs"),
+    Column("avg_quality_score", "Quality avg", "4.6", "right", lambda v: fmt.decimal(v, 1), sort="avg_quality_score"),
+    Column("size", "Size", "999.9 MB", "right", fmt.size, value=size_of, sort="size"),
     Column(
         "updated_at",
         "Changed",
-        84,
+        "28 Nov 2024",
         "right",
         fmt.moment,
         sort="updated_at",
         tooltip=lambda f: fmt.moment_long(f.updated_at),
     ),
-    Column("state", "State", 104, value=state_of, formatter=lambda v: v, sort="state"),
+    Column("state", "State", tuple(STATES.values()), value=state_of, formatter=lambda v: v, sort="state"),
 )
 # The first goes first when the table is narrow.
 FOLD_ORDER = ("updated_at", "size", "avg_quality_score", "state", "version", "conversation_count")

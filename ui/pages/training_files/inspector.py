@@ -24,8 +24,8 @@ BARS_AT_ONCE = 6
 MEMBERS_SHOWN = 8
 MEMBER_COLUMNS = (
     Column("title", "Conversation"),
-    Column("turn_count", "Turns", 52, "right", fmt.count),
-    Column("quality_score", "Quality", 62, "right", lambda v: fmt.decimal(v, 1)),
+    Column("turn_count", "Turns", "1,204", "right", fmt.count),
+    Column("quality_score", "Quality", "4.6", "right", lambda v: fmt.decimal(v, 1)),
 )
 
 

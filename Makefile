@@ -4,6 +4,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
   "$$p" -c '$(SUPPORTED)' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 VENV := .venv
+SCREEN := offscreen:configfile=tests/support/screen.json
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-dev
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -14,11 +15,11 @@ run: $(STAMP)
 	$(PY) -m app $(ARGS)
 
 test: $(STAMP)
-	QT_QPA_PLATFORM=offscreen $(PY) -m pytest $(ARGS)
+	QT_QPA_PLATFORM=$(SCREEN) $(PY) -m pytest $(ARGS)
 
 # The long campaigns; their last results stand in docs/testing.md.
 soak: $(STAMP)
-	QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n0 -m soak tests/soak $(ARGS)
+	QT_QPA_PLATFORM=$(SCREEN) $(PY) -m pytest -n0 -m soak tests/soak $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
@@ -27,10 +28,10 @@ lint: $(STAMP)
 	$(VENV)/bin/lint-imports
 
 bench: $(STAMP)
-	QT_QPA_PLATFORM=offscreen $(PY) -m benchmarks $(ARGS)
+	QT_QPA_PLATFORM=$(SCREEN) $(PY) -m benchmarks $(ARGS)
 
 screens: $(STAMP)
-	QT_QPA_PLATFORM=offscreen $(PY) -m tests.screens.make $(ARGS)
+	QT_QPA_PLATFORM=$(SCREEN) $(PY) -m tests.screens.make $(ARGS)
 
 app: $(STAMP)
 	$(PY) -m PyInstaller --noconfirm --distpath dist --workpath build/pyinstaller build_mac.spec

@@ -27,11 +27,11 @@ from ui.dialogs.trash import TrashDialog
 from ui.pages.conversations.add_to_file import AddDialog
 from ui.pages.conversations.data import read_detail
 from ui.pages.conversations.field_sources import SourcesDialog
-from ui.pages.conversations.import_result import ImportReport
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
 from ui.pages.datasets import page as dataset_page
 from ui.pages.training_files import dialogs as training_file_dialogs
 from ui.pages.training_files.dialogs import DatasetDialog
+from ui.widgets.import_result import ImportReport
 from ui.window.main_window import MainWindow
 
 

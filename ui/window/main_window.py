@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QPaintEvent, QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QStyle, QVBoxLayout, QWidget
 
 from app.logs import RingHandler
 from app.services import Services
@@ -22,6 +22,7 @@ from ui.widgets.tab_order import focus_by_tab, next_in_order
 from ui.window.actions import Actions
 from ui.window.commands import WindowCommands, WindowParts
 from ui.window.messages import FatalWindow, Messages
+from ui.window.placement import brought_back, first_place, least_size
 from ui.window.sidebar import Sidebar
 from ui.window.toast import Toast
 from ui.window.tray import Tray
@@ -52,7 +53,6 @@ class MainWindow(QMainWindow):
         self._closing = False
         self._may_close = False
         self.setWindowTitle("Bright Run")
-        self.setMinimumSize(*MIN_SIZE)
         self.setAcceptDrops(True)
         self.actions_ = Actions(self)
         self._build()
@@ -112,12 +112,21 @@ class MainWindow(QMainWindow):
         services.queue.idle.connect(self._on_idle)
 
     def _restore(self) -> None:
-        state = self.services.state
-        geometry = state.bytes("window/geometry")
-        if geometry.isEmpty() or not self.restoreGeometry(geometry):
-            self.resize(*START_SIZE)
+        self._place()
         self.commands.restore()
         self.open_page("home" if PAGES.get("home") else PAGES.specs()[0].name)
+
+    def _place(self) -> None:
+        bar = self.style().pixelMetric(QStyle.PixelMetric.PM_TitleBarHeight)
+        # The title bar is above what the geometry counts.
+        screens = [self.screen(), *QGuiApplication.screens()]
+        rooms = [screen.availableGeometry().adjusted(0, bar, 0, 0) for screen in screens]
+        self.setMinimumSize(least_size(QSize(*MIN_SIZE), rooms[0]))
+        saved = self.services.state.bytes("window/geometry")
+        if saved.isEmpty() or not self.restoreGeometry(saved):
+            self.setGeometry(first_place(QSize(*START_SIZE), rooms[0]))
+        elif not self.isMaximized() and not self.isFullScreen():
+            self.setGeometry(brought_back(self.geometry(), rooms))
 
     # Pages
 

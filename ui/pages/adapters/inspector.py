@@ -14,16 +14,14 @@ from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui import format as fmt
 from ui.models.rows import Status
-from ui.pages.datasets.inspector import sum_words
-from ui.pages.training.form import TITLES
-from ui.pages.training.presets import rate_words
-from ui.pages.training.words import losses, preset_title, result_words, verdict_status
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
 from ui.widgets.facts import Fact, Facts, short_hash
 from ui.widgets.scroll import ScrollColumn
+from ui.words.counts import sum_words
+from ui.words.training import TITLES, losses, preset_title, rate_words, result_words, verdict_status
 
 PRACTICE_KIND = "Practice model, for trying things out"
 # What the passport keeps beside TITLES.

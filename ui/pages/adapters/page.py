@@ -34,7 +34,6 @@ from ui.pages.adapters.inspector import (
     kind_words,
     parameters,
 )
-from ui.pages.training.words import VERDICTS, losses, verdict_short
 from ui.practice import add_practice
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
@@ -45,6 +44,7 @@ from ui.widgets.job_strip import JobStrip
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView
+from ui.words.training import VERDICTS, losses, verdict_short
 
 PURPOSE = "What training made, and the base models it sits on."
 BASE_ROWS = 5

@@ -17,14 +17,13 @@ from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport
 from core.errors import AppError
 from core.jobs import Job, JobState
-from core.reading import report
 from core.registries import STAGES
 from core.workspace.files import read_json
 from core.workspace.paths import Workspace
 from ui import format as fmt
 from ui.models.rows import Column, Status
+from ui.words.scaffolding import TIER_WORDS, tier_word
 
-TIER_WORDS = {"template": "Template", "scenario": "Scenario", "edge_case": "Edge"}
 ENRICHMENT_WORDS = {
     "not_started": Status("neutral", "Not enriched"), "enrichment_in_progress": Status("busy", "Enriching"),
     "completed": Status("ok", "Enriched"), "failed": Status("bad", "Failed"),
@@ -53,11 +52,6 @@ def state_words(row: Conversation) -> str:
     if row.warning_count:
         parts.append(fmt.plural(row.warning_count, "finding") + " from enrichment")
     return " · ".join(parts)
-
-
-def tier_word(tier: str | None) -> str:
-    """ "edge_case" -> "Edge"."""
-    return TIER_WORDS.get(tier, fmt.word(tier)) if tier else fmt.NOTHING
 
 
 def _score(value: float | None) -> str:
@@ -163,12 +157,3 @@ def _remarks(document: Mapping[str, Any]) -> list[str]:
         feels = ", ".join(str(name) for name in emotions[:2])
         out.append(" · ".join(part for part in (feels, f"beat: {beat}" if beat else "") if part))
     return out
-
-
-def import_counts(db: Database, job: Job) -> dict[str, int]:
-    """The books of an import: from its result, else from what it had reported before it ended."""
-    if "in" in job.result:
-        return {name: int(job.result.get(name, 0)) for name in ("in", "used", "rejected", "cut")}
-    found = report.counts(db, job.id)
-    counts = {name: found.get(name, 0) for name in ("used", "rejected", "cut")}
-    return {"in": sum(counts.values()), **counts}

@@ -10,9 +10,10 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
 from core.conversations.store import Filter, ReviewStatus
-from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, TIER_WORDS
+from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS
 from ui.widgets.basic import Button
 from ui.widgets.chip import ChipRow
+from ui.words.scaffolding import TIER_WORDS
 
 REVIEW_CHOICES: dict[str, str] = {str(status): REVIEW_WORDS[status].word for status in ReviewStatus}
 CHOICES: dict[str, tuple[str, dict[Any, str]]] = {

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, ReviewStatus
 from ui import format as fmt
-from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, state_words, tier_word
+from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, state_words
 from ui.pages.conversations.enrichment_report import ReportView
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
@@ -18,6 +18,7 @@ from ui.widgets.forms import text_area
 from ui.widgets.plain_markdown import MessageText
 from ui.widgets.scroll import ScrollColumn
 from ui.widgets.segments import Segments
+from ui.words.scaffolding import tier_word
 
 TURNS_AT_ONCE = 40
 CHARACTERS_AT_ONCE = 1500

@@ -31,7 +31,6 @@ from ui.pages.conversations.data import (
 from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.filter_bar import Filters
-from ui.pages.conversations.import_result import ImportDesk
 from ui.pages.conversations.inspector import Inspector
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
 from ui.sample import open_sample
@@ -40,6 +39,7 @@ from ui.widgets.basic import Button, ElidedLabel, column
 from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
+from ui.widgets.import_result import ImportDesk
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView

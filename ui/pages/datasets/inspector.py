@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
@@ -23,6 +21,7 @@ from ui.widgets.facts import Fact, Facts, short_hash
 from ui.widgets.scroll import ScrollColumn
 from ui.widgets.segments import Segments
 from ui.widgets.table import TableView
+from ui.words.counts import sum_words
 
 FORMATS = {
     "brightrun_lora_v4": "Bright Run v4", "chat_messages": "Chat messages", "prompt_completion": "Prompt, completion",
@@ -43,12 +42,6 @@ def dataset_status(dataset: Dataset) -> Status:
     if dataset.status is not DatasetStatus.READY:
         return Status("busy", fmt.word(dataset.status))
     return READY if dataset.training_ready else USELESS
-
-
-def sum_words(counts: Mapping[str, Any]) -> str:
-    """ "24 in = 21 used + 2 rejected + 1 cut"."""
-    parts = [f"{fmt.count(int(counts.get(key, 0)))} {key}" for key in ("used", "rejected", "cut")]
-    return f"{fmt.count(int(counts.get('in', 0)))} in = {' + '.join(parts)}"
 
 
 class Overview(ScrollColumn):

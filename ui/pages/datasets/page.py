@@ -21,7 +21,6 @@ from ui import steps
 from ui.dialogs.base import Dialog
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import Column, RowModel
-from ui.pages.conversations.import_result import ImportDesk
 from ui.pages.datasets.conversations import ConversationReader
 from ui.pages.datasets.inspector import FORMATS, STATES, DatasetInspector, dataset_status, format_words
 from ui.steps import Offer, read_offer
@@ -30,6 +29,7 @@ from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.forms import Form, text_field
+from ui.widgets.import_result import ImportDesk
 from ui.widgets.job_strip import JobStrip
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPlainTextEdit, Q
 from core.scaffolding.store import TIERS, EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic
 from ui import format as fmt
 from ui.models.rows import Column, Status
-from ui.pages.conversations.data import TIER_WORDS
 from ui.widgets.forms import choice, text_area, text_field
+from ui.words.scaffolding import TIER_WORDS
 
 LEVELS = ("beginner", "moderate", "advanced")
 Build = Callable[[Entry, Mapping[str, Any]], Entry]

@@ -13,12 +13,12 @@ from core.errors import AppError
 from core.scaffolding.render import placeholders, render, template_values
 from core.scaffolding.store import EmotionalArc, Persona, PromptTemplate, TrainingTopic
 from ui import format as fmt
-from ui.pages.conversations.data import tier_word
 from ui.theme import theme
 from ui.widgets.basic import column, label, row
 from ui.widgets.card import Card
 from ui.widgets.forms import Form
 from ui.widgets.segments import Segments
+from ui.words.scaffolding import tier_word
 
 _PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}")
 # What generation fills in by itself; the preview needs some number.

@@ -30,14 +30,8 @@ from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row, scrolled
 from ui.widgets.card import Card
 from ui.widgets.forms import Form, choice, field_value, number, text_field
+from ui.words.training import TITLES
 
-TITLES = {
-    "learning_rate": "Learning rate", "batch_size": "Batch size", "epochs": "Epochs", "rank": "Rank",
-    "alpha": "Alpha", "dropout": "Dropout", "max_seq_length": "Longest conversation", "max_steps": "Steps at most",
-    "gradient_accumulation": "Accumulation", "grad_clip": "Gradient clipping", "weight_decay": "Weight decay",
-    "warmup_share": "Warm-up", "validate_every": "Validate every", "checkpoint_every": "Checkpoint every",
-    "seed": "Seed",
-}  # fmt: skip
 MAIN = ("learning_rate", "batch_size", "epochs", "rank")
 TYPES = {field.name: str(field.type) for field in fields(TrainingConfig)}
 NAME_LENGTH = 60

@@ -25,7 +25,6 @@ from ui.models.rows import Status
 from ui.pages.training.form import Choices, NewRunForm
 from ui.pages.training.run import RunView, Shown, read_shown
 from ui.pages.training.run_list import RunsView
-from ui.pages.training.words import run_line
 from ui.practice import add_practice
 from ui.steps import Offer, read_offer
 from ui.widgets.banner import Banner
@@ -34,6 +33,7 @@ from ui.widgets.chip import StatusPill
 from ui.widgets.empty import EmptyState
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
+from ui.words.training import run_line
 
 PURPOSE = "Turn a dataset into a LoRA adapter: a small file that changes how the base answers."
 MOST_DATASETS = 2_000

@@ -10,12 +10,7 @@ from ui import format as fmt
 from ui.theme import theme
 from ui.widgets.basic import label
 from ui.widgets.forms import SliderSpin
-
-
-def rate_words(rate: float) -> str:
-    """0.00005 -> "5e-5": the way the field writes it."""
-    mantissa, exponent = f"{rate:.2e}".split("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+from ui.words.training import rate_words
 
 
 class PresetCard(QPushButton):

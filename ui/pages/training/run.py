@@ -18,14 +18,14 @@ from core.training import store
 from core.training.history import Entry, History
 from core.training.store import Adapter, TrainingRun
 from ui import format as fmt
-from ui.pages.datasets.inspector import sum_words
-from ui.pages.training import words as words
 from ui.pages.training.curves import Curves
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row, scrolled
 from ui.widgets.card import Card, Figure
 from ui.widgets.chip import StatusPill
 from ui.widgets.facts import Facts
+from ui.words import training as words
+from ui.words.counts import sum_words
 
 METRICS_MS, LOG_MS = 100, 1000
 LOG_LINES = 60

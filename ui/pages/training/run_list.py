@@ -14,12 +14,12 @@ from ui import format as fmt
 from ui.models.jobs import JOB_STATES, job_status
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
-from ui.pages.training.words import losses, preset_title
 from ui.theme import theme
 from ui.widgets.basic import Button, label
 from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.table import TableView
+from ui.words.training import losses, preset_title
 
 
 def _progress(run: TrainingRun) -> str:

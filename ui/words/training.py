@@ -1,4 +1,4 @@
-"""What the training page says: states, verdicts, log lines; no widgets."""
+"""Words for training: settings, states, verdicts, log lines."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from core.training.history import Entry
 from core.training.store import Adapter, TrainingRun
 from ui import format as fmt
 from ui.models.rows import Status
-from ui.pages.training.presets import rate_words
 from ui.widgets.facts import Fact
 
+TITLES = {
+    "learning_rate": "Learning rate", "batch_size": "Batch size", "epochs": "Epochs", "rank": "Rank",
+    "alpha": "Alpha", "dropout": "Dropout", "max_seq_length": "Longest conversation", "max_steps": "Steps at most",
+    "gradient_accumulation": "Accumulation", "grad_clip": "Gradient clipping", "weight_decay": "Weight decay",
+    "warmup_share": "Warm-up", "validate_every": "Validate every", "checkpoint_every": "Checkpoint every",
+    "seed": "Seed",
+}  # fmt: skip
 VERDICTS = {
     "better": Status("ok", "Better than the base"), "not_better": Status("warn", "Not better than the base"),
     "worse": Status("bad", "Worse than the base"), "unmeasured": Status("neutral", "Not measured"),
@@ -25,6 +31,12 @@ STATE_WORDS = {
     JobState.PAUSED: "Paused; its memory is free. Resume goes on bit for bit.",
     JobState.CANCELLED: "Stopped. What was there is kept; resume goes on bit for bit.",
 }
+
+
+def rate_words(rate: float) -> str:
+    """0.00005 -> "5e-5": the way the field writes it."""
+    mantissa, exponent = f"{rate:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def verdict_status(verdict: str) -> Status:

@@ -21,7 +21,6 @@ from ui import format as fmt
 from ui.dialogs.base import Dialog
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import Column, RowModel, Status
-from ui.pages.conversations.data import import_counts
 from ui.theme import theme
 from ui.widgets.banner import Banner
 from ui.widgets.basic import Button, ElidedLabel, label
@@ -32,6 +31,15 @@ from ui.widgets.table import TableView
 COPY_LIMIT = 20_000
 TOPIC = "import"
 OUTCOMES = {"rejected": Status("bad", "Rejected"), "cut": Status("warn", "Cut"), "used": Status("ok", "Used")}
+
+
+def import_counts(db: Database, job: Job) -> dict[str, int]:
+    """The books of an import: from its result, else from what it had reported before it ended."""
+    if "in" in job.result:
+        return {name: int(job.result.get(name, 0)) for name in ("in", "used", "rejected", "cut")}
+    found = report.counts(db, job.id)
+    counts = {name: found.get(name, 0) for name in ("used", "rejected", "cut")}
+    return {"in": sum(counts.values()), **counts}
 
 
 def import_line(counts: Mapping[str, int]) -> str:

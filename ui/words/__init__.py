@@ -1,0 +1,1 @@
+"""What several pages call a thing: states, verdicts, settings. Text and pills only, no widgets."""

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QPushButton, QT
 from pytestqt.qtbot import QtBot
 
 from app.bootstrap import Application, Options
+from core import jobs
 from core.sample import sample_files
 from core.training import store as training
 from core.workspace.paths import Workspace
@@ -42,6 +43,7 @@ class Consultant:
 
     def __init__(self, qtbot: QtBot, application: Application, qapp: Any) -> None:
         self.qtbot, self.application, self.qapp = qtbot, application, qapp
+        self.clicks = 0
 
     @property
     def window(self) -> Any:
@@ -53,12 +55,13 @@ class Consultant:
         return self.window.current_page
 
     def go(self, name: str) -> None:
+        self.clicks += 1
         click(self.qtbot, self.window, f"nav_{name}")
 
     def press(self, name: str, parent: QWidget | None = None) -> None:
-        inside = parent or self.page
-        until(self.qtbot, lambda: self._ready(inside, name), f"{name} can't be pressed")
-        click(self.qtbot, inside, name)
+        until(self.qtbot, lambda: self._ready(parent or self.page, name), f"{name} can't be pressed")
+        self.clicks += 1
+        click(self.qtbot, parent or self.page, name)
 
     def _ready(self, parent: QWidget, name: str) -> bool:
         return any(b.isVisible() and b.isEnabled() for b in parent.findChildren(QPushButton, name))
@@ -115,6 +118,49 @@ def test_from_raw_conversations_to_an_assistant_with_its_own_adapter(
     before, after = train_with_a_visible_effect(me)
     assert after <= 0.7 * before
     talk_and_switch(me)
+
+
+def test_home_leads_to_the_first_answer_in_eight_clicks(qtbot: QtBot, qapp: Any, application: Application) -> None:
+    assert application.start()
+    me = Consultant(qtbot, application, qapp)
+    me.wait_for(lambda: me.page.welcome.isVisible(), "the welcome")
+    first = me.window
+    me.press("open_sample")
+    me.wait_for(lambda: me.application.session is not None and me.window is not first, "the sample workspace")
+    me.wait_for(lambda: me.window.isVisible(), "its window")
+    for title in ("Enrich the conversations", "Build a training file", "Make a dataset"):
+        next_is(me, title)
+        me.press("next_step")
+        # Hit twice, it is done once.
+        click(me.qtbot, me.page, "next_step")
+    next_is(me, "Train an adapter")
+    me.press("next_step")
+    me.press("start_training")
+    me.wait_for(lambda: find_text(me, "result_words") != "", "the result")
+    before, after = losses(me)
+    assert after <= 0.7 * before, "the settings with a visible effect were not chosen"
+    me.press("talk")
+    me.wait_for(lambda: isinstance(me.qapp.focusWidget(), QPlainTextEdit), "the cursor in the question")
+    question = me.qapp.focusWidget()
+    me.qtbot.keyClicks(question, QUESTION)
+    me.clicks += 1
+    me.qtbot.keyClick(question, Qt.Key.Key_Return)
+    assert finished_answer(me, "")
+    assert me.clicks == 8
+    session = me.application.session
+    assert session is not None
+    db = session.services.connections.db
+    made = {
+        kind: len(jobs.listing(db, kind=kind))
+        for kind in ("enrich", "build_training_file", "build_dataset", "training")
+    }
+    assert set(made.values()) == {1}, made
+    me.go("home")
+    next_is(me, "Talk to your adapter")
+
+
+def next_is(me: Consultant, title: str) -> None:
+    me.wait_for(lambda: find_text(me, "next_title") == title and me._ready(me.page, "next_step"), f"“{title}” as Next")
 
 
 def open_the_sample(me: Consultant) -> None:

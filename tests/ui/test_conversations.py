@@ -109,7 +109,7 @@ def test_search_and_filters_are_answered_in_sql(qtbot: QtBot, window: MainWindow
 def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     ident = add_conversation(here)
     page = opened(qtbot, window)
-    until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
+    until(qtbot, lambda: page.enrich_button.text() == "Enrich 1" and page.model.rowCount() == 1)
     click(qtbot, page, "enrich")
     until(qtbot, lambda: [row.enrichment_status for row in page.model.rows] == ["completed"])
     until(qtbot, lambda: page.inspector.detail is not None and bool(page.inspector.detail.criteria))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import shiboken6
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
@@ -109,6 +111,15 @@ def test_esc_leads_from_the_detail_to_the_list_it_came_from(
     assert focus is not table
     window.actions_["back"].trigger()
     assert table.hasFocus()
+
+
+def test_walking_a_page_leaves_its_parts_alive(qtbot: QtBot, window: MainWindow) -> None:
+    page = page_of(qtbot, window, "settings")
+    bars = [area.verticalScrollBar() for area in window.findChildren(QAbstractScrollArea)]
+    assert bars
+    focus_walk.reached(window, page)
+    gc.collect()
+    assert all(shiboken6.isValid(bar) for bar in bars)
 
 
 def test_tab_goes_on_from_a_page_that_has_the_focus_itself(qtbot: QtBot, window: MainWindow) -> None:

@@ -315,9 +315,8 @@ class Page(QWidget):
 
     def commands(self) -> list[PageCommand]:
         """The buttons of the header that are shown, then what was added: what can be done here."""
-        items = [self._right.itemAt(place) for place in range(self._right.count())]
-        widgets = [item.widget() for item in items if item is not None]
-        buttons = [w for w in widgets if isinstance(w, Button) and w.isVisibleTo(self)]
+        shown = [b for b in self.findChildren(Button) if self._right.indexOf(b) >= 0 and b.isVisibleTo(self)]
+        buttons = sorted(shown, key=self._right.indexOf)
         if self.primary is not None and self.primary.isVisible() and self.primary not in buttons:
             buttons.append(self.primary)
         made = [of_button(b, PRIMARY_KEYS if b is self.primary else ()) for b in buttons]

@@ -64,28 +64,24 @@ def _children(parent: QWidget) -> list[QWidget]:
     if isinstance(parent, QStackedWidget):
         shown = parent.currentWidget()
         return [shown] if shown is not None else []
-    ordered: list[QWidget] = []
+    mine = [w for w in parent.children() if isinstance(w, QWidget) and not w.isWindow()]
     if isinstance(parent, QSplitter):
-        ordered = [widget for place in range(parent.count()) if (widget := parent.widget(place)) is not None]
-    elif (layout := parent.layout()) is not None:
-        ordered = list(_laid_out(layout))
-    others = [w for w in parent.children() if isinstance(w, QWidget) and not w.isWindow() and w not in ordered]
-    # What a view shows in its cells is its own.
-    return ordered + (others if not isinstance(parent, QAbstractScrollArea) else _of_area(parent, others))
+        return sorted((w for w in mine if parent.indexOf(w) >= 0), key=parent.indexOf)
+    if isinstance(parent, QAbstractScrollArea):
+        # The bars and their holders are Qt's own.
+        viewport = parent.viewport()
+        return [viewport, *(w for w in mine if w is not viewport and not w.objectName().startswith("qt_"))]
+    layout = parent.layout()
+    ordered = list(_laid_out(layout, mine)) if layout is not None else []
+    return [*ordered, *(w for w in mine if w not in ordered)]
 
 
-def _of_area(area: QAbstractScrollArea, others: list[QWidget]) -> list[QWidget]:
-    first = area.viewport()
-    return [first, *(widget for widget in others if widget is not first)]
-
-
-def _laid_out(layout: QLayout) -> Iterator[QWidget]:
-    for place in range(layout.count()):
-        item = layout.itemAt(place)
-        if item is None:
-            continue
-        widget, inner = item.widget(), item.layout()
-        if widget is not None:
-            yield widget
-        elif inner is not None:
-            yield from _laid_out(inner)
+def _laid_out(layout: QLayout, widgets: list[QWidget]) -> Iterator[QWidget]:
+    # Asked by `indexOf`: after `itemAt`, PySide takes what lies in a layout of Qt's own for deleted.
+    parts: list[tuple[int, QWidget | QLayout]] = [(layout.indexOf(w), w) for w in widgets]
+    parts += [(layout.indexOf(inner), inner) for inner in layout.children() if isinstance(inner, QLayout)]
+    for _place, part in sorted((part for part in parts if part[0] >= 0), key=lambda part: part[0]):
+        if isinstance(part, QLayout):
+            yield from _laid_out(part, widgets)
+        else:
+            yield part

@@ -38,6 +38,7 @@ from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
+from ui.widgets.flow import Flow
 from ui.widgets.job_strip import JobStrip
 from ui.widgets.keys import Keys
 from ui.widgets.page import Page
@@ -152,7 +153,8 @@ class AdaptersPage(Page):
         self.caption = label("", "caption", name="adapters_caption")
         self._adapters_title = label("Adapters", "section")
         self._adapters_title.setContentsMargins(0, theme().sizes.grid, 0, 0)
-        heads = row(label("Base models", "section"), None, self.add_practice, self.add_base)
+        buttons = Flow(self.add_practice, self.add_base, gap=theme().sizes.grid)
+        heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, self._adapters_title, self.no_adapters, self.adapters,
             self.caption, gap=theme().sizes.grid, stretch=self.adapters,

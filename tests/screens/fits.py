@@ -63,10 +63,13 @@ def _of(widget: QWidget, window: QWidget) -> Iterator[str]:
     elif isinstance(widget, QLabel) and not isinstance(widget, ElidedLabel) and widget.text() and not widget.wordWrap():
         yield from _short(widget.text(), widget.sizeHint().width(), widget.width())
         yield from _clipped(widget, window)
-    elif isinstance(widget, QScrollArea) and widget.horizontalScrollBar().maximum() > 0:
+    elif (
+        isinstance(widget, QScrollArea) and widget.horizontalScrollBarPolicy() != Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+    ):
         inner = widget.widget()
-        asked = inner.minimumSizeHint().width() if inner is not None else 0
-        yield f"its content is {asked} wide, its place {widget.viewport().width()}"
+        asked = max(inner.minimumSizeHint().width(), inner.minimumWidth()) if inner is not None else 0
+        if asked > widget.viewport().width():
+            yield f"its content is {asked} wide, its place {widget.viewport().width()}"
 
 
 def _short(text: str, needed: float, room: float) -> Iterator[str]:

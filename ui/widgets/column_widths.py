@@ -16,7 +16,7 @@ def title_width(column: Column) -> int:
     sizes = theme().sizes
     words = QFontMetricsF(theme().font(sizes.caption, bold=True)).horizontalAdvance(column.title)
     arrow = sizes.icon if column.sort else 0
-    return ceil(words) + 2 * sizes.grid + sizes.half + 2 + arrow
+    return ceil(words) + 2 * sizes.grid + 2 * sizes.half + arrow
 
 
 def column_width(column: Column) -> int:

@@ -40,6 +40,7 @@ from ui.widgets.basic import Button, column, label, row
 from ui.widgets.bulk_bar import delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
+from ui.widgets.flow import Flow
 from ui.widgets.job_strip import JobStrip
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
@@ -204,7 +205,8 @@ class AdaptersPage(Page):
         self.bulk = delete_several("adapters and base models", self._delete)
         self._adapters_title = label("Adapters", "section")
         self._adapters_title.setContentsMargins(0, theme().sizes.grid, 0, 0)
-        heads = row(label("Base models", "section"), None, self.add_practice, self.add_base)
+        buttons = Flow(self.add_practice, self.add_base, gap=theme().sizes.grid)
+        heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, self._adapters_title, self.no_adapters, self.adapters,
             table_foot(self.caption, self.bulk), gap=theme().sizes.grid, stretch=self.adapters,

@@ -45,5 +45,5 @@ def run(context: JobContext) -> dict[str, Any]:
     return {"in": n, "used": n, "rejected": 0, "cut": 0}
 
 
-TINY = JobKind("tiny", "tests.plugins.tiny_job:run", ("tick",), apply, page="demo")
+TINY = JobKind("tiny", "tests.plugins.tiny_job:run", ("tick",), apply, page="demo", counts=True)
 TINY_GPU = JobKind("tiny_gpu", "tests.plugins.tiny_job:run", ("tick",), apply, lane=Lane.GPU, resumable=True)

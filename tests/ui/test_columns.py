@@ -16,10 +16,11 @@ from app.services import Services
 from app.window_state import WindowState
 from core import trash
 from tests.core.factories import Place, add_conversation, parsed
-from tests.support.pages import click, conversations_page, filled, settle, until
+from tests.support.pages import click, filled, open_page, settle, until
 from tests.support.studio import add_dataset, dataset_file
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel, Status
+from ui.pages.conversations.page import ConversationsPage
 from ui.theme import theme
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.table import TableView
@@ -295,7 +296,7 @@ def test_an_order_that_no_column_shows_has_no_arrow(qtbot: QtBot, window: MainWi
 def test_selection_and_scroll_stay_when_the_list_is_read_again(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     for number in range(60):
         add_conversation(here, parsed((f"{number}", "b"), title=f"Talk {number}"))
-    page = conversations_page(qtbot, window)
+    page = open_page(qtbot, window, ConversationsPage)
     until(qtbot, lambda: page.model.rowCount() == 60)
     page.table.select_id(page.model.rows[40].id)
     page.table.verticalScrollBar().setValue(300)

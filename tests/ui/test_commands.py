@@ -14,7 +14,8 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from core.workspace.paths import source_root
 from tests.core.factories import Place, add_conversation, parsed
-from tests.support.pages import conversations_page, filled, settle, until
+from tests.support.pages import filled, open_page, settle, until
+from ui.pages.conversations.page import ConversationsPage
 from ui.registry import PAGES
 from ui.window.actions import COMMANDS, KEYS_IN_LISTS
 from ui.window.main_window import MainWindow
@@ -67,7 +68,7 @@ def test_keys_and_menus_are_made_in_one_place() -> None:
 
 def test_a_page_adds_its_commands_while_it_is_shown(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     add_conversation(here)
-    page = conversations_page(qtbot, window)
+    page = open_page(qtbot, window, ConversationsPage)
     until(qtbot, lambda: page.table.current() is not None)
     source = window.commands.palette._source
 
@@ -84,7 +85,7 @@ def test_a_key_of_a_page_works_in_its_table_and_in_the_cheat_sheet(
     qtbot: QtBot, window: MainWindow, here: Place
 ) -> None:
     ident = add_conversation(here, parsed(title="One"))
-    page = conversations_page(qtbot, window)
+    page = open_page(qtbot, window, ConversationsPage)
     until(qtbot, lambda: page.table.current() is not None)
     window.actions_["shortcuts"].trigger()
     sheet = window.findChild(QDialog, "shortcuts_dialog")

@@ -15,7 +15,8 @@ from core.db.lookup import by_name
 from core.projects import chats
 from tests.core.factories import Place, add_conversation, parsed
 from tests.support.chat import add_base
-from tests.support.pages import conversations_page, filled, settle, until
+from tests.support.pages import filled, open_page, settle, until
+from ui.pages.conversations.page import ConversationsPage
 from ui.registry import PAGES, PageSpec
 from ui.theme import theme
 from ui.window.main_window import MainWindow
@@ -76,7 +77,7 @@ def test_ranking_knows_capitals_accents_gaps_and_strangers() -> None:
 
 def test_it_opens_by_key_and_gives_the_focus_back(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     add_conversation(here)
-    page = conversations_page(qtbot, window)
+    page = open_page(qtbot, window, ConversationsPage)
     until(qtbot, lambda: page.table.current() is not None)
     page.table.setFocus()
     palette = opened(qtbot, window)
@@ -128,7 +129,7 @@ def test_enter_opens_a_page_and_what_was_used_comes_first(qtbot: QtBot, window: 
 
 def test_enter_twice_runs_once_and_presses_nothing_behind_it(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     add_conversation(here)
-    page = conversations_page(qtbot, window)
+    page = open_page(qtbot, window, ConversationsPage)
     until(qtbot, lambda: page.table.current() is not None)
     runs: list[str] = []
     pressed: list[object] = []

@@ -275,7 +275,11 @@ class TableView(QTableView):
         if self._stretching or not self.isVisible() or not before or not after:
             return
         column = self.rows.columns[section]
-        self.columns.note_width(column.key, max(after, title_width(column)))
+        width = max(after, title_width(column))
+        self._stretching = True
+        self.setColumnWidth(section, width)
+        self._stretching = False
+        self.columns.note_width(column.key, width)
         self._stretch()
         self.columns.save()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from sqlite_utils import Database
 
@@ -15,9 +17,11 @@ from core.jobs import JobState
 from core.projects import chats
 from core.sample import sample_files
 from core.scaffolding.store import seed
+from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace
 from tests.core.factories import KIND, Place, add_conversation, enrich, parsed, run_job
 from tests.support import studio
+from tests.support.patience import PATIENCE_S
 
 Build = Callable[[Database, Workspace, Path], Any]
 
@@ -86,7 +90,7 @@ WORLDS: dict[str, Build] = {
 
 
 class Worlds:
-    """Built when they are first asked for."""
+    """Built when they are first asked for, by one of the test workers for all of them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -94,13 +98,22 @@ class Worlds:
 
     def copy(self, name: str, target: Path) -> Workspace:
         """A copy of that world of one's own."""
-        root = self._folder / name / "workspace"
-        if name not in self.values:
-            self.values[name] = self._build(name, Workspace(root))
-        shutil.copytree(root, target)
+        folder = self._folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        value = folder / "value.json"
+        lock = FileLock(folder / "lock")
+        assert lock.acquire(PATIENCE_S), f"nobody finishes building {name}"
+        try:
+            if not value.exists():
+                value.write_bytes(orjson.dumps(self._build(name, Workspace(folder / "workspace"))))
+        finally:
+            lock.release()
+        self.values[name] = orjson.loads(value.read_bytes())
+        shutil.copytree(folder / "workspace", target)
         return Workspace(target)
 
     def _build(self, name: str, workspace: Workspace) -> Any:
+        shutil.rmtree(workspace.root, ignore_errors=True)
         workspace.create()
         db = open_database(workspace.db_path, workspace.backups)
         try:
@@ -113,7 +126,9 @@ class Worlds:
 
 @pytest.fixture(scope="session")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
-    return Worlds(tmp_path_factory.mktemp("worlds"))
+    base = tmp_path_factory.getbasetemp()
+    # The folder of the whole run, above those of its workers.
+    return Worlds((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "worlds")
 
 
 @pytest.fixture

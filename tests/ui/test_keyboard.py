@@ -13,8 +13,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
-from core.projects import chats
-from tests.core.factories import add_conversation, enrich
+from tests.core.factories import add_conversation
 from tests.support import focus_walk
 from tests.support.pages import filled, settle, until
 from ui.registry import PAGES
@@ -52,25 +51,14 @@ def test_an_empty_page_is_walked_by_tab(qtbot: QtBot, window: MainWindow, name: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_filled_page_is_walked_by_tab(
-    qtbot: QtBot, trained: str, window: MainWindow, services: Services, name: str
-) -> None:
-    here = filled(services)
-    enrich(here, add_conversation(here))
-    here.db.execute(
-        "insert into training_files(id, name, status, version, created_at, updated_at)"
-        " values('f', 'File', 'active', 1, '2026-01-01', '2026-01-01')"
-    )
-    here.db.conn.commit()
-    chats.create(here.db, "practice", trained, "")
+def test_a_filled_page_is_walked_by_tab(qtbot: QtBot, everything: str, window: MainWindow, name: str) -> None:
     page = page_of(qtbot, window, name)
     assert wrong(window, page) == {}
 
 
 @pytest.mark.slow
-def test_the_form_of_a_new_run_and_a_run_are_walked_by_tab(qtbot: QtBot, trained: str, window: MainWindow) -> None:
-    run = window.services.connections.db.execute("select id from training_jobs").fetchone()[0]
-    for argument in ({"new": True}, {"run": run}):
+def test_the_form_of_a_new_run_and_a_run_are_walked_by_tab(qtbot: QtBot, everything: str, window: MainWindow) -> None:
+    for argument in ({"new": True}, {"run": everything}):
         page = page_of(qtbot, window, "training", argument)
         assert wrong(window, page) == {}
 

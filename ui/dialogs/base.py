@@ -35,15 +35,15 @@ class Dialog(QDialog):
         self.missing = label("", "error", wrap=True, name="missing")
         self._reason = ""
 
-    def set_buttons(self, primary: Button, *others: QWidget, cancel: bool = True) -> None:
-        """The last row: `others` on the left, Cancel unless there is nothing to cancel, and the primary action."""
+    def set_buttons(self, primary: Button, *others: QWidget, cancel: str = "Cancel") -> None:
+        """The last row: `others` on the left, `cancel` unless there is nothing to cancel, and the primary action."""
         self.primary = primary
         primary.setDefault(True)
         self.missing.hide()
         self.body.addWidget(self.missing)
         right = [primary]
         if cancel:
-            self.cancel = Button("Cancel", on_click=self.leave, name="cancel")
+            self.cancel = Button(cancel, on_click=self.leave, name="cancel")
             right.insert(0, self.cancel)
         self.body.addWidget(row(*others, None, *right))
 
@@ -85,7 +85,7 @@ class Dialog(QDialog):
         if self.cancel is None or not self.typed:
             self.leave()
             return
-        confirm(self, self.windowTitle(), "Discard what you entered?", "Discard", self.leave)
+        confirm(self, self.windowTitle(), "Discard what you entered?", "Discard", self.leave, cancel="Keep editing")
 
     def leave(self) -> None:
         """Cancel without asking."""
@@ -109,7 +109,7 @@ class DetailsDialog(Dialog):
         self.body.addWidget(self.details, 1)
         copy = Button("Copy details", "", "ph.copy", on_click=self.copy, name="copy_details")
         close = Button("Close", "main", on_click=self.accept, name="close")
-        self.set_buttons(close, copy, cancel=False)
+        self.set_buttons(close, copy, cancel="")
         close.setFocus()
 
     def copy(self) -> None:
@@ -121,7 +121,14 @@ class ConfirmDialog(Dialog):
     """Asked only where data would be lost otherwise; the answer comes through `on_yes`. Enter cancels."""
 
     def __init__(
-        self, parent: QWidget | None, title: str, text: str, verb: str, on_yes: Callable[[], Any], hint: str = ""
+        self,
+        parent: QWidget | None,
+        title: str,
+        text: str,
+        verb: str,
+        on_yes: Callable[[], Any],
+        hint: str,
+        cancel: str,
     ) -> None:
         super().__init__(parent, title)
         self.setObjectName("confirm_dialog")
@@ -129,7 +136,7 @@ class ConfirmDialog(Dialog):
         self.body.addWidget(label(text, "section", wrap=True))
         if hint:
             self.body.addWidget(label(hint, "muted", wrap=True))
-        self.set_buttons(Button(verb, "danger", on_click=self._yes, name="confirm"))
+        self.set_buttons(Button(verb, "danger", on_click=self._yes, name="confirm"), cancel=cancel)
         self.primary = self.cancel
         if self.cancel is not None:
             self.cancel.setDefault(True)
@@ -142,9 +149,16 @@ class ConfirmDialog(Dialog):
 
 
 def confirm(
-    parent: QWidget, title: str, text: str, verb: str, on_yes: Callable[[], Any], *, hint: str = ""
+    parent: QWidget,
+    title: str,
+    text: str,
+    verb: str,
+    on_yes: Callable[[], Any],
+    *,
+    hint: str = "",
+    cancel: str = "Cancel",
 ) -> ConfirmDialog:
     """Ask before something is lost for good; returns at once."""
-    dialog = ConfirmDialog(parent, title, text, verb, on_yes, hint)
+    dialog = ConfirmDialog(parent, title, text, verb, on_yes, hint, cancel)
     dialog.open()
     return dialog

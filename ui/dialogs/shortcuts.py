@@ -32,7 +32,7 @@ class ShortcutsDialog(Dialog):
         for place, group in enumerate(columns):
             grid.addWidget(group, 0, place, Qt.AlignmentFlag.AlignTop)
         self.body.addWidget(groups)
-        self.set_buttons(Button("Close", "main", on_click=self.accept, name="close"), cancel=False)
+        self.set_buttons(Button("Close", "main", on_click=self.accept, name="close"), cancel="")
 
     @staticmethod
     def _group(title: str, keys: Keys) -> QWidget:

@@ -60,7 +60,7 @@ class TrashDialog(Dialog):
         self.body.addWidget(label("Files stay on disk until something is deleted for good.", "muted", wrap=True))
         self.body.addWidget(self.banners)
         self.body.addWidget(self._states, 1)
-        self.set_buttons(close, self.restore, self.purge, self.empty, cancel=False)
+        self.set_buttons(close, self.restore, self.purge, self.empty, cancel="")
         self.resize(sizes.inspector * 2, sizes.inspector + sizes.search // 2)
         self.table.selection_changed.connect(self._on_selection)
         self.table.opened.connect(self._restore)

@@ -139,7 +139,7 @@ class ImportReport(Dialog):
         for part in (self.what, self.mend, self.where):
             self.body.addWidget(part)
         copy = Button("Copy the list", "", "ph.copy", on_click=self.copy, name="copy_items")
-        self.set_buttons(Button("Close", "main", on_click=self.accept, name="close"), copy, cancel=False)
+        self.set_buttons(Button("Close", "main", on_click=self.accept, name="close"), copy, cancel="")
         self.pages.reload()
 
     def _fetch(self, db: Database, query: Query) -> list[ImportItem]:

@@ -67,7 +67,7 @@ class SourcesDialog(Dialog):
         self._count = label("", "caption")
         copy = Button("Copy as table", "", "ph.copy", on_click=self._copy, name="copy_sources")
         close = Button("Close", "main", on_click=self.accept, name="close")
-        self.set_buttons(close, self._count, copy, cancel=False)
+        self.set_buttons(close, self._count, copy, cancel="")
         self._filter("")
 
     @Slot(str)

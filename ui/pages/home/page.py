@@ -249,9 +249,10 @@ class HomePage(Page):
         self._next_step, self._next_job = step, job
         self.next_title.setText(step.verb if job is None else job.title)
         verb = "Choose files" if step is LINE[0] else step.verb
-        self.next_button.setText(verb if job is None else f"Show {step.title.lower()}")
+        page = PAGES.get(step.page)
+        self.next_button.setText(verb if job is None or page is None else f"Open {page.title}")
         self.next_button.setAccessibleName(step.verb if job is None else f"Show {job.title}")
-        self.next_button.setEnabled(step is LINE[0] or PAGES.get(step.page) is not None)
+        self.next_button.setEnabled(step is LINE[0] or page is not None)
 
     @Slot(str, object, object, str, object)
     def _on_progress(self, job_id: str, done: int, total: int, message: str, left: float | None) -> None:

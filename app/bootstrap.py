@@ -263,7 +263,7 @@ def parse(args: list[str]) -> Options:
     parser = argparse.ArgumentParser(prog="brightrun", description="Bright Run")
     parser.add_argument("--workspace", type=Path, metavar="DIR", help="open this workspace folder")
     parser.add_argument("--theme", choices=MODES, default="", help="instead of the workspace's setting")
-    parser.add_argument("--self-exit-after-paint", action="store_true", help="measure the start, then leave")
+    parser.add_argument("--self-exit-after-paint", action="store_true", help="measure startup, then quit")
     found = parser.parse_args(args)
     workspace = Workspace(found.workspace.resolve()) if found.workspace else default_workspace()
     return Options(workspace, found.theme, found.self_exit_after_paint)

@@ -67,7 +67,7 @@ class CrashReporter(QObject):
         text = path.read_text(encoding="utf-8", errors="replace")[:MAX_REPORT]
         path.replace(path.with_name("crash-last.log"))
         if text.count("\n") <= 1:
-            text += "It ended without a native crash: it was killed, or the machine lost power.\n"
+            text += "It ended without a native crash: the process was killed, or the machine lost power.\n"
         return text
 
     def _on_exception(self, kind: type[BaseException], exc: BaseException, tb: TracebackType | None) -> None:

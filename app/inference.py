@@ -45,7 +45,9 @@ def _nothing(_facts: Mapping[str, Any]) -> None:
 def engine_closed() -> AppError:
     """What calls under way get when the engine is unloaded in order."""
     return AppError(
-        "engine_closed", "The model was unloaded before it had answered.", hint="Ask again; it is loaded anew."
+        "engine_closed",
+        "The model was unloaded before it finished answering.",
+        hint="Ask again; the model is loaded again.",
     )
 
 
@@ -346,7 +348,7 @@ class InferenceService(QObject):
         error = AppError(
             "worker_crashed",
             f"The model's process ended unexpectedly ({how}).",
-            hint="What it had answered is kept. Ask again; the process is started anew.",
+            hint="The partial answer is kept. Ask again; the process restarts.",
             detail=f"See {self._log_path}",
         )
         for call in calls:

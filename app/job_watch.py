@@ -22,7 +22,7 @@ class JobWatch(QObject):
     @Slot(object)
     def _on_finished(self, job: Job) -> None:
         if not self._looked_at() and job.status in (JobState.COMPLETED, JobState.FAILED):
-            word = "is done" if job.status == JobState.COMPLETED else "failed"
+            word = "done" if job.status == JobState.COMPLETED else "failed"
             if rejected := job.result.get("rejected"):
                 word += f", {rejected:,} rejected"
-            self._system.notify("Bright Run", f"{job.title} {word}.")
+            self._system.notify("Bright Run", f"{job.title}: {word}.")

@@ -65,4 +65,4 @@ def queue_practice_model(db: Database) -> None:
     """A workspace without any base gets the practice model: a job that copies, checks and registers it."""
     if models.ever_had(db, PRACTICE_ID) or jobs.listing(db, kind="add_base_model", states=(JobState.QUEUED,)):
         return
-    jobs.create(db, "add_base_model", "Getting the practice model ready", {"path": PRACTICE_ID})
+    jobs.create(db, "add_base_model", "Preparing practice model", {"path": PRACTICE_ID})

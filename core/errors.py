@@ -81,7 +81,7 @@ def bug_report(exc: BaseException, detail: str = "") -> AppError:
     """An unexpected exception in the shape of an `AppError`, for reports that cross a process."""
     return AppError(
         "internal_error",
-        f"Bright Run hit an internal error ({type(exc).__name__}).",
-        hint="Your data is safe. Copy the details and send them to support; starting the step again is safe.",
+        f"Bright Run encountered an internal error ({type(exc).__name__}).",
+        hint="Your data is safe. Start the step again; if it fails again, send the copied details to support.",
         detail=detail or repr(exc),
     )

@@ -272,8 +272,8 @@ def move(db: Database, job_id: str, before: str | None) -> Job:
         ids = [found.id for found in row]
         if before is not None and before not in ids and get(db, before).lane is not job.lane:
             raise AppError(
-                "other_lane", f"“{job.title}” can't be moved there: each lane has an order of its own.",
-                hint="Move it among the jobs of its own lane.",
+                "other_lane", f"“{job.title}” can't be moved there: each lane has its own order.",
+                hint="Move it within its own lane.",
             )  # fmt: skip
         if job_id in ids and before != job_id:
             ids.remove(job_id)
@@ -308,7 +308,7 @@ def _waited_in_vain(row: Mapping[str, Any]) -> AppError:
         how = "was stopped" if row["status"] == "cancelled" else "failed"
         hint = "Run that job again, then resume this one."
     name = f"“{row['title']}”" if row["title"] else "A job"
-    return AppError(WAITED_IN_VAIN, f"{name}, which this job waited for, {how}.", hint=hint)
+    return AppError(WAITED_IN_VAIN, f"{name}, which this job was waiting for, {how}.", hint=hint)
 
 
 def set_state(

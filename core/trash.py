@@ -121,7 +121,7 @@ def _kind(table: str) -> Kind:
 
 
 def delete(db: Database, table: str, ids: Sequence[str]) -> Changed:
-    """Put rows into the trash; their files stay. Raises AppError `job_active` for a run that is under way."""
+    """Put rows into the trash; their files stay. Raises AppError `job_active` for a run that is running."""
     kind = _kind(table)
     with transaction(db):
         if table == "training_jobs":
@@ -151,7 +151,7 @@ def _refuse_active(db: Database, ids: Sequence[str]) -> None:
         [orjson.dumps(list(ids)).decode()],
     ).fetchone()
     if row is not None:
-        raise AppError("job_active", f"“{row['title']}” is under way.", hint="Stop it first, then delete it.")
+        raise AppError("job_active", f"“{row['title']}” is running.", hint="Stop it first, then delete it.")
 
 
 def restore(db: Database, table: str, ids: Sequence[str]) -> Changed:
@@ -219,8 +219,9 @@ def purge(db: Database, workspace: Workspace, table: str, ids: Sequence[str]) ->
             if users := used_by(db, table, ident):
                 raise AppError(
                     "in_use",
-                    f"The {kind.noun} “{row[kind.label]}” can't be deleted for good: it is used by {', '.join(users)}.",
-                    hint="Delete what uses it for good first, or leave it in the trash.",
+                    f"The {kind.noun} “{row[kind.label]}” can't be permanently deleted. "
+                    f"It is used by {', '.join(users)}.",
+                    hint="Permanently delete what uses it first, or leave it in the trash.",
                 )
             db.execute(f"delete from {table} where id = ?", [ident])
             for sql in kind.extra:

@@ -66,10 +66,10 @@ def decimal(value: float | None, digits: int = 2) -> str:
 
 
 def percent(share: float | None) -> str:
-    """0.124 -> "12 %"."""
+    """0.124 -> "12%"."""
     if share is None:
         return NOTHING
-    return f"{share * 100:.1f} %" if 0 < share < 0.1 and round(share * 100) != share * 100 else f"{share * 100:.0f} %"
+    return f"{share * 100:.1f}%" if 0 < share < 0.1 and round(share * 100) != share * 100 else f"{share * 100:.0f}%"
 
 
 def moment(stored: str | None, *, now: datetime | None = None) -> str:

@@ -12,4 +12,4 @@ def add_practice(services: Services) -> None:
     """As a job; asked again while it is under way, it does nothing."""
     if once(services, STEP):
         params = {"path": "practice", "name": ""}
-        services.start_job("add_base_model", "Adding the practice model", params, lambda _job: again(services, STEP))
+        services.start_job("add_base_model", "Adding practice model", params, lambda _job: again(services, STEP))

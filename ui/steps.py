@@ -128,7 +128,7 @@ def make_dataset(services: Services) -> None:
             return None
         name = f"{offer.file.name} v{offer.file.version}"
         params = {"training_file_id": offer.file.id, "name": name}
-        return services.start_job("build_dataset", f"Making the dataset {name}", params, ended)
+        return services.start_job("build_dataset", f"Building dataset {name}", params, ended)
 
     _start(services, "build_dataset", read_offer, start)
 

@@ -19,18 +19,20 @@ class _Parser(argparse.ArgumentParser):
 
 def parse(args: Sequence[str]) -> argparse.Namespace:
     """Read the arguments. Raises AppError `usage`."""
-    parser = _Parser(prog="app pipeline", description="Files in, an adapter and a report out.")
+    parser = _Parser(prog="app pipeline", description="Import files, train an adapter, and print a report.")
     parser.add_argument("--workspace", type=Path, required=True)
-    parser.add_argument("--base", type=Path, help="folder with a base model; the practice model without it")
+    parser.add_argument("--base", type=Path, help="folder with a base model (default: the practice model)")
     parser.add_argument("--preset", default=DEFAULT_PRESET, choices=list(PRESETS))
-    parser.add_argument("--set", action="append", default=[], metavar="key=value", help="a training setting")
-    parser.add_argument("--name", default="", help="name of the training file, the dataset and the adapter")
-    parser.add_argument("--ask", default="", help="a question for the base and for the adapter")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="key=value", help="override a training setting; may be repeated"
+    )
+    parser.add_argument("--name", default="", help="name of the training file, the dataset, and the adapter")
+    parser.add_argument("--ask", default="", help="a question to ask both the base and the adapter")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES")
     options = parser.parse_args(list(args))
     for value in (options.workspace, options.base, options.name, options.ask, *options.set):
         if value is not None and printable(value) != str(value):
-            raise AppError("usage", f"“{printable(value)}” is not UTF-8.", hint="Name it in UTF-8.")
+            raise AppError("usage", f"“{printable(value)}” is not UTF-8.", hint="Use UTF-8.")
     return options
 
 

@@ -19,7 +19,7 @@ def run_command(args: list[str]) -> int:
         return main(args[1:])
     if args[0] == "build-practice-model":
         return build_practice_model(args[1:])
-    sys.stderr.write(f"There is no command {args[0]!r}. Known: {', '.join(COMMANDS)}.\n")
+    sys.stderr.write(f"Unknown command {args[0]!r}. Known: {', '.join(COMMANDS)}.\n")
     return 2
 
 
@@ -37,7 +37,7 @@ def build_practice_model(args: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=PracticeConfig().seed)
     options = parser.parse_args(args)
     if options.folder.exists():
-        parser.error(f"{options.folder} exists already; name a new folder")
+        parser.error(f"{options.folder} already exists; name a new folder")
 
     def report(done: int, total: int, words: str) -> None:
         if done % 10 == 0 or done == total:

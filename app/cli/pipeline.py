@@ -168,7 +168,7 @@ class Pipeline:
         inputs: list[Any] = []
         for number, path in enumerate(walk.files([Path(name) for name in files]), start=1):
             self.token.raise_if_cancelled()
-            self.steps.progress(number, 0, "Looking", printable(path))
+            self.steps.progress(number, 0, "Checking files", printable(path))
             try:
                 file_size(path)
                 inputs.append([printable(path), sha256_file(path)])
@@ -277,7 +277,7 @@ class Pipeline:
         for row in refused if tell else ():
             self._leave_out(CONVERSATIONS, 1)
             message = f"“{row['title']}” was rejected in review."
-            self.reason("rejected_in_review", message, "Approve it to train on it.", row["source_path"])
+            self.reason("rejected_in_review", message, "Approve it to include it in training.", row["source_path"])
         return [row for row in rows if row["status"] != "rejected"]
 
     def _leave_out(self, source: str, units: int) -> None:

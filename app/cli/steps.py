@@ -102,4 +102,4 @@ class Steps:
 
 def stopped() -> AppError:
     """What a run that was asked to stop ends with."""
-    return AppError("stopped", "The run was stopped.", hint="What was done so far is in the workspace.")
+    return AppError("stopped", "The run was stopped.", hint="Completed work is saved in the workspace.")

@@ -159,7 +159,7 @@ class ProcessJob(QObject):
         command, changed = prepared
         self._hub.announce(changed)
         if self._asked:
-            self._end_on_lane("it was stopped before it began")
+            self._end_on_lane("it was stopped before it started")
             return
         self._launched = True
         environment = QProcessEnvironment()
@@ -254,8 +254,8 @@ class ProcessJob(QObject):
             return
         self._error = AppError(
             "worker_silent",
-            f"The worker of “{self.job.title}” gave no sign of life for {self._silence_s:g} s and was ended.",
-            hint="Resume it, or start the step again; nothing that was reported is lost.",
+            f"The worker of “{self.job.title}” did not respond for {self._silence_s:g} s and was stopped.",
+            hint="Resume it, or start the step again. Everything reported so far is kept.",
         )
         self._watch.stop()
         self._process.kill()
@@ -268,7 +268,7 @@ class ProcessJob(QObject):
             self._error = AppError(
                 "worker_not_started",
                 f"The background worker could not be started ({self._process.errorString()}).",
-                hint="Check that Bright Run is installed completely, then start the step again.",
+                hint="Check that the installation of Bright Run is complete, then start the step again.",
             )
             self._end_on_lane("it did not start")
 

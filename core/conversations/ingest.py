@@ -93,7 +93,7 @@ class ConversationIngest:
             raise AppError(
                 "duplicate",
                 f"The same conversation is already {earlier.place}: “{earlier.title}”.",
-                hint="Nothing has to be done; delete the other one first if this one is to replace it.",
+                hint="Nothing to do. To replace it, delete the existing one first.",
             )
         place = f"in {path.name}" + (f", line {line}" if line else "")
         self._seen[parsed.content_hash] = Seen(parsed.title, place)

@@ -82,7 +82,7 @@ def parse(raw: Mapping[str, Any]) -> Parsed:
     parameters = _input_parameters(raw, notes)
     tier = raw.get("tier") or parameters.get("tier")
     if tier is not None and tier not in TIERS:
-        notes.append(f"The tier {shown(tier)} is not known and was left out (known: {', '.join(TIERS)}).")
+        notes.append(f"The tier {shown(tier)} is unknown and was left out (known: {', '.join(TIERS)}).")
         tier = None
     metadata = _object(raw.get("conversation_metadata"), "conversation_metadata", notes)
     unused = [name for name in raw if name not in _TOP]
@@ -90,7 +90,7 @@ def parse(raw: Mapping[str, Any]) -> Parsed:
     if unused:
         shown_names = ", ".join(str(name)[:40] for name in unused[:_NAMED])
         more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
-        notes.append(f"Not used, and kept in the raw file only: {shown_names}{more}.")
+        notes.append(f"Not used; kept in the raw file only: {shown_names}{more}.")
     ident = raw.get("conversation_id") or raw.get("id")
     return Parsed(
         title=_title(raw, turns, notes),
@@ -121,7 +121,7 @@ def _turns(raw: Mapping[str, Any], notes: list[str]) -> list[Turn]:
     if not isinstance(listed, list):
         found = "is missing" if "turns" not in raw else f"is {json_type(listed)}"
         raise _wrong(
-            f"“turns” {found}; it has to be a list.", "turns",
+            f"“turns” {found}; it must be a list.", "turns",
             'Write the conversation as "turns": [{"role": "user", "content": "..."}, ...].',
         )  # fmt: skip
     if not listed:
@@ -133,10 +133,10 @@ def _turns(raw: Mapping[str, Any], notes: list[str]) -> list[Turn]:
     missing = [index + 1 for index, turn in enumerate(turns) if turn.content is None]
     if missing:
         numbers = ", ".join(map(str, missing))
-        notes.append(f"No answer yet in turn {numbers}: it is kept, and not trained on.")
+        notes.append(f"No answer yet in turn {numbers}: kept, but not trained on.")
     if turns[-1].role == "user":
         turns.append(Turn("assistant", None))
-        notes.append(f"The last turn ({len(turns) - 1}) has no answer: an empty one was added, and is not trained on.")
+        notes.append(f"The last turn ({len(turns) - 1}) has no answer: an empty one was added and is not trained on.")
     return turns
 
 
@@ -159,8 +159,8 @@ def _turn(value: Any, index: int, notes: list[str]) -> Turn:
         return Turn(role, None, emotional)
     if content is not None and not isinstance(content, str):
         raise _wrong(
-            f"The content of turn {number} is {json_type(content)}, not a text.", f"{place}.content",
-            "Put the words of the turn there, in quotes.",
+            f"The content of turn {number} is {json_type(content)}, not text.", f"{place}.content",
+            "Write the words of the turn there, in quotes.",
         )  # fmt: skip
     if content is None or not content.strip():
         raise _wrong(
@@ -189,12 +189,12 @@ def _alternate(turns: list[Turn]) -> None:
 def _input_parameters(raw: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     value = raw.get("input_parameters")
     if value is None:
-        notes.append("It has no input_parameters: choose persona, arc and topic before it is enriched.")
+        notes.append("It has no input_parameters: choose persona, arc, and topic before enriching it.")
         return {}
     if not isinstance(value, Mapping):
         raise _wrong(
             f"“input_parameters” is {json_type(value)}, not an object.", "input_parameters",
-            "Write the keys of persona, arc and topic there, or leave it out.",
+            "Write the keys of persona, arc, and topic there, or leave it out.",
         )  # fmt: skip
     absent = [key for key in KEYS if not isinstance(value.get(key), str) or not value[key]]
     if absent:
@@ -207,5 +207,5 @@ def _title(raw: Mapping[str, Any], turns: list[Turn], notes: list[str]) -> str:
     if isinstance(title, str) and title.strip():
         return " ".join(title.split())[:200]
     text = " ".join((turns[0].content or "").split())
-    notes.append("It has no title: the first words were taken.")
+    notes.append("It has no title: its first words are used instead.")
     return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1].rstrip() + "…"

@@ -99,13 +99,13 @@ class _Facts:
         out = []
         if self.repeated:
             answers = "answer was" if self.repeated == 1 else "answers were"
-            out.append(f"{self.repeated:,} {answers} in an earlier row with all that was said before: trained on once.")
+            out.append(f"{self.repeated:,} {answers} in an earlier row with the same context: trained on once.")
         if self.unanswered:
             answers = "answer is" if self.unanswered == 1 else "answers are"
             out.append(f"{self.unanswered:,} {answers} empty: kept as context, not trained on.")
         if self.unused:
             listed = ", ".join(f"{name[:40]} ({count:,})" for name, count in self.unused.most_common(8))
-            out.append(f"Fields of messages that are not used: {listed}.")
+            out.append(f"Message fields not used: {listed}.")
         return out
 
 
@@ -247,8 +247,8 @@ def _short(message: Mapping[str, Any]) -> dict[str, Any]:
 def _duplicate(line: int) -> AppError:
     return AppError(
         "duplicate",
-        f"All its answers, with what was said before them, are already on line {line}.",
-        hint="Remove one of the two; an answer is trained on once.",
+        f"All its answers, with the same context, are already on line {line}.",
+        hint="Remove one of the two; each answer is trained on once.",
         where=Where(field="messages"),
     )
 

@@ -81,7 +81,7 @@ def _folded(
             yield Refused(read.line, refused)
     for count, group in enumerate(spool.groups(), start=1):
         token.raise_if_cancelled()
-        tick(offset, f"{count:,} conversations put together")
+        tick(offset, f"{count:,} conversations assembled")
         try:
             folded = importer.fold(iter(group.bodies))
         except AppError as error:
@@ -103,6 +103,6 @@ def _collect(read: Record, importer: FoldingImporter, spool: Spool) -> AppError 
     return AppError(
         "duplicate_turn",
         f"Turn {place.turn} of the conversation {shown(place.conversation)} is already on line {earlier}.",
-        hint="Remove one of the two; a turn is trained on once.",
+        hint="Remove one of the two; each turn is trained on once.",
         where=Where(line=read.line, field="turn_number"),
     )

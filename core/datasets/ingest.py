@@ -85,8 +85,8 @@ class DatasetIngest:
         intake.used(builder.tally.used, builder.tally.cut)
         if cut := builder.tally.cut:
             intake.item(
-                "cut", code="no_answer", message=f"{cut:,} without an answer: kept as context, and not trained on.",
-                hint="Fill in the answer in the source, and import it again, to train on it.",
+                "cut", code="no_answer", message=f"{cut:,} without an answer: kept as context, not trained on.",
+                hint="To train on it, fill in the answer in the source and import it again.",
             )  # fmt: skip
         if columns is None:
             return ""
@@ -108,8 +108,8 @@ class DatasetIngest:
             return False
         self._intake.reject(
             AppError(
-                "duplicate", f"The same conversations are in {other} already.",
-                hint="Nothing has to be done; each answer is trained on once.",
+                "duplicate", f"The same conversations are already in {other}.",
+                hint="Nothing to do; each answer is trained on once.",
             ), builder.tally.used + builder.tally.cut,
         )  # fmt: skip
         return True

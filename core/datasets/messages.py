@@ -18,7 +18,7 @@ def check(value: Any) -> list[Message]:
     """Clean messages. Raises AppError with `where.field` such as `messages[2].role`."""
     if not isinstance(value, list):
         found = "missing or null" if value is None else json_type(value)
-        raise _wrong("wrong_shape", f"“messages” is {found}; it has to be a list.", "messages", _EXAMPLE)
+        raise _wrong("wrong_shape", f"“messages” is {found}; it must be a list.", "messages", _EXAMPLE)
     system = bool(value) and isinstance(value[0], Mapping) and value[0].get("role") == "system"
     if (turns_given := len(value) - system) > MAX_TURNS:
         raise _wrong("too_many_turns", too_many_turns(turns_given), "messages", SPLIT)
@@ -32,7 +32,7 @@ def check(value: Any) -> list[Message]:
     if not supervised(messages):
         raise _wrong(
             "no_supervised_turn", "No answer in it can be trained on: each is empty or has weight 0.", "messages",
-            "Fill in an answer, or give one the weight 1.",
+            "Fill in an answer, or set the weight of one to 1.",
         )  # fmt: skip
     return messages
 
@@ -80,8 +80,8 @@ def _content(value: Mapping[str, Any], role: str, place: str, number: int) -> st
         return "".join(part["text"] for part in content)
     found = "missing" if "content" not in value else json_type(content)
     raise _wrong(
-        "wrong_shape", f"The content of message {number} is {found}, not a text.", f"{place}.content",
-        "Put the words there, in quotes; pictures and files can't be trained on.",
+        "wrong_shape", f"The content of message {number} is {found}, not text.", f"{place}.content",
+        "Write the words there, in quotes. Images and files can't be trained on.",
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _alternate(turns: Sequence[Message], shift: int) -> None:
             hint = "Swap the roles, or add the question before it."
         else:
             message = f"Message {number} is the {role}'s, like the one before it; user and assistant take turns."
-            hint = "Join two messages of the same speaker, or mend the roles."
+            hint = "Join two messages of the same speaker, or fix the roles."
         raise _wrong("roles_swapped", message, f"messages[{number - 1}].role", hint)
 
 

@@ -124,7 +124,7 @@ def get(db: Database, dataset_id: str) -> Dataset:
     row = db.execute("select * from datasets where id = ?", [dataset_id]).fetchone()
     if row is None:
         raise AppError(
-            "no_such_dataset", "That dataset is not in this workspace.", hint="It may have been deleted for good."
+            "no_such_dataset", "That dataset is not in this workspace.", hint="It may have been permanently deleted."
         )
     return _value(row)
 
@@ -138,7 +138,7 @@ def rename(db: Database, dataset_id: str, name: str) -> Changed:
     """Give it another name. Raises AppError `name_missing` or `name_taken`."""
     text = " ".join(name.split())
     if not text:
-        raise AppError("name_missing", "A dataset needs a name.", hint="Enter one.")
+        raise AppError("name_missing", "The dataset has no name.", hint="Enter a name.")
     with transaction(db):
         taken = "select 1 from datasets where name = ? and id <> ? and deleted_at is null"
         if db.execute(taken, [text, dataset_id]).fetchone():
@@ -188,7 +188,7 @@ def data_path(workspace: Workspace, dataset: Dataset) -> Path:
     if path is None or not path.exists():
         raise AppError(
             "dataset_missing",
-            f"The file of the dataset {dataset.name} is gone.",
+            f"The file of the dataset {dataset.name} is missing.",
             hint="Restore the workspace from a backup, or build or import the dataset again.",
             action="page:datasets",
         )

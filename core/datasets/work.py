@@ -41,7 +41,7 @@ def run(context: JobContext) -> dict[str, Any]:
         raise AppError(
             "nothing_to_train",
             f"No pair of the training file {source['name']} can be trained on ({tally.rejected:,} were left out).",
-            hint="Look at the report of this job; fill in the answers and enrich the conversations again.",
+            hint="See the report of this job. Fill in the answers and enrich the conversations again.",
             action="page:training_files",
         )
     return {"dataset_id": dataset_id, **tally.to_json()}
@@ -52,8 +52,8 @@ def _training_file(db: Database, ident: str) -> dict[str, Any]:
     if row is None or not row["jsonl_file_path"]:
         raise AppError(
             "no_such_training_file",
-            "That training file is not in this workspace, or was not built yet.",
-            hint="Build it on the page Training files.",
+            "That training file is not in this workspace, or is not built yet.",
+            hint="Build it on the Training files page.",
             action="page:training_files",
         )
     return dict(row)

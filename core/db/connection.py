@@ -72,7 +72,7 @@ def database_error(exc: sqlite3.Error, path: Path) -> AppError:
     return AppError(
         "database_error",
         f"The workspace database {path.name} can't be used ({text}).",
-        hint="Close other programs that use it, or restore a copy from the folder backups.",
+        hint="Close other programs that use it, or restore a copy from the backups folder.",
         detail=f"{path}: {exc!r}",
     )
 

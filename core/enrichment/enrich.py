@@ -37,7 +37,7 @@ class Enrich:
         if not library.profile_is_set:
             context.find(
                 INFO, "consultant_profile", "No consultant profile is set; a minimal one is used.",
-                "Nothing has to be done; every file says which profile it was made with.",
+                "Nothing to do; every file names the profile it was enriched with.",
             )  # fmt: skip
         found = training_pairs.exchanges(state.source["turns"])
         context.token.raise_if_cancelled()
@@ -92,9 +92,9 @@ def _frame_sources(profile_is_set: bool) -> dict[str, dict[str, str]]:
     return {
         "dataset_metadata.dataset_name": origin(RULE, "fp_conversation_ and the conversation's id"),
         "dataset_metadata.version": origin(RULE, "Fixed by the v4 format"),
-        "dataset_metadata.created_date": origin(RULE, "The day the conversation came into this workspace"),
+        "dataset_metadata.created_date": origin(RULE, "The day the conversation was imported into this workspace"),
         "dataset_metadata.vertical": origin(SETTING, "The vertical of this workspace"),
-        "dataset_metadata.total_conversations": origin(RULE, "One conversation a file"),
+        "dataset_metadata.total_conversations": origin(RULE, "One conversation per file"),
         "dataset_metadata.total_turns": origin(RULE, "The number of pairs"),
         "consultant_profile": origin(SETTING, profile),
     }

@@ -33,23 +33,23 @@ class Fetch:
         if path is None:
             raise AppError(
                 "conversation_file_missing",
-                "The conversation's file is not in the workspace any more.",
-                hint="Import the conversation again, or restore the folder conversations from a backup.",
+                "The conversation's file is no longer in the workspace.",
+                hint="Import the conversation again, or restore the conversations folder from a backup.",
                 detail=repr([context.conversation[column] for column in COLUMNS]),
                 action="page:conversations",
             )
         relative = context.workspace.relative(path)
         if relative != context.conversation["file_path"]:
             context.find(
-                WARNING, "file", "Only the raw reply is there; it often lacks input_parameters.",
-                "Import the conversation again if the next stages miss its scaffolding.",
+                WARNING, "file", "Only the raw reply is available; it often lacks input_parameters.",
+                "Import the conversation again if later stages can't find its scaffolding.",
             )  # fmt: skip
         content = read_json(path)
         if not isinstance(content, dict):
             raise AppError(
                 "not_a_conversation",
                 f"{path.name} holds a {type(content).__name__} where a conversation was expected.",
-                hint="A conversation is an object with title, turns and input_parameters; import it again.",
+                hint="A conversation is an object with title, turns, and input_parameters. Import it again.",
             )
         context.find(INFO, "file", f"Read {path.name}, {path.stat().st_size:,} bytes.")
         return State(source=content, source_file=relative)

@@ -84,7 +84,7 @@ def _find(kind: type[E], entries: Mapping[str, E], key: str) -> E:
     if found is not None:
         return found
     close = difflib.get_close_matches(key, list(entries), n=3, cutoff=0.5)
-    near = f" Close to it: {', '.join(close)}." if close else " Nothing in the library is close to it."
+    near = f" Similar: {', '.join(close)}." if close else " The library has no similar key."
     raise AppError(
         _CODES[kind],
         f"The library has no {kind.NOUN} with the key “{key}”.{near}",

@@ -27,7 +27,7 @@ def clean(text: str, counts: Counter[str] | None = None) -> str:
         counts["decomposed accents"] += 1
     text = composed
     for name, pattern, replacement in (
-        ("line ends", _LINE_ENDS, "\n"), ("special spaces", _SPACES, " "),
+        ("line endings", _LINE_ENDS, "\n"), ("special spaces", _SPACES, " "),
         ("zero-width characters", _ZERO_WIDTH, ""), ("control characters", _CONTROL, ""),
     ):  # fmt: skip
         text, found = pattern.subn(replacement, text)

@@ -36,9 +36,9 @@ class Normalize:
                 _report(context, key, counts)
         unknown = sorted({said.get("source", "") for said in state.sources.values()} - set(KINDS))
         if unknown:
-            context.find(WARNING, "sources", f"Fields name a source that is not known: {', '.join(unknown)}.")
+            context.find(WARNING, "sources", f"Fields name an unknown source: {', '.join(unknown)}.")
         if not context.findings:
-            context.find(INFO, "document", "Nothing had to be changed.")
+            context.find(INFO, "document", "Nothing needed changing.")
         return state.with_(document=document)
 
     def _pair(self, context: StageContext, pair: dict[str, Any], index: int) -> dict[str, Any]:

@@ -70,8 +70,8 @@ def load(workspace: Workspace, enriched_file_path: str) -> dict[str, Any]:
     if data.get("document_sha256") != hashlib.sha256(enriched.read_bytes()).hexdigest():
         raise AppError(
             "sources_out_of_step",
-            "The sources of this conversation are from another run than its enriched file.",
-            hint="Enrich the conversation again; that writes both.",
+            "The field sources of this conversation and its enriched file are from different runs.",
+            hint="Enrich the conversation again to write both.",
             action="page:conversations",
         )
     return data

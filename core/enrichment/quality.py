@@ -87,7 +87,7 @@ def empathy(client: Reading, answer: Reading, named: Mapping[str, str]) -> Score
     if shared:
         share = len(shared) / max(4, min(len(client.content), 12))
         points = round(min(0.8, 1.6 * share), 1) or 0.1
-        name = "takes up the client's words"
+        name = "picks up the client's words"
         tally.add(points, name, f"{name}: {', '.join(sorted(shared)[:3])}")
     if "?" in answer.folded:
         tally.add(0.4, "asks the client something")
@@ -103,9 +103,9 @@ def clarity(answer: Reading) -> Score:
     tally = _Tally(4.6)
     mean = len(answer.tokens) / answer.sentences
     if mean <= 10:
-        tally.add(0.2, "short sentences", f"{mean:.0f} words a sentence")
+        tally.add(0.2, "short sentences", f"{mean:.0f} words per sentence")
     if mean > 12:
-        tally.add(-round(min(2.0, (mean - 12) * 0.1), 1), "long sentences", f"{mean:.0f} words a sentence")
+        tally.add(-round(min(2.0, (mean - 12) * 0.1), 1), "long sentences", f"{mean:.0f} words per sentence")
     long_share = sum(1 for token in answer.tokens if len(token) > 8) / max(1, len(answer.tokens))
     if long_share > 0.05:
         points = -max(0.1, round(min(1.5, (long_share - 0.05) * 10), 1))
@@ -129,7 +129,7 @@ def appropriateness(client: Reading, answer: Reading) -> Score:
     tally = _Tally(4.0)
     for cues, points, name in (
         (lexicon.PROMISE, -1.2, "promises too much"), (lexicon.JUDGE, -1.0, "judges the client"),
-        (lexicon.COMMAND, -0.5, "orders the client"), (lexicon.MACHINE, -1.5, "speaks as a machine"),
+        (lexicon.COMMAND, -0.5, "gives the client orders"), (lexicon.MACHINE, -1.5, "sounds like a machine"),
     ):  # fmt: skip
         if hits := answer.hits(cues):
             tally.add(points, name, f"{name} with {_quoted(hits)}")
@@ -141,7 +141,7 @@ def appropriateness(client: Reading, answer: Reading) -> Score:
     if shared >= 2:
         tally.add(0.2, "stays on the subject")
     elif shared == 0:
-        tally.add(-0.4, "takes up nothing the client said")
+        tally.add(-0.4, "picks up nothing the client said")
     if len(answer.tokens) > 6 * max(20, len(client.tokens)):
         tally.add(-0.5, "out of proportion", f"{len(answer.tokens)} words answer {len(client.tokens)}")
     return tally.score()
@@ -155,19 +155,19 @@ def brand_voice(answer: Reading, voice: frozenset[str], raw: str) -> Score:
         points = round(min(1.0, 0.2 * len(shared)), 1)
         tally.add(points, "uses the profile's words", f"uses words of the profile: {', '.join(shared[:4])}")
     if any(token in ("we", "us", "let's", "our", "together") for token in answer.tokens):
-        tally.add(0.4, "speaks of we")
+        tally.add(0.4, "says “we”")
     mean = len(answer.tokens) / answer.sentences
     if mean <= 14:
-        tally.add(0.4, "short sentences", f"{mean:.0f} words a sentence")
+        tally.add(0.4, "short sentences", f"{mean:.0f} words per sentence")
     if _LIST.search(raw):
-        tally.add(-0.5, "lists or headings instead of talk")
+        tally.add(-0.5, "lists or headings instead of prose")
     else:
         tally.add(0.2, "plain prose")
     marks = raw.count("!")
     if marks:
         tally.add(-round(min(0.9, 0.3 * marks), 1), "exclamation marks", f"{marks} exclamation marks")
     if hits := answer.hits(lexicon.MACHINE):
-        tally.add(-1.0, "speaks as a machine", f"speaks as a machine with {_quoted(hits)}")
+        tally.add(-1.0, "sounds like a machine", f"sounds like a machine with {_quoted(hits)}")
     return tally.score()
 
 
@@ -210,4 +210,4 @@ def summarise(scores: Sequence[Mapping[str, Score]], criterion: str) -> str:
     total = len(scores)
     answers = "answer" if total == 1 else "answers"
     parts = [f"{name} in {count} of {total} {answers}" for name, count in counts.items()]
-    return "; ".join(parts) or f"nothing raised or lowered it in {total} {answers}"
+    return "; ".join(parts) or f"nothing raised or lowered the score in {total} {answers}"

@@ -52,8 +52,8 @@ def resolve(context: StageContext, source: Mapping[str, Any]) -> Cast:
     for entry in (persona, arc, topic):
         if not entry.is_active:
             context.find(
-                WARNING, f"input_parameters.{entry.KEY}", f"The {entry.NOUN} “{entry.key}” is switched off.",
-                "Switch it on in Scaffolding if new conversations shall use it.",
+                WARNING, f"input_parameters.{entry.KEY}", f"The {entry.NOUN} “{entry.key}” is turned off.",
+                "Turn it on in Scaffolding if new conversations should use it.",
             )  # fmt: skip
     return Cast(persona, arc, topic, tuple(beat_emotions(arc)))
 
@@ -84,7 +84,7 @@ def foreign_ids(context: StageContext, source: Mapping[str, Any], own: Mapping[s
             continue
         if name.endswith("_id"):
             foreign[name] = str(theirs)
-            message = f"The file's id {theirs} is kept as source; the library's is used."
+            message = f"The file's id {theirs} is kept as the source; the library's is used."
         else:
             message = f"The file says “{theirs}”, the library “{value}”, which is used."
         context.find(INFO, f"input_parameters.{name}", message)
@@ -117,7 +117,7 @@ def background(persona: Persona) -> tuple[str, str]:
         return "; ".join(parts), "The persona's demographics in words, and background"
     if clean(persona.summary):
         return persona.summary.strip(), "The persona's summary; it has neither demographics nor background"
-    return _NOT_STATED, "The persona has neither demographics, background nor summary"
+    return _NOT_STATED, "The persona has no demographics, background, or summary"
 
 
 Sourced = tuple[str, dict[str, str]]
@@ -140,12 +140,12 @@ def metadata(context: StageContext, state: State, cast: Cast) -> dict[str, Sourc
     title = str(state.source.get("title") or context.conversation["title"]).strip()
     session = f"{title}: {shown(persona)} on {shown(topic)}"
     given = state.source.get("conversation_metadata") or {}
-    out["session_context"] = _first(given, "session_context", "", session, "Title, persona and topic put together")
+    out["session_context"] = _first(given, "session_context", "", session, "Title, persona, and topic combined")
     out["conversation_phase"] = _first(
         given, "conversation_phase", arc.conversation_phase, "exploration", "Neither file nor arc names a phase"
     )
     way = f"Moves from {cast.beats[0]} to {cast.beats[-1]}" if cast.beats else "Sees a next step"
-    why = "Neither file nor arc names an outcome; made of arc and topic"
+    why = "Neither file nor arc names an outcome; derived from arc and topic"
     out["expected_outcome"] = _first(given, "expected_outcome", arc.expected_outcome, f"{way} on {shown(topic)}", why)
     for name in given:
         if name not in METADATA:
@@ -179,7 +179,7 @@ def objective(cast: Cast) -> Sourced:
     if stated:
         return stated, origin(SCAFFOLDING, "The topic's key learning objective")
     return f"Lead from {shown(cast.arc)} on {shown(cast.topic)}", origin(
-        RULE, "Made of arc and topic; the topic names none"
+        RULE, "Derived from arc and topic; the topic names none"
     )
 
 

@@ -52,7 +52,7 @@ def _raise(found: tuple[str, str] | None, place: str) -> None:
     path = ".".join(part for part in (place, found[0]) if part)
     raise AppError(
         "not_v4",
-        f"The result breaks the v4 format at {path or 'the top'}: {found[1]}",
-        hint="Look at this field in the source file and in the scaffolding, correct it, then enrich again.",
+        f"The result breaks the v4 format at {path or 'the top level'}: {found[1]}",
+        hint="Correct this field in the source file or the scaffolding, then enrich again.",
         where=Where(field=path),
     )

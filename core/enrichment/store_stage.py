@@ -25,7 +25,7 @@ class VerifyAndStore:
         if silent:
             context.find(
                 WARNING, silent[0], f"{len(silent)} fields have no stated source, {silent[0]} first.",
-                "A stage from elsewhere set them; it should say where they come from.",
+                "A custom stage set them; it must say where they come from.",
             )  # fmt: skip
         content = dump_json(document)
         folder = context.workspace.conversations / context.conversation_id
@@ -33,7 +33,7 @@ class VerifyAndStore:
         atomic_write(folder / provenance.SOURCES, provenance.pack(content, state.sources, state.quality))
         atomic_write(folder / provenance.ENRICHED, content)
         pairs = len(document["training_pairs"])
-        context.find(INFO, "document", f"Holds against the v4 schema: {pairs} {'pair' if pairs == 1 else 'pairs'}.")
+        context.find(INFO, "document", f"Valid against the v4 schema: {pairs} {'pair' if pairs == 1 else 'pairs'}.")
         path = context.workspace.relative(folder / provenance.ENRICHED)
         return state.with_(columns={**state.columns, "enriched_file_path": path})
 

@@ -172,9 +172,9 @@ def _shared_sources(frame: Frame) -> dict[str, dict[str, str]]:
         meta + "conversation_turn": origin(RULE, "The number of the pair"),
         meta + "human_reviewed": origin(RULE, "The review recorded in this workspace when it was enriched"),
         meta + "reviewer_notes": origin(RULE, "The reviewer's notes in this workspace")
-        if row["reviewer_notes"] else origin(NULL, "No reviewer has written notes"),
-        meta + "use_as_seed_example": origin(RULE, "Nobody has marked it as a seed example"),
-        meta + "generate_variations_count": origin(RULE, "No variations were asked for"),
+        if row["reviewer_notes"] else origin(NULL, "No reviewer's notes"),
+        meta + "use_as_seed_example": origin(RULE, "Not marked as a seed example"),
+        meta + "generate_variations_count": origin(RULE, "No variations were requested"),
     }  # fmt: skip
 
 
@@ -182,7 +182,7 @@ def _emotional_context(exchange: Exchange, emotions: Mapping[str, str]) -> tuple
     if exchange.emotional_context:
         return dict(exchange.emotional_context), origin(FILE, "emotional_context of the user's turn")
     if not emotions:
-        reason = "The turn has no word of the emotion list or of the arc; nothing is guessed"
+        reason = "The turn has no word from the emotion list or the arc; nothing is guessed"
         return {"detected_emotions": []}, origin(RULE, reason)
     seen = ", ".join(f"{name} (“{cue}”)" for name, cue in emotions.items())
     return {"detected_emotions": list(emotions)}, origin(RULE, f"Words in the user's turn: {seen}")
@@ -201,9 +201,9 @@ def _skills(cast: Cast, answer: Reading | None) -> tuple[list[str], dict[str, st
     shown = {name: answer.hits(cues) for name, cues in lexicon.SKILLS.items()} if answer else {}
     seen = {name: hits[0] for name, hits in shown.items() if hits and name not in stated}
     if not seen:
-        return stated, origin(SCAFFOLDING, "The topic's skills") if stated else origin(RULE, "None stated, none seen")
+        return stated, origin(SCAFFOLDING, "The topic's skills") if stated else origin(RULE, "None stated, none found")
     added = ", ".join(f"{name} (“{cue}”)" for name, cue in seen.items())
-    return stated + list(seen), origin(RULE, f"The topic's skills, and seen in the answer: {added}")
+    return stated + list(seen), origin(RULE, f"The topic's skills, found in the answer: {added}")
 
 
 def _score(

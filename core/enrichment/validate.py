@@ -26,7 +26,9 @@ class Validate:
         """Record findings; the state is passed on unchanged."""
         source = state.source
         if not isinstance(source.get("title"), str) or not clean(source["title"]):
-            context.find(WARNING, "title", "There is no title; the one in the list is used.", "Name the conversation.")
+            context.find(
+                WARNING, "title", "There is no title; the one in the list is used.", "Give the conversation a title."
+            )
         for name in ("input_parameters", "conversation_metadata"):
             if source.get(name) is not None and not isinstance(source[name], Mapping):
                 context.find(BLOCKER, name, f"It must be an object, not {_kind(source[name])}.", _MEND)
@@ -59,20 +61,20 @@ class Validate:
             users += role == "user"
             _content(context, turn, index)
             if not isinstance(turn.get("emotional_context", {}), Mapping):
-                message = "It is no object; the word list is used instead."
+                message = "It is not an object; the word list is used instead."
                 context.find(WARNING, f"{place}.emotional_context", message, _MEND)
             _unknown(context, turn, KNOWN_TURN, f"{place}.")
         if users == 0:
             context.find(BLOCKER, "turns", "There is no turn from the user, so there is nothing to answer.", _MEND)
         elif previous == "user":
             context.find(
-                WARNING, f"turns[{len(turns) - 1}]", "The last turn has no answer; its pair gets none.",
-                "Write the answer, or leave it: pairs without one are not trained.",
+                WARNING, f"turns[{len(turns) - 1}]", "The last turn has no answer; neither does its pair.",
+                "Write the answer, or leave it: pairs without one are not trained on.",
             )  # fmt: skip
         if isinstance(turns[0], Mapping) and turns[0].get("role") == "assistant":
             context.find(
-                WARNING, "turns[0]", "The assistant speaks first; that turn is only history for the first pair.",
-                "Nothing to do if this is meant.",
+                WARNING, "turns[0]", "The assistant speaks first; that turn is only context for the first pair.",
+                "Nothing to do if this is intended.",
             )  # fmt: skip
 
 
@@ -85,15 +87,15 @@ def _content(context: StageContext, turn: Mapping[str, Any], index: int) -> None
             context.find(BLOCKER, place, f"The user says nothing in turn {index + 1}.", _MEND)
         else:
             context.find(
-                WARNING, place, f"The answer in turn {index + 1} is missing; its pair gets none.",
-                "Write the answer, or leave it: pairs without one are not trained.",
+                WARNING, place, f"The answer in turn {index + 1} is missing; its pair has none either.",
+                "Write the answer, or leave it: pairs without one are not trained on.",
             )  # fmt: skip
 
 
 def _texts(context: StageContext, given: Any) -> None:
     for name, value in given.items() if isinstance(given, Mapping) else ():
         if name in METADATA and not isinstance(value, str):
-            message = "It is no text; the scaffolding's is used instead."
+            message = "It is not text; the scaffolding's is used instead."
             context.find(WARNING, f"conversation_metadata.{name}", message, _MEND)
 
 

@@ -36,7 +36,7 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
         notes = " ".join(row["import_notes"])
         report.add(db, job.id, {**place, "outcome": "used", "target": row["id"], "message": notes})
     else:
-        message = "The same conversation came into the workspace while this import ran."
+        message = "The same conversation was added to the workspace while this import ran."
         report.add(db, job.id, {**place, "outcome": "rejected", "code": "duplicate", "message": message})
     return Changed.CONVERSATIONS | Changed.JOBS
 

@@ -31,7 +31,7 @@ def recognise(path: Path, token: CancelToken | None = None) -> Recognised:
         if len(sample) >= SAMPLE or len(sample) + broken >= _SAMPLE_TRIES:
             break
     if not sample and not broken:
-        raise AppError("empty_file", "There is no record in it.", hint="Export it again.", where=Where(str(path)))
+        raise AppError("empty_file", "It contains no records.", hint="Export it again.", where=Where(str(path)))
     if not sample:
         return Recognised(path, encoding, shape, None)
     for _, importer in IMPORTERS.items():
@@ -46,7 +46,7 @@ def not_recognised(path: Path, record: Mapping[str, Any]) -> AppError:
     known = "; ".join(getattr(importer, "shape", importer.title) for _, importer in IMPORTERS.items())
     return AppError(
         "not_recognised",
-        f"It is JSON, but of no known shape: its first record has the fields {found}.",
-        hint=f"Known shapes: {known}.",
+        f"It is JSON, but its format is unknown: its first record has the fields {found}.",
+        hint=f"Known formats: {known}.",
         where=Where(str(path), 0, found),
     )

@@ -52,7 +52,7 @@ class Walk:
             self.errors[top] = AppError(
                 "empty_folder",
                 "There is no *.json or *.jsonl file in this folder.",
-                hint="Choose the folder that holds the conversations, or name the file itself.",
+                hint="Choose the folder that contains the conversations, or choose the file itself.",
                 where=Where(str(top)),
             )
             yield top

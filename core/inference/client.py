@@ -49,7 +49,7 @@ class InferenceClient:
             elif message["type"] == "done":
                 return dict(message["result"])
         raise AppError(
-            "worker_crashed", "The model's process ended unexpectedly.", hint="Ask again; it is started anew."
+            "worker_crashed", "The model's process ended unexpectedly.", hint="Ask again; the process restarts."
         )
 
     def load(self, base: Path, engine: str = "mlx") -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ def reading(path: Path) -> Iterator[None]:
     except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as exc:
         raise AppError(
             "not_a_model",
-            f"{path.name} can't be read as that of a base model ({type(exc).__name__}: {exc}).",
+            f"{path.name} can't be read as a file of a base model ({type(exc).__name__}: {exc}).",
             hint="Copy or download the file again, or choose another base model.",
             where=Where(file=str(path)),
         ) from exc
@@ -64,8 +64,8 @@ def check_architecture(config: Mapping[str, Any], folder: Path) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", module) or not importlib.util.find_spec(f"mlx_lm.models.{module}"):
         raise AppError(
             "unknown_architecture",
-            f"mlx-lm has no code for the architecture “{name}”.",
-            hint="Choose a model of another family (Llama, Qwen, Gemma, Mistral, Phi and many more are known).",
+            f"mlx-lm does not support the architecture “{name}”.",
+            hint="Choose a model of another family (Llama, Qwen, Gemma, Mistral, Phi and many more are supported).",
             where=Where(file=str(folder / "config.json"), field="model_type"),
         )
     return name
@@ -83,7 +83,7 @@ def mended_config(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, An
         if "rope_theta" not in rope:
             raise AppError(
                 "unreadable_rope",
-                "rope_parameters differ from layer to layer, which mlx-lm would read wrongly.",
+                "rope_parameters differ from layer to layer, which mlx-lm would read incorrectly.",
                 hint="Use an MLX conversion of this model.",
                 where=Where(file=str(folder / "config.json"), field="rope_parameters"),
             )
@@ -136,7 +136,7 @@ def read_header(path: Path) -> dict[str, Any]:
             raise ValueError("a tensor has no shape")
         ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
         if max(ends, default=0) + 8 + length != size:
-            raise ValueError("the file is cut off or has bytes too many")
+            raise ValueError("the file is truncated or has extra bytes")
     except (ValueError, LookupError, TypeError, AttributeError, OSError) as exc:
         raise AppError(
             "damaged_weights",

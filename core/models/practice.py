@@ -77,7 +77,7 @@ def _copy(target: Path) -> None:
         raise AppError(
             "practice_model_damaged",
             f"The shipped practice model is damaged: {', '.join(bad)}.",
-            hint="Install Bright Run again, or build the practice model anew from its text on the Adapters page.",
+            hint="Install Bright Run again, or rebuild the practice model from its text on the Adapters page.",
             action="page:adapters",
         )
     shutil.rmtree(target, ignore_errors=True)

@@ -62,7 +62,7 @@ def read_dialogues(folder: Path) -> list[list[dict[str, str]]]:
                 raise AppError(
                     "bad_practice_text",
                     "A line of the practice text is not “Q: ...” and “A: ...” in turn.",
-                    hint="Correct the line; a blank line stands between dialogues.",
+                    hint="Correct the line; a blank line separates dialogues.",
                     where=Where(path.name, number),
                 )
             current.append({"role": role, "content": line[3:].strip()})

@@ -126,7 +126,7 @@ class ChatTokenizer:
                     raise AppError(
                         "special_token_in_text",
                         f"Turn {number} contains {special!r}, which this model reads as a control token.",
-                        hint="Remove it from the text, or write it with a space inside.",
+                        hint="Remove it from the text, or put a space inside it.",
                     )
 
     def _text(self, plain: Sequence[Message], *, generation: bool) -> str:
@@ -142,7 +142,7 @@ class ChatTokenizer:
         return AppError(
             "template_unsupported",
             f"The chat template of {self.folder.name} can't be trained on turn by turn: {why}.",
-            hint="Choose another base model, or put a chat template that keeps earlier turns unchanged beside it.",
+            hint="Choose another base model, or add a chat template that keeps earlier turns unchanged to its folder.",
         )
 
 
@@ -156,14 +156,14 @@ def load_tokenizer(folder: Path) -> ChatTokenizer:
         raise AppError(
             "tokenizer_missing",
             f"The tokenizer in {folder} can't be loaded ({type(exc).__name__}: {_first_line(exc)}).",
-            hint="The folder needs tokenizer.json (or tokenizer.model), tokenizer_config.json and a config.json that "
-            "fits them; copy or download them again.",
+            hint="The folder needs tokenizer.json (or tokenizer.model), tokenizer_config.json, and a config.json that "
+            "matches them. Copy or download them again.",
             detail=repr(exc),
         ) from exc
     if not tokenizer.chat_template:
         raise AppError(
             "no_chat_template",
-            f"{folder.name} has no chat template, so conversations can't be put into its form.",
+            f"{folder.name} has no chat template, so conversations can't be rendered for it.",
             hint="Use the instruct version of the model, or add chat_template.jinja to the folder.",
         )
     return ChatTokenizer(folder, tokenizer, _end_ids(folder, tokenizer))

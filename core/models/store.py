@@ -102,7 +102,7 @@ def require_files(name: str, folder: Path) -> None:
     if not weights or not all(path.exists() for path in [folder / "config.json", *weights]):
         raise AppError(
             "base_missing",
-            f"The files of the base model {name} are gone: {_origin(folder)}.",
+            f"The files of the base model {name} are missing: {_origin(folder)}.",
             hint="Put the folder back where it was, or add it again on the Adapters page.",
             action="page:adapters",
         )

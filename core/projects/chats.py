@@ -74,7 +74,7 @@ def get(db: Database, chat_id: str) -> Chat:
     """One chat. Raises AppError `no_such_chat`."""
     row = db.execute("select * from chats where id = ?", [chat_id]).fetchone()
     if row is None:
-        raise AppError("no_such_chat", "That chat is not there any more.", hint="Look in the trash.")
+        raise AppError("no_such_chat", "That chat no longer exists.", hint="Look in the trash.")
     return _chat(row)
 
 
@@ -182,7 +182,7 @@ def ask_again(
         )
         row = db.execute("select * from chat_messages where id = ?", [message_id]).fetchone()
     if row is None:
-        raise AppError("no_such_message", "That answer is not there any more.", hint="Open the chat again.")
+        raise AppError("no_such_message", "That answer no longer exists.", hint="Open the chat again.")
     return _message(row)
 
 

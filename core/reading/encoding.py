@@ -68,7 +68,7 @@ def file_size(path: Path) -> int:
         raise unreadable(exc, path) from exc
     if not stat.S_ISREG(found.st_mode):
         # Opening a pipe would block forever.
-        raise AppError("not_a_file", "It is not an ordinary file.", hint="Choose a file.", where=Where(str(path)))
+        raise AppError("not_a_file", "It is not a regular file.", hint="Choose a file.", where=Where(str(path)))
     return found.st_size
 
 
@@ -82,7 +82,7 @@ def refuse_name(path: Path) -> None:
     if printable(path) != str(path):
         raise AppError(
             "bad_file_name",
-            "Its name, or that of a folder above it, has bytes that are not UTF-8.",
+            "Its name, or the name of a folder above it, contains bytes that are not UTF-8.",
             hint="Rename it, then import it again.",
             where=Where(printable(path)),
         )
@@ -106,16 +106,16 @@ def unreadable(exc: OSError, path: Path) -> AppError:
     if isinstance(exc, PermissionError):
         return AppError(
             "no_permission",
-            "You are not allowed to read it.",
-            hint="Give yourself read permission (Get Info in the Finder, or chmod u+r), or copy it to your own folder.",
+            "You don't have permission to read it.",
+            hint="Give yourself read permission (Get Info in the Finder, or chmod u+r), or copy the file.",
             where=where,
         )
     if isinstance(exc, FileNotFoundError):
-        return AppError("no_such_file", "It is not there any more.", hint="Choose it again.", where=where)
+        return AppError("no_such_file", "It no longer exists.", hint="Choose it again.", where=where)
     return AppError(
         "file_error",
         f"It can't be read ({exc.strerror or exc}).",
-        hint="Check the disk it lies on, or copy the file and import the copy.",
+        hint="Check the disk it is on, or copy the file and import the copy.",
         detail=repr(exc),
         where=where,
     )
@@ -228,9 +228,9 @@ def _all_decode(blocks: Blocks, name: str) -> bool:
 
 def _line_ends(crlf: bool, lf: bool, cr: bool) -> tuple[tuple[str, ...], bool]:
     if crlf:
-        return ("Windows line ends (CRLF) were read as line ends.",), False
+        return ("Windows line endings (CRLF) were read as line breaks.",), False
     if cr and not lf:
-        return ("Old Mac line ends (CR) were read as line ends.",), True
+        return ("Classic Mac line endings (CR) were read as line breaks.",), True
     return (), False
 
 
@@ -257,7 +257,7 @@ def _transcode(blocks: Iterable[bytes], encoding: Encoding, where: Where) -> Ite
 def _binary(where: Where) -> AppError:
     return AppError(
         "binary_file",
-        "It is not text: it holds binary data.",
-        hint="Choose the JSON or JSONL file itself; a compressed file has to be unpacked first.",
+        "It is not text: it contains binary data.",
+        hint="Choose the JSON or JSONL file itself. Unpack a compressed file first.",
         where=where,
     )

@@ -23,7 +23,7 @@ def too_long(line: int, size: int, path: Path) -> AppError:
     return AppError(
         "record_too_long",
         f"This record is {megabytes(size)} long; a single record can have at most {megabytes(RECORD_LIMIT)}.",
-        hint="Write one conversation a line (JSONL), or split the file.",
+        hint="Write one conversation per line (JSONL), or split the file.",
         where=Where(str(path), line),
     )
 
@@ -45,15 +45,15 @@ def wrong_shape(name: str, value: Any, wanted: str, hint: str) -> AppError:
     found = "is missing or null" if value is None else f"is {json_type(value)}"
     if isinstance(value, str) and not value.strip():
         found = "is empty"
-    return AppError("wrong_shape", f"“{name}” {found}; it has to be {wanted}.", hint=hint, where=Where(field=name))
+    return AppError("wrong_shape", f"“{name}” {found}; it must be {wanted}.", hint=hint, where=Where(field=name))
 
 
 def truncated(path: Path, line: int, column: int) -> AppError:
     """A file or line that stops in the middle."""
     return AppError(
         "truncated_json",
-        f"The end is missing: it stops at line {line}, column {column}, in the middle of the JSON.",
-        hint="It was cut off while it was copied or downloaded; fetch it again.",
+        f"The end is missing: the file stops at line {line}, column {column}, in the middle of the JSON.",
+        hint="It was cut off during copying or downloading. Copy or download it again.",
         where=Where(str(path), line),
     )
 
@@ -71,6 +71,6 @@ def syntax_error(exc: orjson.JSONDecodeError, path: Path, line: int, column: int
     return AppError(
         "not_json",
         f"It is not valid JSON at line {at_line}, column {at_column}: {reason}.",
-        hint="Look at that place for a missing comma, quote or bracket, or export the file again.",
+        hint="Check there for a missing comma, quote, or bracket, or export the file again.",
         where=Where(str(path), at_line),
     )

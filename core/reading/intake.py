@@ -76,7 +76,7 @@ class Intake:
             self.item(
                 "rejected", code="more_rejected",
                 message=f"{self._more:,} more were left out for reasons like those above; all of them are counted.",
-                hint="Mend what is listed, then import the file again to see the rest.",
+                hint="Fix the listed items, then import the file again to see the rest.",
             )  # fmt: skip
         start = self._at_start
         self._context.emit(
@@ -127,7 +127,9 @@ class Intake:
 
     def add_present(self, kind: str, ident: str, code: str, **place: int) -> None:
         """Report that something is in the workspace already and is used as it is there."""
-        self.item("used", target=ident, code=code, message="Already in this workspace; used as it is there.", **place)
+        self.item(
+            "used", target=ident, code=code, message="Already in this workspace; the existing one is used.", **place
+        )
         self.made[kind].append(ident)
 
     def tick(self, offset: int, what: str) -> None:

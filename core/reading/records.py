@@ -111,7 +111,7 @@ def _document_layout(path: Path, encoding: Encoding, first: bytes, first_size: i
         raise AppError(
             "not_json",
             f"It is not JSON: it starts with {start!r}, and line 1 is {megabytes(first_size)} long{limit}.",
-            hint="A conversation file starts with {, a list of them with [, a JSONL file has one {...} a line.",
+            hint="A conversation file starts with {, a list of them with [; a JSONL file has one {...} per line.",
             where=Where(str(path), 1),
         )
     return Layout("list" if _has_list(path, encoding) else "object")
@@ -202,7 +202,7 @@ def _parsed(line: int, offset: int, raw: bytes | None, size: int, path: Path, co
     if not isinstance(value, dict):
         error = AppError(
             "wrong_shape",
-            f"A record has to be an object in braces; this is {json_type(value)}.",
+            f"A record must be an object in braces; this is {json_type(value)}.",
             hint="Write each conversation as {...}.",
             where=Where(str(path), line),
         )
@@ -210,8 +210,8 @@ def _parsed(line: int, offset: int, raw: bytes | None, size: int, path: Path, co
     if raw.count(b"[") + raw.count(b"{") > DEPTH_LIMIT and _deeper(value, DEPTH_LIMIT):
         error = AppError(
             "too_deep",
-            f"Lists and objects in it are nested more than {DEPTH_LIMIT} deep.",
-            hint="Flatten the part that is nested so deep, or leave it out.",
+            f"Its lists and objects are nested more than {DEPTH_LIMIT} deep.",
+            hint="Flatten the deeply nested part, or leave it out.",
             where=Where(str(path), line),
         )
         return Broken(line, offset, error)

@@ -67,7 +67,7 @@ class Scanner:
     def expect_end(self) -> None:
         """Raise AppError `not_json` when more follows."""
         if self.peek():
-            raise self._fault("something follows after the end of the JSON")
+            raise self._fault("there is text after the end of the JSON")
 
     def members(self) -> Iterator[str]:
         """Names of the members of the object whose brace was stepped over; the caller takes each value."""
@@ -191,7 +191,7 @@ class Scanner:
         return AppError(
             "not_json",
             f"It is not valid JSON at line {self._line}, column {column}: {what}.",
-            hint="Look at that place for a missing comma, quote or bracket.",
+            hint="Check there for a missing comma, quote, or bracket.",
             where=Where(str(self._path), self._line),
         )
 

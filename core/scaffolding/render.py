@@ -23,14 +23,14 @@ def render(text: str, values: Mapping[str, Any]) -> str:
         if name not in values:
             raise AppError(
                 "unknown_placeholder",
-                f"The template uses {{{{{name}}}}}, which is not known.",
+                f"The template uses {{{{{name}}}}}, which is unknown.",
                 hint="Known: " + ", ".join(sorted(values)) + ".",
                 where=Where(field=name),
             )
         if not words(values[name]):
             raise AppError(
                 "unfilled_placeholder",
-                f"There is nothing to fill in for {{{{{name}}}}}.",
+                f"There is no value for {{{{{name}}}}}.",
                 hint="Fill the field in the scaffolding, or remove the placeholder from the template.",
                 where=Where(field=name),
             )

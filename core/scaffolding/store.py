@@ -182,7 +182,7 @@ def check(entry: Entry) -> None:
         raise AppError(
             "bad_key",
             f"{entry.key!r} can't be the key of a {entry.NOUN}.",
-            hint="Use lower-case letters, digits and single underscores, starting with a letter: first_time_buyer.",
+            hint="Use lowercase letters, digits, and single underscores, starting with a letter: first_time_buyer.",
             where=Where(field=entry.KEY),
         )
     if not str(getattr(entry, "name", "")).strip():
@@ -251,7 +251,7 @@ def _taken(entry: Entry) -> AppError:
     return AppError(
         "key_taken",
         f"There is already a {entry.NOUN} with the key {entry.key}.",
-        hint="Choose another key, or change the existing one.",
+        hint="Choose another key, or edit the existing entry.",
         where=Where(field=entry.KEY),
     )
 

@@ -92,14 +92,14 @@ def read_rows(
 def _unusable(rendered: Rendered, limits: Limits) -> tuple[str, str, str] | None:
     tokens = len(rendered.ids)
     if limits.context_length and tokens > limits.context_length:
-        why = f"{tokens} tokens, more than the {limits.context_length} that the base model reads"
-        return "too_long", why, "Shorten it, or choose a base model that reads more."
+        why = f"{tokens} tokens, more than the {limits.context_length} that the base model accepts"
+        return "too_long", why, "Shorten it, or choose a base model with a longer context."
     if tokens > limits.max_seq_length:
         why = f"{tokens} tokens, more than the {limits.max_seq_length} of max_seq_length"
         return "too_long", why, "Raise max_seq_length to use it."
     if not rendered.supervised:
-        why = "no turn of it trains (every answer is empty or has weight 0)"
-        return "nothing_supervised", why, "Fill in an answer, or give one the weight 1."
+        why = "no turn can be trained on (every answer is empty or has weight 0)"
+        return "nothing_supervised", why, "Fill in an answer, or set the weight of one to 1."
     return None
 
 

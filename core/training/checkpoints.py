@@ -83,7 +83,7 @@ class Checkpoints:
             found = _load(path)
             if found is not None and not self._best_is_damaged(found):
                 return found
-            log.warning("checkpoint %s is damaged and passed over", path.name)
+            log.warning("checkpoint %s is damaged and skipped", path.name)
         return None
 
 
@@ -121,5 +121,5 @@ def check_same_run(checkpoint: Checkpoint, identity: Mapping[str, str]) -> None:
         raise AppError(
             "resume_mismatch",
             f"This run can't be resumed: {' and '.join(changed)} changed since its last checkpoint.",
-            hint="Start a new run with the present data, or restore what was changed.",
+            hint="Start a new run with the current data, or restore what was changed.",
         )

@@ -9,11 +9,11 @@ from typing import Any
 from core.errors import AppError, Where
 
 TARGETS = {
-    "attention": "Query and value projections: smallest adapter",
-    "all_linear": "Every linear layer of every block: the usual choice",
-    "all_linear_and_embeddings": "Also the word embeddings and the output layer: strongest, largest adapter",
+    "attention": "Attention (query and value): smallest adapter",
+    "all_linear": "All linear layers: the usual choice",
+    "all_linear_and_embeddings": "Linear layers, embeddings, and output: largest adapter, strongest effect",
 }
-SCHEDULES = {"cosine": "Falls along a cosine", "linear": "Falls along a line", "constant": "Stays the same"}
+SCHEDULES = {"cosine": "Cosine decay", "linear": "Linear decay", "constant": "Constant"}
 
 
 @dataclass(frozen=True)
@@ -29,23 +29,32 @@ class Range:
 
 
 RANGES: dict[str, Range] = {
-    "learning_rate": Range(1e-5, 1e-3, 1e-5, 2e-4, 1e-6, "How far each step moves. Too high and the loss jumps."),
-    "batch_size": Range(1, 64, 1, 16, 1, "Conversations a step. More is steadier and needs more memory."),
-    "epochs": Range(1, 20, 1, 10, 1, "How often every conversation is seen."),
-    "rank": Range(4, 128, 4, 64, 4, "Size of the adapter: how much it can learn."),
+    "learning_rate": Range(
+        1e-5, 1e-3, 1e-5, 2e-4, 1e-6, "How far each step moves the weights. If it is too high, the loss jumps."
+    ),
+    "batch_size": Range(1, 64, 1, 16, 1, "Conversations per step. More is steadier but needs more memory."),
+    "epochs": Range(1, 20, 1, 10, 1, "How many times each conversation is seen."),
+    "rank": Range(4, 128, 4, 64, 4, "Size of the adapter (LoRA rank): how much it can learn."),
     "alpha": Range(1, 512, 8, 128, 1, "Strength of the adapter; its scale is alpha divided by rank."),
     "dropout": Range(
-        0.0, 0.5, 0.0, 0.3, 0.01, "Share of adapter inputs left out while training, against rote learning."
+        0.0, 0.5, 0.0, 0.3, 0.01, "Share of adapter inputs dropped during training, to reduce overfitting."
     ),
-    "max_seq_length": Range(32, 131072, 128, 8192, 32, "Longer conversations are left out and named, never cut."),
+    "max_seq_length": Range(
+        32,
+        131072,
+        128,
+        8192,
+        32,
+        "Max sequence length in tokens. Longer conversations are left out and listed, never cut.",
+    ),
     "max_steps": Range(0, 1_000_000, 0, 1000, 1, "Stop after this many steps; 0 means all epochs."),
-    "gradient_accumulation": Range(1, 64, 1, 16, 1, "Batches gathered into one step."),
-    "grad_clip": Range(0.0, 100.0, 0.0, 5.0, 0.1, "Largest gradient norm of a step; 0 turns clipping off."),
-    "weight_decay": Range(0.0, 1.0, 0.0, 0.1, 0.01, "Pulls adapter weights towards zero."),
-    "warmup_share": Range(0.0, 0.5, 0.0, 0.2, 0.01, "Share of the steps in which the learning rate rises."),
-    "validate_every": Range(0, 100_000, 0, 500, 1, "Steps between validations; 0 chooses about ten in a run."),
-    "checkpoint_every": Range(0, 100_000, 0, 500, 1, "Steps between checkpoints; 0 chooses about twenty in a run."),
-    "seed": Range(0, 2**31 - 1, 0, 1000, 1, "Same seed, data and settings: the same adapter, bit for bit."),
+    "gradient_accumulation": Range(1, 64, 1, 16, 1, "Batches accumulated into one step."),
+    "grad_clip": Range(0.0, 100.0, 0.0, 5.0, 0.1, "Maximum gradient norm of a step; 0 turns clipping off."),
+    "weight_decay": Range(0.0, 1.0, 0.0, 0.1, 0.01, "Pulls adapter weights toward zero."),
+    "warmup_share": Range(0.0, 0.5, 0.0, 0.2, 0.01, "Share of the steps during which the learning rate rises."),
+    "validate_every": Range(0, 100_000, 0, 500, 1, "Steps between validations; 0 means about ten per run."),
+    "checkpoint_every": Range(0, 100_000, 0, 500, 1, "Steps between checkpoints; 0 means about twenty per run."),
+    "seed": Range(0, 2**31 - 1, 0, 1000, 1, "The same seed, data, and settings give the identical adapter."),
 }
 
 
@@ -104,7 +113,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "fast": Preset(
-        "fast", "Fast", "Trying things",
+        "fast", "Fast", "Quick tests",
         TrainingConfig(learning_rate=1e-4, batch_size=8, epochs=1, rank=8, alpha=16, dropout=0.05),
     ),
     "balanced": Preset("balanced", "Balanced", "Most uses", TrainingConfig()),
@@ -156,9 +165,9 @@ def _convert(key: str, kind: str, raw: Any) -> Any:
             return int(float(raw))
         return float(raw) if kind == "float" else str(raw)
     except (ValueError, TypeError, OverflowError) as exc:
-        wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind, "a text")
+        wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind, "text")
         raise AppError(
-            "setting_out_of_range", f"“{raw}” is not a value for {key}.", hint=f"Give {wanted}.",
+            "setting_out_of_range", f"“{raw}” is not a valid value for {key}.", hint=f"Enter {wanted}.",
             where=Where(field=key),
         ) from exc  # fmt: skip
 
@@ -182,7 +191,7 @@ def check(config: TrainingConfig) -> TrainingConfig:
     """The config itself. Raises AppError `setting_out_of_range` for the first field that is wrong."""
     for key, text in problems(config).items():
         raise AppError(
-            "setting_out_of_range", f"{key} is {getattr(config, key)}, which is not accepted.",
+            "setting_out_of_range", f"{key} is {getattr(config, key)}, which is out of range.",
             hint=text, where=Where(field=key),
         )  # fmt: skip
     return config

@@ -64,7 +64,7 @@ def effect_of(budget: float) -> str:
 
 def _verdict(config: TrainingConfig, material: Material, steps: int, effect: str, preset: str) -> str:
     if not steps:
-        return "There is no conversation to train on."
+        return "There are no conversations to train on."
     unchanged = preset in PRESETS and PRESETS[preset].config == config
     who = f"{PRESETS[preset].title} makes" if unchanged else "These settings make"
     return f"{who} {_count(steps, 'step')} over {_count(material.training, 'conversation')}: expect a {effect} effect."
@@ -73,11 +73,11 @@ def _verdict(config: TrainingConfig, material: Material, steps: int, effect: str
 def _warnings(config: TrainingConfig, material: Material, per_epoch: int) -> tuple[str, ...]:
     out = []
     if per_epoch == 1 and material.training > 1:
-        out.append("All conversations fit into one step; a smaller batch size makes more steps.")
+        out.append("All conversations fit into one step. A smaller batch size gives more steps.")
     if config.epochs >= MANY_EPOCHS and not config.max_steps:
-        out.append(f"Every conversation is seen {config.epochs} times: watch the validation loss for rote learning.")
+        out.append(f"Every conversation is seen {config.epochs} times: watch the validation loss for overfitting.")
     if material.training and not material.validation:
-        out.append("There are no validation conversations, so nothing can tell whether the adapter is better.")
+        out.append("There are no validation conversations, so there is no way to tell whether the adapter is better.")
     return tuple(out)
 
 

@@ -22,7 +22,7 @@ def load_base(folder: Path) -> tuple[Any, dict[str, Any]]:
         raise AppError(
             "base_does_not_load",
             f"The base model {folder.name} can't be loaded.",
-            hint="Its files may be damaged or of an unknown kind; add it again from its folder.",
+            hint="Its files may be damaged or of an unknown type; add it again from its folder.",
             detail=repr(exc),
         ) from exc
     model.freeze()
@@ -62,8 +62,8 @@ def attach(model: Any, config: TrainingConfig) -> dict[str, Any]:
     if not trainable(model):
         raise AppError(
             "no_target_modules",
-            "This base model has no layers that the chosen targets name.",
-            hint="Choose “all_linear” as targets.",
+            "This base model has none of the chosen trained layers (targets).",
+            hint="Choose all linear layers (targets “all_linear”).",
         )
     return parameters
 
@@ -80,6 +80,6 @@ def set_tensors(model: Any, tensors: Mapping[str, Any]) -> None:
     own = trainable(model)
     if own.keys() != tensors.keys() or any(own[k].shape != tensors[k].shape for k in own):
         raise AppError(
-            "adapter_mismatch", "The saved adapter does not fit this model.", hint="Start a new run for this base."
+            "adapter_mismatch", "The saved adapter does not match this model.", hint="Start a new run for this base."
         )
     model.load_weights(list(tensors.items()), strict=False)

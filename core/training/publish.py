@@ -66,7 +66,7 @@ def read_published(folder: Path) -> Published:
     digest = sha256_file(folder / ADAPTER_FILE)
     if digest != passport["adapter_sha256"]:
         raise AppError(
-            "damaged_adapter", f"The adapter in {folder.name} differs from its passport.", hint="Train it again."
+            "damaged_adapter", f"The adapter in {folder.name} does not match its passport.", hint="Train it again."
         )
     size = sum(p.stat().st_size for p in folder.iterdir())
     return Published(folder.name, folder, digest, size, passport)
@@ -80,6 +80,6 @@ def _refuse_non_finite(path: Path) -> None:
     if bad:
         raise AppError(
             "adapter_not_finite",
-            f"The trained adapter holds values that are not numbers ({bad[0]}).",
+            f"The trained adapter contains values that are not numbers ({bad[0]}).",
             hint="Lower the learning rate and train again.",
         )

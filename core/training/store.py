@@ -77,7 +77,7 @@ def create_run(
         raise AppError(
             "dataset_not_ready",
             f"The dataset {dataset['name'] if dataset else dataset_id} can't be trained on yet.",
-            hint="Only a dataset that is ready and has training conversations can be used; see its validation.",
+            hint="Use a dataset that is ready and has training conversations; its page lists the problems.",
             action="page:datasets",
         )
     base = models.get(db, base_model_id)
@@ -140,7 +140,7 @@ def get_run(db: Database, run_id: str) -> TrainingRun:
     """One run. Raises AppError `no_such_run`."""
     row = db.execute(f"{_RUN_SQL} and t.id = ?", [run_id]).fetchone()
     if row is None:
-        raise AppError("no_such_run", "That training run is not there any more.", hint="Look in the trash.")
+        raise AppError("no_such_run", "That training run no longer exists.", hint="Look in the trash.")
     return _run_value(db, row)
 
 
@@ -254,7 +254,7 @@ def get_adapter(db: Database, adapter_id: str) -> Adapter:
     """One adapter. Raises AppError `no_such_adapter`."""
     row = db.execute(f"{_ADAPTER_SQL} and a.id = ?", [adapter_id]).fetchone()
     if row is None:
-        raise AppError("no_such_adapter", "That adapter is not there any more.", hint="Look in the trash.")
+        raise AppError("no_such_adapter", "That adapter no longer exists.", hint="Look in the trash.")
     return _adapter_value(row)
 
 

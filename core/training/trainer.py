@@ -265,6 +265,6 @@ class Trainer:
             raise AppError(
                 "non_finite_loss",
                 f"Training diverged at step {number}: the loss is no longer a number.",
-                hint="Lower the learning rate and start again; the last checkpoint before it was kept.",
+                hint="Lower the learning rate and start again. The last checkpoint before it is kept.",
                 detail=f"loss {loss}, gradient norm {norm}",
             )

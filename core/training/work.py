@@ -96,15 +96,15 @@ def _check_inputs(params: Mapping[str, Any], base_folder: Path, data: Path) -> N
         raise AppError(
             "base_changed",
             f"The weights of the base model {base['name']} in {base_folder} changed since it was added.",
-            hint="Add the base model again and start a new run, or put the earlier files back.",
+            hint="Add the base model again and start a new run, or restore the earlier files.",
             action="page:adapters",
         )
     if not data.is_file() or sha256_file(data) != dataset["content_hash"]:
-        what = "changed since it was made" if data.is_file() else "is gone"
+        what = "changed since it was built" if data.is_file() else "is missing"
         raise AppError(
             "dataset_changed",
             f"The file of the dataset {dataset['name']} {what}: {data}.",
-            hint="Restore the file from a backup, or make the dataset again and start a new run.",
+            hint="Restore the file from a backup, or build the dataset again and start a new run.",
             action="page:datasets",
         )
 
@@ -171,7 +171,7 @@ def _publish(
     if checkpoint is None:
         raise AppError(
             "checkpoint_missing", f"The checkpoint of step {step} is missing or damaged.",
-            hint="Resume the run; it goes on from the newest whole checkpoint.",
+            hint="Resume the run; it continues from the newest intact checkpoint.",
         )  # fmt: skip
     after = result.best_loss
     passport = {

@@ -167,7 +167,7 @@ def _read(workspace: Workspace, member: Member) -> dict[str, Any]:
     if found is not None:
         raise AppError(
             "not_v4",
-            f"The enriched file of “{member.title}” breaks the v4 format at {found[0] or 'the top'}: {found[1]}",
+            f"The enriched file of “{member.title}” breaks the v4 format at {found[0] or 'the top level'}: {found[1]}",
             hint="Enrich the conversation again, then build the training file.",
             where=Where(member.enriched_file_path, 0, found[0]), action="page:conversations",
         )  # fmt: skip

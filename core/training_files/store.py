@@ -201,9 +201,7 @@ def check_conversations(db: Database, ids: Sequence[str], training_file_id: str 
         raise AppError(
             "duplicate_conversations",
             f"{_many(len(twice))} can't be added again: {', '.join(twice)}.",
-            hint="Take it out of the selection and start again."
-            if len(twice) == 1
-            else "Take them out and start again.",
+            hint="Remove it from the selection and start again." if len(twice) == 1 else "Remove them and start again.",
             where=Where(field="conversation_ids"),
         )
     unfit = [f"“{_title(row, ident)}” ({_why(row)})" for ident, row in rows.items() if not _fits(row)]
@@ -211,7 +209,7 @@ def check_conversations(db: Database, ids: Sequence[str], training_file_id: str 
         raise AppError(
             "not_eligible",
             f"{_many(len(unfit))} can't go into a training file: {', '.join(unfit)}.",
-            hint="Enrich first, or take out of the selection what is not enriched.",
+            hint="Enrich the conversations first, or remove those that are not enriched from the selection.",
             where=Where(field="conversation_ids"),
             action="page:conversations",
         )

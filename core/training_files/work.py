@@ -110,7 +110,7 @@ def _write(ctx: JobContext, plan: _Plan, aggregation: Aggregation, folder: Path)
             raise AppError(
                 "rows_missing",
                 f"{file_name} has {rows:,} of {aggregation.totals.pairs:,} pairs, so nothing was kept.",
-                hint="Start again. If it happens again, the export format is at fault.",
+                hint="Start again. If it happens again, the export format has an error.",
             )
     lines.unlink()
 

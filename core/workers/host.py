@@ -140,8 +140,8 @@ def _heartbeat(context: JobContext, stop: threading.Event, memory_bytes: int) ->
 def _too_much_memory(memory_bytes: int) -> AppError:
     return AppError(
         TOO_MUCH_MEMORY,
-        f"The job needed more than the {memory_bytes / 1e9:.1f} GB of memory that such a job may use, and was ended.",
-        hint="Split the input into smaller files, then start it again; what was reported is kept.",
+        f"The job needed more than the {memory_bytes / 1e9:.1f} GB of memory that it may use, and was stopped.",
+        hint="Split the input into smaller files, then start it again. Everything reported so far is kept.",
     )
 
 

@@ -48,7 +48,7 @@ def protocol_error(what: str, detail: str = "") -> AppError:
     return AppError(
         "protocol_error",
         f"A background worker sent {what}.",
-        hint="Restart Bright Run. If it happens again, the installation is mixed from two versions.",
+        hint="Restart Bright Run. If it happens again, the installation mixes two versions; install Bright Run again.",
         detail=detail,
     )
 

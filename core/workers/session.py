@@ -167,9 +167,9 @@ class JobSession:
         return AppError(
             "worker_crashed",
             f"The worker ended unexpectedly ({exit_text}).",
-            hint="Resume to go on from where it was; nothing that was reported is lost."
+            hint="Resume it to continue where it stopped. Everything reported so far is kept."
             if self.kind.resumable
-            else "Start the step again; nothing that was reported is lost.",
+            else "Start the step again. Everything reported so far is kept.",
             detail=log_tail,
         )
 
@@ -216,7 +216,7 @@ def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> Recovere
             if lock.acquire(wait_s):
                 lock.release()
         try:
-            session.finish(db, "Bright Run was closed while it ran")
+            session.finish(db, "Bright Run ended while the job was running")
         except Exception as exc:
             # One run whose events can't be applied must not keep the workspace from opening.
             log.exception("job %s could not be recovered", job.id)

@@ -25,13 +25,13 @@ def disk_error(exc: OSError, path: Path) -> AppError:
         return AppError(
             "disk_full",
             f"The disk is full: {path} could not be written.",
-            hint="Free some space and start again; what was written before is intact.",
+            hint="Free some space and start again. Everything written before is intact.",
             detail=repr(exc),
         )
     return AppError(
         "file_error",
         f"{path} could not be read or written ({exc.strerror or exc}).",
-        hint="Check that the folder exists and that you may write to it.",
+        hint="Check that the folder exists and that you can write to it.",
         detail=repr(exc),
     )
 

@@ -72,5 +72,5 @@ def workspace_locked(lock: FileLock) -> AppError:
     return AppError(
         "workspace_locked",
         f"The workspace {lock.path.parent} is open in another Bright Run (process {lock.holder()}).",
-        hint="Close that window, or name another folder with --workspace.",
+        hint="Close that window, or use another folder with --workspace.",
     )

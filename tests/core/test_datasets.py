@@ -254,7 +254,7 @@ def test_empty_answers_and_fields_that_are_not_used_are_told(here: Place, tmp_pa
     load(here, save_lines(tmp_path / "a.jsonl", rows))
     notes = only(here).stats["notes"]
     assert "10 answers are empty: kept as context, not trained on." in notes
-    assert "Fields of messages that are not used: tool_calls (5)." in notes
+    assert "Message fields not used: tool_calls (5)." in notes
 
 
 def test_an_import_killed_behind_its_dataset_makes_no_second_one(here: Place, tmp_path: Path) -> None:

@@ -420,7 +420,7 @@ def test_sources_of_another_run_are_refused(here: Place) -> None:
     result = in_process(here, add_conversation(here))
     path = here.workspace.absolute(result.columns["enriched_file_path"])
     path.write_bytes(path.read_bytes() + b"\n")
-    with pytest.raises(Exception, match="another run"):
+    with pytest.raises(Exception, match="different runs"):
         provenance.load(here.workspace, result.columns["enriched_file_path"])
 
 

@@ -31,7 +31,7 @@ def test_what_the_file_says_reaches_the_enriched_file(here: Place, tmp_path: Pat
     content["turns"][1]["emotional_context"] = ["odd"]
     ident = bring_in(here, tmp_path / "one.json", content)
     notes = " ".join(store.get(here.db, ident).import_notes)
-    assert "Not used, and kept in the raw file only: mood, turns[].stars." in notes
+    assert "Not used; kept in the raw file only: mood, turns[].stars." in notes
     assert "“turns[1].emotional_context” is a list, not an object, and was left out." in notes
     enrich(here, ident)
     row = conversation(here, ident)

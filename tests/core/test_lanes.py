@@ -102,7 +102,7 @@ def test_a_job_waits_for_others_whatever_their_lane(db: Database) -> None:
 
 @pytest.mark.parametrize(
     ("state", "words"),
-    [(JobState.FAILED, "“one”, which this job waited for, failed."), (JobState.CANCELLED, "stopped")],
+    [(JobState.FAILED, "“one”, which this job was waiting for, failed."), (JobState.CANCELLED, "stopped")],
 )
 def test_a_wait_that_can_not_end_is_named_down_the_chain(db: Database, state: JobState, words: str) -> None:
     add(db, "one")

@@ -49,7 +49,7 @@ def test_effects(budget: float, effect: str) -> None:
 
 
 def test_nothing_to_train_is_said() -> None:
-    assert estimate(TrainingConfig(), Material(0, 0, 0), 1.0).verdict == "There is no conversation to train on."
+    assert estimate(TrainingConfig(), Material(0, 0, 0), 1.0).verdict == "There are no conversations to train on."
 
 
 def test_history_reads_on_from_where_it_was_and_leaves_torn_lines(tmp_path: Path) -> None:

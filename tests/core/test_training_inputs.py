@@ -137,4 +137,4 @@ def test_what_is_left_out_is_counted_in_conversations_and_in_answers(tmp_path: P
     assert found.left_out_pairs == {"rejected": 0, "cut": answers}
     assert found.left_out[0]["hint"]
     found = read_rows(data, tokenizer, Limits(100_000, lengths[-1] - 1), CancelToken(), lambda _n: None)
-    assert "that the base model reads" in found.left_out[0]["reason"]
+    assert "that the base model accepts" in found.left_out[0]["reason"]

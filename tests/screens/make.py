@@ -48,7 +48,7 @@ TITLES = {
     "import": "Importing {count}",
     "enrich": "Enriching {count}",
     "build_training_file": "Building Planner",
-    "build_dataset": "Making the dataset Planner",
+    "build_dataset": "Building dataset Planner",
     "add_base_model": "Adding {name}",
 }
 QUESTIONS = ("I am afraid of my debt. What should I do?", "What is one small step I can take this month?")

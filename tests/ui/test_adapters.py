@@ -47,7 +47,7 @@ def test_an_adapter_shows_its_passport(qtbot: QtBot, trained: str, window: MainW
     assert text(page, "adapter_title") == "Practice run"
     assert text(page, "adapter_sum") == "6 in = 6 used + 0 rejected + 0 cut"
     detail = page.inspector.adapter
-    assert detail.settings.facts["Steps at most"] == "2"
+    assert detail.settings.facts["Maximum steps"] == "2"
     assert "mlx" in detail.versions.facts
     assert len(detail.hashes.facts["Adapter"]) == 12
     asked: list[Any] = []

@@ -173,7 +173,7 @@ def test_a_workspace_asked_for_twice_is_opened_once(
 
 
 def test_the_welcome_stays_while_the_practice_model_gets_ready(here: Place) -> None:
-    jobs.create(here.db, "add_base_model", "Getting the practice model ready", {"path": PRACTICE_ID})
+    jobs.create(here.db, "add_base_model", "Preparing practice model", {"path": PRACTICE_ID})
     assert read_overview(here.db).untouched
     jobs.create(here.db, "import", "Importing", {"files": []})
     assert not read_overview(here.db).untouched
@@ -250,7 +250,7 @@ def test_no_training_file_is_begun_while_an_enrichment_is_under_way(
     assert page.overview is not None
     page._show_overview(replace(page.overview, enriching=True))
     assert not page.add_button.isEnabled()
-    assert page.add_button.toolTip().startswith("Enrichment is under way")
+    assert page.add_button.toolTip().startswith("Enrichment is running")
 
 
 def test_rows_that_come_in_above_do_not_push_the_chosen_one_out(qtbot: QtBot, window: MainWindow, here: Place) -> None:

@@ -235,7 +235,7 @@ def test_switching_applies_to_the_next_answer_and_keeps_the_conversation(chat: C
     chat.ask("Third")
     assert chat.said_by() == ["Practice model, no adapter", "Legal tone", "Practice model, no adapter"]
     assert "turn 5: Third" in chat.last
-    assert "2 adapters resident" in chat.state
+    assert "2 adapters in memory" in chat.state
     assert chats.get(chat.db, chat.page.chat.id).artifact_id is None
 
 
@@ -261,7 +261,7 @@ def test_while_an_answer_is_written_nothing_can_be_switched_and_stop_keeps_it(ch
     chat.until(lambda: "word9" in chat.last)
     chip = chat.page.chips.chip("legal")
     assert not chip.isEnabled()
-    assert "under way" in chip.toolTip()
+    assert "when this answer is done" in chip.toolTip()
     assert not chat.page.compare.isEnabled()
     assert not chat.page.composer.send.isVisible()
     assert "The base is answering" in chat.state
@@ -500,7 +500,7 @@ def test_leaving_the_chat_does_not_stop_its_answer(chat: Chatting, tmp_path: Pat
     chat.page.open_item(other.id)
     chat.settle()
     assert chat.page.chat.id == other.id
-    assert "An answer is under way in “until " in chat.state
+    assert "Answering in “until " in chat.state
     assert chat.texts() == ["Earlier", "Yes."]
     chat.page.open_item(mine)
     chat.until(lambda: chat.page.chat.id == mine)
@@ -613,7 +613,7 @@ def test_training_takes_the_memory_and_the_header_says_so(chat: Chatting, tiny_j
     chat.ask("Hello")
     job_id = chat.services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
     chat.until(lambda: chat.services.engine.state == "off")
-    assert "Model unloaded while “Something large” runs; it is loaded again when you ask" in chat.state
+    assert "Model unloaded while “Something large” runs; it loads again when you ask" in chat.state
     assert "switched" not in chat.state
     chat.click(chat.page.chips.chip("calm"))
     chat.settle()

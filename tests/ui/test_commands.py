@@ -75,7 +75,7 @@ def test_a_page_adds_its_commands_while_it_is_shown(qtbot: QtBot, window: MainWi
     def found(text: str) -> list[str]:
         return [entry.title for entry in source.entries(text)]
 
-    assert found("approve") == ["Approve the selected"]
+    assert found("approve") == ["Approve selected"]
     assert next(e for e in source.entries("Enrich 1")).hint == "Ctrl+Return"
     window.open_page("home")
     assert found("approve") == []

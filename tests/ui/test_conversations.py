@@ -197,7 +197,7 @@ def test_selected_conversations_go_into_a_training_file(
     click(qtbot, page, "add_to_training_file")
     asked = dialog(qapp, "add_dialog")
     until(qtbot, asked.ok.isEnabled)
-    assert asked.told.text().startswith("1 of 3 selected will go in. 1 can't: not enriched.")
+    assert asked.told.text().startswith("1 of 3 selected will be added. 1 can't be added: not enriched.")
     click(qtbot, asked, "build")
     assert asked.isVisible()
     qtbot.keyClicks(asked.name, "Spring")

@@ -103,7 +103,7 @@ def import_report(here: Any) -> Dialog:
 
 
 def confirm_dialog(here: Any) -> Dialog:
-    return confirm(here.window, "Trash", "Empty the trash?", "Delete for good", lambda: here.said.append("gone"))
+    return confirm(here.window, "Trash", "Empty the trash?", "Delete permanently", lambda: here.said.append("gone"))
 
 
 FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], str]]] = {
@@ -314,6 +314,6 @@ def test_what_can_not_be_done_yet_says_why(qtbot: QtBot, here: Any) -> None:
     keys.tab_to("field_name")
     keys.type("Autumn")
     keys.press(Qt.Key.Key_Return)
-    assert keys.complaints() == ["There is no conversation to put into it."]
+    assert keys.complaints() == ["There are no conversations to add."]
     assert not keys.gone
     shown.leave()

@@ -198,7 +198,7 @@ def test_the_tray_shows_stops_and_says_what_became_of_it(qtbot: QtBot, demo: Pag
     assert heard.args[0].status == JobState.CANCELLED
     assert window.tray.lines == {}
     with qtbot.waitSignal(services.queue.finished):
-        services.start_job("tiny", "Counting", {"n": 4})
+        services.start_job("tiny", "Counting conversations", {"n": 4})
     assert window.toast.text.text() == "Counting: 4 in, 4 used"
 
 
@@ -247,7 +247,7 @@ def test_the_sidebar_folds_and_keeps_names_for_screen_readers(qtbot: QtBot, wind
     assert button.accessibleName() == "Home"
     assert window.services.state.flag("window/folded")
     button.set_badge(3)
-    assert button.accessibleName() == "Home, 3 to look at"
+    assert button.accessibleName() == "Home, 3 need attention"
 
 
 def test_every_control_has_a_name(qtbot: QtBot, demo: PageSpec, window: MainWindow) -> None:
@@ -311,6 +311,18 @@ def test_settings_show_the_folder_and_store_the_share(qtbot: QtBot, window: Main
     page.share.spin.setValue(20)
     db = window.services.connections.db
     qtbot.waitUntil(lambda: settings.get(db, "validation_share") == 0.2)
+
+
+def test_settings_store_how_many_network_jobs_run(qtbot: QtBot, window: MainWindow) -> None:
+    db = window.services.connections.db
+    settings.put(db, "network_jobs", 2)
+    window.open_page("settings")
+    page: Any = window.current_page
+    qtbot.waitUntil(lambda: page.network.value() == 2)
+    assert (page.network.minimum(), page.network.maximum()) == (1, 8)
+    page.network.setValue(4)
+    page.share.spin.setValue(20)
+    qtbot.waitUntil(lambda: (settings.get(db, "network_jobs"), settings.get(db, "validation_share")) == (4, 0.2))
 
 
 # The whole application
@@ -432,7 +444,7 @@ def test_what_the_last_run_left_is_recovered_and_told(qtbot: QtBot, application:
     assert session is not None
     qtbot.waitUntil(lambda: session.window.toast.text.text() == "1 job was interrupted")
     assert jobs.get(session.services.connections.db, job.id).status == JobState.INTERRUPTED
-    assert session.window.banners.banners[0].text == "Bright Run did not close properly last time."
+    assert session.window.banners.banners[0].text == "Bright Run quit unexpectedly last time."
     assert "Segmentation fault" in session.window.banners.banners[0].details
 
 
@@ -441,7 +453,7 @@ def test_home_says_of_an_ended_job_whether_all_was_used(
 ) -> None:
     (tmp_path / "broken.json").write_text("{")
     good, broken = str(sample_files()[0]), str(tmp_path / "broken.json")
-    words = {(good,): "Done", (str(sample_files()[1]), broken): "Done in part", (broken,): "Nothing used"}
+    words = {(good,): "Done", (str(sample_files()[1]), broken): "Partly used", (broken,): "Nothing used"}
     window.open_page("home")
     for files, word in words.items():
         ended: list[Job] = []

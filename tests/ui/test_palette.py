@@ -57,7 +57,7 @@ def shown(qtbot: QtBot, palette: Palette, title: str) -> None:
         ("train", "Training", "Strain of thought"), ("tf", "Training files", "Fact file"),
         ("files tr", "Training files", "Filestrap"), ("set", "Settings", "Datasets"),
         ("home", "Home", "Home of the brave"), ("imp", "Import files", "Simple plan"),
-        ("chat", "Chat", "New chat"), ("dark", "Dark theme", "Fold the sidebar"),
+        ("chat", "Chat", "New chat"), ("dark", "Dark theme", "Collapse sidebar"),
     ],
 )  # fmt: skip
 def test_beginnings_of_words_come_before_what_is_inside(query: str, better: str, worse: str) -> None:

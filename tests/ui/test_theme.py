@@ -88,7 +88,7 @@ def test_words_for_numbers() -> None:
     assert [fmt.time_left(s) for s in (None, 2, 47, 130, 4300)] == [
         "", "a few seconds left", "45 s left", "2 min 10 s left", "1 h 12 min left",
     ]  # fmt: skip
-    assert [fmt.percent(s) for s in (0, 0.12, 0.005, 1)] == ["0 %", "12 %", "0.5 %", "100 %"]
+    assert [fmt.percent(s) for s in (0, 0.12, 0.005, 1)] == ["0%", "12%", "0.5%", "100%"]
     assert fmt.plural(1, "file") == "1 file"
     assert fmt.plural(1200, "entry", "entries") == "1,200 entries"
     assert fmt.word("needs_review") == "Needs review"

@@ -67,7 +67,7 @@ def test_presets_fill_the_form_and_the_estimate_follows(qtbot: QtBot, dataset: s
     page = form(qtbot, window, dataset)
     assert page.form.config() == PRESETS["balanced"].config
     assert text(page, "expect_steps") == "6"
-    assert page.form.expect.facts.facts["Duration"] == "Not measured yet on this machine"
+    assert page.form.expect.facts.facts["Duration"] == "Not yet measured on this machine"
     click(qtbot, page, "preset_fast")
     assert page.form.config() == PRESETS["fast"].config
     assert "Fast makes 1 step over 7 conversations: expect a small effect." in text(page, "expect_verdict")
@@ -142,7 +142,7 @@ def test_stop_keeps_what_is_there_and_resume_goes_on(
     services.queue.kick()
     services.hub.announce(Changed.JOBS)
     page = opened(qtbot, window)
-    # The page opens on the run that is under way.
+    # The page opens on the run that is running.
     qtbot.waitUntil(lambda: page.run.isVisible() and len(page.run.points) >= 4)
     click(qtbot, page, "stop")
     qtbot.waitUntil(page.resume.isVisible)
@@ -212,7 +212,10 @@ def test_an_interrupted_run_offers_to_resume(
     page.runs.table.setFocus()
     qtbot.keyClick(page.runs.table, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: bool(page.banners.banners))
-    assert page.banners.banners[0].text == "This run was interrupted at step 412; resume goes on bit for bit."
+    assert (
+        page.banners.banners[0].text
+        == "This run was interrupted at step 412. Resume continues exactly where it stopped."
+    )
     assert page.resume.isVisible()
     assert page.run.shown is not None
     assert page.run.shown.run.id == run_id
@@ -304,7 +307,7 @@ def test_runs_are_deleted_with_undo_but_not_while_they_run(
     services.hub.announce(Changed.JOBS)
     qtbot.waitUntil(lambda: page.runs.model.rows[0].job.status == JobState.RUNNING)
     click(qtbot, page.runs, "delete_run")
-    assert "under way" in page.banners.banners[0].text
+    assert "is running" in page.banners.banners[0].text
     jobs.set_state(db, run.id, JobState.PAUSED)
 
 

@@ -85,7 +85,7 @@ class Dialog(QDialog):
         if self.cancel is None or not self.typed:
             self.leave()
             return
-        confirm(self, self.windowTitle(), "Discard what you entered?", "Discard", self.leave, cancel="Keep editing")
+        confirm(self, self.windowTitle(), "Discard your changes?", "Discard", self.leave, cancel="Keep editing")
 
     def leave(self) -> None:
         """Cancel without asking."""

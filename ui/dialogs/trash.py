@@ -27,7 +27,7 @@ COLUMNS = (
     Column("noun", "Kind", "Conversation file", formatter=fmt.word),
     Column("deleted_at", "Deleted", "28 Nov 2024", formatter=fmt.moment, role="muted"),
 )
-WHY_STAYS = "Some things stay, because others use them"
+WHY_STAYS = "Some items were kept because others use them"
 
 
 def restore_all(db: Database, items: list[Trashed]) -> Changed:
@@ -48,16 +48,18 @@ class TrashDialog(Dialog):
         sizes = theme().sizes
         self.banners = BannerArea()
         self.model = RowModel(COLUMNS, self, row_id=lambda item: (item.table, item.id))
-        self.table = TableView(self.model, "trash_table", "Things in the trash")
+        self.table = TableView(self.model, "trash_table", "Items in the trash")
         self._states = QStackedWidget()
         self._states.addWidget(self.table)
-        self._states.addWidget(EmptyState("ph.trash", "Nothing was deleted. What you delete waits here until purged."))
+        self._states.addWidget(
+            EmptyState("ph.trash", "The trash is empty. Deleted items stay here until you empty it.")
+        )
         self.restore = Button("Restore", "", "ph.arrow-counter-clockwise", on_click=self._restore, name="restore")
-        self.purge = Button("Delete for good", "", "ph.trash", on_click=self._ask_purge, name="purge")
-        self.empty = Button("Empty the trash", "", on_click=self._ask_empty, name="empty_trash")
+        self.purge = Button("Delete permanently", "", "ph.trash", on_click=self._ask_purge, name="purge")
+        self.empty = Button("Empty trash", "", on_click=self._ask_empty, name="empty_trash")
         close = Button("Close", "main", on_click=self.accept, name="close")
         self.body.addWidget(label("Trash", "title"))
-        self.body.addWidget(label("Files stay on disk until something is deleted for good.", "muted", wrap=True))
+        self.body.addWidget(label("Files stay on disk until items are permanently deleted.", "muted", wrap=True))
         self.body.addWidget(self.banners)
         self.body.addWidget(self._states, 1)
         self.set_buttons(close, self.restore, self.purge, self.empty, cancel="")
@@ -92,15 +94,15 @@ class TrashDialog(Dialog):
 
     def _ask_purge(self) -> None:
         items = self.table.selected()
-        what = f"“{items[0].label}”" if len(items) == 1 else fmt.plural(len(items), "thing")
-        self._confirm(f"Delete {what} for good?", lambda: self._purge(items))
+        what = f"“{items[0].label}”" if len(items) == 1 else fmt.plural(len(items), "item")
+        self._confirm(f"Delete {what} permanently?", lambda: self._purge(items))
 
     def _ask_empty(self) -> None:
         self._confirm("Empty the trash?", self._purge_all)
 
     def _confirm(self, text: str, on_yes: Any) -> None:
-        hint = "The files are removed from disk. This can't be undone."
-        confirm(self, "Trash", text, "Delete for good", on_yes, hint=hint)
+        hint = "The files will be removed from disk. This can't be undone."
+        confirm(self, "Trash", text, "Delete permanently", on_yes, hint=hint)
 
     def _purge(self, items: list[Trashed]) -> None:
         workspace = self.services.workspace

@@ -10,7 +10,7 @@ from ui import format as fmt
 from ui.models.rows import Status
 
 _STATUS = {
-    JobState.QUEUED: Status("neutral", "Waiting"),
+    JobState.QUEUED: Status("neutral", "Queued"),
     JobState.INITIALIZING: Status("busy", "Starting"),
     JobState.RUNNING: Status("busy", "Running"),
     JobState.PAUSED: Status("info", "Paused"),
@@ -30,7 +30,7 @@ def job_status(job: Job) -> Status:
 def job_outcome(job: Job) -> Status:
     """As `job_status`; a job that ended says whether something was rejected."""
     if job.status is JobState.COMPLETED and job.result.get("rejected"):
-        return Status("warn", "Done in part") if job.result.get("used") else Status("warn", "Nothing used")
+        return Status("warn", "Partly used") if job.result.get("used") else Status("warn", "Nothing used")
     return job_status(job)
 
 

@@ -30,7 +30,7 @@ class BulkBar(QWidget):
     def __init__(self, what: str, *actions: BulkAction) -> None:
         super().__init__()
         self.setObjectName("bulk_bar")
-        self.setAccessibleName(f"Actions on the selected {what}")
+        self.setAccessibleName(f"Actions for the selected {what}")
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.half)

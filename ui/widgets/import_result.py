@@ -64,23 +64,24 @@ def import_banner(
     line = import_line(counts)
     short = "" if job.status == JobState.COMPLETED else f"{job.title} was stopped: "
     ignored = int(job.result.get("ignored_files") or 0)
-    hint = f"{fmt.plural(ignored, 'other file')} in the folder had nothing to import." if ignored else ""
+    hint = f"{fmt.plural(ignored, 'other file')} in the folder contained nothing to import." if ignored else ""
     if job.can_resume and job.status in (JobState.CANCELLED, JobState.INTERRUPTED, JobState.PAUSED):
         return ImportBanner(
-            "warn", f"{short}{line} so far", "Resume goes on where it stopped.", action=("Resume", resume), topic=TOPIC,
+            "warn", f"{short}{line} so far", "Resume continues where it stopped.", action=("Resume", resume),
+            topic=TOPIC,
         )  # fmt: skip
     if job.status != JobState.COMPLETED:
         return None
     if counts["rejected"]:
         kind = "warn" if counts["used"] else "bad"
-        hint = hint or "Each has its place, the reason and what mends it."
-        return ImportBanner(kind, f"Import: {line}", hint, action=("Show what was rejected", show), topic=TOPIC)
-    return ImportBanner("ok", f"Import: {line}", hint, action=("Show the report", show), topic=TOPIC)
+        hint = hint or "Each is listed with its place, the reason, and how to fix it."
+        return ImportBanner(kind, f"Import: {line}", hint, action=("Show rejected", show), topic=TOPIC)
+    return ImportBanner("ok", f"Import: {line}", hint, action=("Show report", show), topic=TOPIC)
 
 
 def _place(item: ImportItem) -> str:
     parts = [f"line {item.line:,}" if item.line else "", item.field]
-    return ", ".join(part for part in parts if part) or "the whole file"
+    return ", ".join(part for part in parts if part) or "whole file"
 
 
 COLUMNS = (
@@ -92,14 +93,14 @@ COLUMNS = (
         tuple(OUTCOMES.values()),
         formatter=lambda v: OUTCOMES.get(v, Status("neutral", fmt.word(v))),
     ),
-    Column("message", "What", tooltip=lambda i: i.message, formatter=lambda v: v or fmt.NOTHING),
-    Column("hint", "What mends it", tooltip=lambda i: i.hint, formatter=lambda v: v or fmt.NOTHING),
+    Column("message", "Problem", tooltip=lambda i: i.message, formatter=lambda v: v or fmt.NOTHING),
+    Column("hint", "How to fix it", tooltip=lambda i: i.hint, formatter=lambda v: v or fmt.NOTHING),
 )
 
 
 def as_text(items: list[ImportItem]) -> str:
     """The items as a table for the clipboard."""
-    lines = ["File\tPlace\tOutcome\tWhat\tWhat mends it"]
+    lines = ["File\tPlace\tOutcome\tProblem\tHow to fix it"]
     lines += [f"{i.file}\t{_place(i)}\t{i.outcome}\t{i.message}\t{i.hint}" for i in items]
     return "\n".join(lines)
 
@@ -119,16 +120,16 @@ class ImportReport(Dialog):
         self.kinds = Segments(
             {
                 "rejected": f"Rejected {counts['rejected']:,}", "cut": f"Cut {counts['cut']:,}",
-                "used": f"Used {counts['used']:,}", "": "Everything",
+                "used": f"Used {counts['used']:,}", "": "All",
             },
-            "Which items are listed", "import_kinds",
+            "Items shown", "import_kinds",
         )  # fmt: skip
         self.kinds.buttons["cut"].setVisible(bool(counts["cut"]))
         self.kinds.set_current("rejected" if counts["rejected"] else "")
         self.kinds.chosen.connect(self._on_kind)
         self.body.addWidget(self.kinds)
         self.model = RowModel(COLUMNS, self, row_id=lambda item: item.seq)
-        self.table = TableView(self.model, "import_items", "Items of the import")
+        self.table = TableView(self.model, "import_items", "Imported items")
         self.table.current_changed.connect(self._on_current)
         self.body.addWidget(self.table, 1)
         self.pages = PagedRows(services, self.model, self._fetch, self)
@@ -138,7 +139,7 @@ class ImportReport(Dialog):
         self.where = label("", "caption", wrap=True, selectable=True, name="item_place")
         for part in (self.what, self.mend, self.where):
             self.body.addWidget(part)
-        copy = Button("Copy the list", "", "ph.copy", on_click=self.copy, name="copy_items")
+        copy = Button("Copy list", "", "ph.copy", on_click=self.copy, name="copy_items")
         self.set_buttons(Button("Close", "main", on_click=self.accept, name="close"), copy, cancel="")
         self.pages.reload()
 
@@ -160,7 +161,7 @@ class ImportReport(Dialog):
     def _on_current(self, item: ImportItem | None) -> None:
         self.what.setText(item.message if item else "")
         self.mend.setText(item.hint if item else "")
-        self.where.setText(f"{item.file}, {_place(item)}" if item else "Nothing of this kind.")
+        self.where.setText(f"{item.file}, {_place(item)}" if item else "No items of this kind.")
 
     def copy(self) -> None:
         """Put what is listed on the clipboard, also what is not loaded yet."""
@@ -183,7 +184,7 @@ class ImportDesk(QObject):
 
     def choose_folder(self) -> None:
         """Ask for a folder; without blocking."""
-        dialog = QFileDialog(self._page, "Import a folder")
+        dialog = QFileDialog(self._page, "Import folder")
         dialog.setObjectName("import_folder_dialog")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)

@@ -71,7 +71,7 @@ class _Line(Card):
         self.bar.setTextVisible(False)
         self.bar.setRange(0, 0)
         self.bar.setMaximumWidth(sizes.search)
-        self.text = ElidedLabel("Waiting for its turn", "muted")
+        self.text = ElidedLabel("Queued", "muted")
         self.stop = Button("Stop", "ghost", "ph.stop", on_click=self._stop, name="strip_stop")
         self.stop.setAccessibleName(f"Stop {job.title}")
         name = ElidedLabel(job.title, "strong")

@@ -133,11 +133,12 @@ class Page(QWidget):
         self._line.setText(line)
         self.setAccessibleName(title)
 
-    def add_action(self, text: str, icon_name: str, on_click: Callable[[], Any], *, primary: bool = False) -> Button:
+    def add_action(
+        self, text: str, icon_name: str, on_click: Callable[[], Any], *, primary: bool = False, name: str = ""
+    ) -> Button:
         """A button at the right of the header; at most one is primary, which Cmd+Return triggers."""
-        button = Button(
-            text, "main" if primary else "", icon_name, on_click=on_click, name=text.lower().replace(" ", "_")
-        )
+        name = name or text.lower().replace(" ", "_")
+        button = Button(text, "main" if primary else "", icon_name, on_click=on_click, name=name)
         self._right.addWidget(button)
         if primary:
             self.primary = button

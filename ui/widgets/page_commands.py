@@ -54,7 +54,7 @@ def of_button(button: Button, keys: tuple[str, ...] = ()) -> PageCommand:
     """A button as a command; its tooltip says why it is disabled."""
 
     def reason() -> str:
-        return "" if button.isEnabled() else button.toolTip() or "Not available now"
+        return "" if button.isEnabled() else button.toolTip() or "Not available right now"
 
     text = button.accessibleName() or button.text()
     name = f"button_{button.objectName()}"

@@ -38,7 +38,7 @@ class Command:
 
 COMMANDS = (
     Command("import", "Import files…", "File", "Ctrl+O"),
-    Command("open_sample", "Open the sample workspace", "File"),
+    Command("open_sample", "Open sample workspace", "File"),
     Command("open_own", "Open your own workspace", "File"),
     Command("settings", "Settings…", "File", "Ctrl+,", separator=True, role=QAction.MenuRole.PreferencesRole),
     Command("quit", "Quit Bright Run", "File", "Ctrl+Q", separator=True, role=QAction.MenuRole.QuitRole),
@@ -53,14 +53,14 @@ COMMANDS = (
     Command("larger", "Larger text", "View", "Ctrl++", separator=True),
     Command("smaller", "Smaller text", "View", "Ctrl+-"),
     Command("actual_size", "Normal text size", "View", "Ctrl+0"),
-    Command("sidebar", "Fold the sidebar", "View", "Ctrl+B", checkable=True, separator=True),
+    Command("sidebar", "Collapse sidebar", "View", "Ctrl+B", checkable=True, separator=True),
     Command("columns", "Choose columns…", "View"),
     Command("refresh", "Refresh", "View", "Ctrl+R"),
     Command("palette", "Command palette…", "Go", "Ctrl+K", in_palette=False),
-    Command("stop", "Stop the running job", "Jobs", "Ctrl+."),
+    Command("stop", "Stop running job", "Jobs", "Ctrl+."),
     Command("shortcuts", "Keyboard shortcuts", "Help", "Ctrl+/"),
-    Command("log", "Log window", "Help", "Ctrl+Shift+L"),
-    Command("crash_report", "Report of the last crash", "Help"),
+    Command("log", "Show log", "Help", "Ctrl+Shift+L"),
+    Command("crash_report", "Show last crash report", "Help"),
     Command("about", "About Bright Run", "Help", separator=True, role=QAction.MenuRole.AboutRole),
 )
 

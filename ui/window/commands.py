@@ -34,7 +34,7 @@ from ui.window.tray import Tray
 
 BADGE_MS = 400
 REASONS = {
-    "undo": "Nothing to undo", "crash_report": "Bright Run closed properly last time",
+    "undo": "Nothing to undo", "crash_report": "Bright Run quit normally last time",
     "open_sample": "This is the sample workspace", "open_own": "This is your own workspace",
 }  # fmt: skip
 
@@ -141,9 +141,9 @@ class WindowCommands(QObject):
         self._badge_timer.start()
         if self.parts.crash_report:
             banner = Banner(
-                "warn", "Bright Run did not close properly last time.",
-                "Nothing that was reported is lost. Whatever was under way can be resumed.",
-                action=("Show the report", self.show_crash_report), details=self.parts.crash_report,
+                "warn", "Bright Run quit unexpectedly last time.",
+                "No saved work is lost. Jobs that were running can be resumed.",
+                action=("Show report", self.show_crash_report), details=self.parts.crash_report,
             )  # fmt: skip
             self.parts.banners.add(banner)
 
@@ -249,7 +249,7 @@ class WindowCommands(QObject):
             return "Nothing to search on this page"
         if name == "columns" and (page is None or page.table_in_use() is None):
             return "No table on this page"
-        return "" if self.actions[name].isEnabled() else REASONS.get(name, "Not available now")
+        return "" if self.actions[name].isEnabled() else REASONS.get(name, "Not available right now")
 
     # Windows
 
@@ -279,8 +279,8 @@ class WindowCommands(QObject):
         if not self.parts.crash_report:
             return
         DetailsDialog(
-            self.window, "Report of the last crash", "Bright Run did not close properly last time.",
-            "Nothing was sent anywhere. Copy the details if you want to report it.", self.parts.crash_report,
+            self.window, "Last crash report", "Bright Run quit unexpectedly last time.",
+            "Nothing was sent. Copy the details to report the crash.", self.parts.crash_report,
         ).open()  # fmt: skip
 
     # News

@@ -13,7 +13,7 @@ from app.logs import RING_SIZE, RingHandler
 from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 
-LEVELS = (("Everything", logging.INFO), ("Warnings and errors", logging.WARNING), ("Errors", logging.ERROR))
+LEVELS = (("All", logging.INFO), ("Warnings and errors", logging.WARNING), ("Errors", logging.ERROR))
 FOLLOW_MS = 500
 
 
@@ -32,8 +32,8 @@ class LogWindow(QWidget):
         self.level.setAccessibleName("Level")
         self.level.addItems([name for name, _ in LEVELS])
         self.filter = QLineEdit()
-        self.filter.setPlaceholderText("Find in the log")
-        self.filter.setAccessibleName("Find in the log")
+        self.filter.setPlaceholderText("Find in log")
+        self.filter.setAccessibleName("Find in log")
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
         self.text.setFont(theme().mono())
@@ -41,12 +41,12 @@ class LogWindow(QWidget):
         self.text.setAccessibleName("Log records")
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         copy = Button("Copy", "", "ph.copy", on_click=self._copy)
-        folder_button = Button("Open the folder", "", "ph.folder-open", on_click=self._open_folder)
+        folder_button = Button("Open folder", "", "ph.folder-open", on_click=self._open_folder)
         box = QVBoxLayout(self)
         box.setContentsMargins(sizes.margin, sizes.grid * 2, sizes.margin, sizes.grid * 2)
         box.addWidget(row(self.level, self.filter, copy, folder_button, stretch=self.filter))
         box.addWidget(self.text, 1)
-        box.addWidget(label("Ids and counts only; what conversations say is never logged.", "caption"))
+        box.addWidget(label("IDs and counts only. The content of conversations is never logged.", "caption"))
         self.resize(3 * sizes.field, 2 * sizes.field)
         self.level.currentIndexChanged.connect(self._refill)
         self.filter.textChanged.connect(self._refill)

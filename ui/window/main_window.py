@@ -247,7 +247,7 @@ class MainWindow(QMainWindow):
         event.ignore()
         if not self._closing:
             self._closing = True
-            self.toast.say("Stopping the running jobs in order", None)
+            self.toast.say("Stopping running jobs", None)
             self.services.queue.shutdown()
 
     def _leave(self, event: QCloseEvent) -> None:

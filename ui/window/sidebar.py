@@ -30,7 +30,7 @@ class NavButton(Button):
     def set_badge(self, count: int) -> None:
         """How many things ask for action; 0 shows nothing."""
         self._badge = count
-        self.setAccessibleName(f"{self.spec.title}, {count} to look at" if count else self.spec.title)
+        self.setAccessibleName(f"{self.spec.title}, {count} need attention" if count else self.spec.title)
         self.update()
 
     @property
@@ -80,7 +80,7 @@ class Sidebar(QWidget):
         self._group.setExclusive(True)
         self.buttons: dict[str, NavButton] = {}
         self._title = label("Bright Run", "strong", name="product")
-        self._fold = Button("", "ghost", "ph.layout", tip="Fold the sidebar", name="fold")
+        self._fold = Button("", "ghost", "ph.layout", tip="Collapse sidebar", name="fold")
         self._build(specs)
         self.fold_button = self._fold
         self._resize()

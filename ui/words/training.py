@@ -16,8 +16,8 @@ from ui.widgets.facts import Fact
 
 TITLES = {
     "learning_rate": "Learning rate", "batch_size": "Batch size", "epochs": "Epochs", "rank": "Rank",
-    "alpha": "Alpha", "dropout": "Dropout", "max_seq_length": "Longest conversation", "max_steps": "Steps at most",
-    "gradient_accumulation": "Accumulation", "grad_clip": "Gradient clipping", "weight_decay": "Weight decay",
+    "alpha": "Alpha", "dropout": "Dropout", "max_seq_length": "Maximum length", "max_steps": "Maximum steps",
+    "gradient_accumulation": "Gradient accumulation", "grad_clip": "Gradient clipping", "weight_decay": "Weight decay",
     "warmup_share": "Warm-up", "validate_every": "Validate every", "checkpoint_every": "Checkpoint every",
     "seed": "Seed",
 }  # fmt: skip
@@ -26,10 +26,10 @@ VERDICTS = {
     "worse": Status("bad", "Worse than the base"), "unmeasured": Status("neutral", "Not measured"),
 }  # fmt: skip
 STATE_WORDS = {
-    JobState.QUEUED: "It waits for its turn: one training run has the machine at a time.",
-    JobState.INITIALIZING: "Starting: the base model is being loaded.",
-    JobState.PAUSED: "Paused; its memory is free. Resume goes on bit for bit.",
-    JobState.CANCELLED: "Stopped. What was there is kept; resume goes on bit for bit.",
+    JobState.QUEUED: "Queued. One training run uses the machine at a time.",
+    JobState.INITIALIZING: "Starting: loading the base model.",
+    JobState.PAUSED: "Paused; its memory is free. Resume continues exactly where it stopped.",
+    JobState.CANCELLED: "Stopped. Progress is kept; Resume continues exactly where it stopped.",
 }
 
 
@@ -53,6 +53,11 @@ def verdict_short(verdict: str) -> Status:
 def preset_title(name: str) -> str:
     """The preset as it is called."""
     return PRESETS[name].title if name in PRESETS else fmt.word(name)
+
+
+def target_title(name: str) -> str:
+    """Which layers are trained, without the remark about them: "All linear layers"."""
+    return TARGETS.get(name, fmt.word(name)).partition(":")[0]
 
 
 def run_line(run: TrainingRun) -> str:
@@ -79,12 +84,12 @@ def result_words(adapter: Adapter) -> str:
     before, after = passport.get("loss_before"), passport.get("loss_after")
     numbers = f"from {fmt.decimal(before)} to {fmt.decimal(after)}"
     if adapter.verdict == "better":
-        return f"The validation loss fell {numbers}. On what it never saw, it answers more like your conversations."
+        return f"The validation loss fell {numbers}. On conversations it has not seen, it answers more like yours."
     if adapter.verdict == "worse":
         return f"The validation loss rose {numbers}. A lower learning rate or fewer epochs may help."
     if adapter.verdict == "not_better":
-        return f"The validation loss went {numbers}: no difference to speak of. More steps or a higher rate may help."
-    return "There were no validation conversations, so nothing can tell whether it is better."
+        return f"The validation loss went {numbers}: no real difference. More steps or a higher learning rate may help."
+    return "There were no validation conversations, so there is no way to tell whether it is better."
 
 
 def settings_facts(run: TrainingRun) -> list[Fact]:
@@ -97,11 +102,11 @@ def settings_facts(run: TrainingRun) -> list[Fact]:
         Fact("Epochs", fmt.count(config.epochs)),
         Fact("Rank, alpha", f"{config.rank}, {config.alpha:g}"),
         Fact("Dropout", f"{config.dropout:g}"),
-        Fact("What adapts", fmt.word(config.targets), TARGETS.get(config.targets, "")),
+        Fact("Trained layers", target_title(config.targets), TARGETS.get(config.targets, "")),
         Fact("Seed", str(config.seed)),
     ]
     if config.max_steps:
-        facts.insert(4, Fact("Steps at most", fmt.count(config.max_steps)))
+        facts.insert(4, Fact("Maximum steps", fmt.count(config.max_steps)))
     return facts
 
 

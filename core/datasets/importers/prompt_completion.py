@@ -32,7 +32,7 @@ def _messages(value: Any, name: str, role: str) -> list[dict[str, Any]]:
         return [{"role": role, "content": value}]
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return [dict(item) for item in value]
-    raise wrong_shape(name, value, "a text or a list of messages", "Write a text in quotes.")
+    raise wrong_shape(name, value, "text or a list of messages", "Write text in quotes.")
 
 
 IMPORTER = PromptCompletion()

@@ -42,7 +42,7 @@ class V4Pairs:
         if not isinstance(asked, str) or not asked.strip():
             raise _wrong("current_user_input", asked, "the words of the client")
         if "target_response" not in record or not (answer is None or isinstance(answer, str)):
-            raise _wrong("target_response", answer, "a text, or null where there is no answer")
+            raise _wrong("target_response", answer, "text, or null where there is no answer")
         if not isinstance(record.get("system_prompt", ""), str):
             raise _wrong("system_prompt", record["system_prompt"], "a text")
         if not isinstance(record.get("conversation_history", []), list):
@@ -95,7 +95,7 @@ def _context(history: list[Any], known: int) -> list[dict[str, Any]]:
 
 
 def _wrong(name: str, value: Any, wanted: str) -> AppError:
-    return wrong_shape(name, value, wanted, "Export the training file again, or mend the line.")
+    return wrong_shape(name, value, wanted, "Export the training file again, or fix the line.")
 
 
 IMPORTER = V4Pairs()

@@ -43,7 +43,7 @@ def stamp(adapter: AdapterRef) -> tuple[int, int]:
     try:
         stat = (Path(adapter.path) / "adapters.safetensors").stat()
     except OSError as exc:
-        raise bad_adapter(adapter, "its files are gone") from exc
+        raise bad_adapter(adapter, "its files are missing") from exc
     return stat.st_mtime_ns, stat.st_size
 
 
@@ -62,7 +62,7 @@ def read_adapter(adapter: AdapterRef, base_structure: str, base_content: str) ->
     except (LookupError, TypeError, ValueError, AttributeError) as exc:
         raise bad_adapter(adapter, "adapter_config.json lacks lora_parameters with rank and scale") from exc
     if not abs(scale) <= MAX_SCALE:
-        raise bad_adapter(adapter, f"its scale {scale:g} is no usable number")
+        raise bad_adapter(adapter, f"its scale {scale:g} is not a usable number")
     if config.get("fine_tune_type", "lora") != "lora":
         raise bad_adapter(adapter, f"it is of the type {config['fine_tune_type']!r}, and only LoRA is supported")
     _check_base(adapter, config, base_structure, base_content)
@@ -74,17 +74,17 @@ def read_adapter(adapter: AdapterRef, base_structure: str, base_content: str) ->
     for name in tensors:
         path, _, leaf = name.rpartition(".")
         if leaf not in ("lora_a", "lora_b"):
-            raise bad_adapter(adapter, f"it holds an unknown tensor {name}")
+            raise bad_adapter(adapter, f"it contains an unknown tensor {name}")
         if tensors[name].ndim < 2:
-            raise bad_adapter(adapter, f"{name} has {tensors[name].ndim} dimensions where two are needed")
+            raise bad_adapter(adapter, f"{name} has {tensors[name].ndim} dimensions instead of two")
         if f"{path}.lora_a" not in tensors or f"{path}.lora_b" not in tensors:
-            raise bad_adapter(adapter, f"half of the pair {path} is missing")
+            raise bad_adapter(adapter, f"one half of the pair {path} is missing")
         pairs[path] = (tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"])
     if not pairs:
         raise bad_adapter(adapter, "it is empty")
     finite = mx.stack([mx.all(mx.isfinite(v)) for v in tensors.values()])
     if not mx.all(finite).item():
-        raise bad_adapter(adapter, "it holds values that are not numbers")
+        raise bad_adapter(adapter, "it contains values that are not numbers")
     size = sum(e["data_offsets"][1] - e["data_offsets"][0] for k, e in header.items() if k != "__metadata__")
     return AdapterFile(pairs, scale, size)
 

@@ -74,7 +74,7 @@ class MlxEngine:
         if room < 1:
             raise AppError(
                 "context_full",
-                f"The conversation has {len(prompt):,} tokens; this model reads at most {self._context:,}.",
+                f"The conversation has {len(prompt):,} tokens; this model accepts at most {self._context:,}.",
                 hint="Start a new chat, or shorten the system prompt.",
             )
         begun = time.monotonic()

@@ -12,7 +12,7 @@ class V4Jsonl:
     """The pairs as they are."""
 
     name = "v4_jsonl"
-    title = "Training pairs, one a line (JSONL v4)"
+    title = "Training pairs, one per line (JSONL v4)"
     suffix = ".jsonl"
 
     def write(self, data: TrainingData, path: Path, token: CancelToken) -> int:

@@ -21,13 +21,13 @@ from ui.widgets.chip import StatusPill
 from ui.widgets.facts import Fact, Facts, short_hash
 from ui.widgets.scroll import ScrollColumn
 from ui.words.counts import sum_words
-from ui.words.training import TITLES, losses, preset_title, rate_words, result_words, verdict_status
+from ui.words.training import TITLES, losses, preset_title, rate_words, result_words, target_title, verdict_status
 
 PRACTICE_KIND = "Practice model, for trying things out"
 # What the passport keeps beside TITLES.
 EXTRA_TITLES = {
-    "targets": "What adapts", "schedule": "Schedule", "scale": "Scale", "preset": "Preset",
-    "grad_checkpoint": "Less memory",
+    "targets": "Trained layers", "schedule": "Schedule", "scale": "Scale", "preset": "Preset",
+    "grad_checkpoint": "Gradient checkpointing",
 }  # fmt: skip
 
 AUTOMATIC = {
@@ -82,14 +82,14 @@ class BaseDetail(QWidget):
         self.notes = label("", wrap=True, selectable=True, name="base_notes")
         self.default = Button("Make default", "", "ph.star", on_click=self.default_wanted.emit, name="set_default")
         self.rebuild = Button(
-            "Build anew", "", "ph.wrench", on_click=self.rebuild_wanted.emit, name="rebuild_practice",
-            tip="Build the practice model from its text on this machine",
+            "Rebuild", "", "ph.wrench", on_click=self.rebuild_wanted.emit, name="rebuild_practice",
+            tip="Build the practice model again from its text, on this machine",
         )  # fmt: skip
         self.folder = Button("Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="base_folder")
         self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_base")
         self._scroll = ScrollColumn(
             self.facts, label("Notes", "strong"), self.notes, label("Fingerprints", "strong"), self.prints,
-            gap=sizes.grid, accessible="Facts about the base model",
+            gap=sizes.grid, accessible="Details of the base model",
         )  # fmt: skip
         _lay_out(
             self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
@@ -107,13 +107,13 @@ class BaseDetail(QWidget):
                 Fact("Architecture", base.architecture),
                 Fact("Parameters", parameters(base.parameter_count), fmt.count(base.parameter_count)),
                 Fact("Size", fmt.size(base.size_bytes)),
-                Fact("Quantisation", base.quantization or "none"),
+                Fact("Quantization", base.quantization or "none"),
                 Fact("Context", f"{fmt.count(base.context_length)} tokens"),
                 Fact("Vocabulary", f"{fmt.count(base.vocab_size)} tokens"),
                 Fact("Added", fmt.moment_long(base.created_at)),
             ]
         )
-        self.notes.setText("\n".join(base.notes) or "Nothing had to be mended.")
+        self.notes.setText("\n".join(base.notes) or "Nothing needed fixing.")
         self.prints.set_facts(
             [
                 short_hash("Structure", base.structure_fingerprint),
@@ -148,10 +148,10 @@ class AdapterDetail(QWidget):
         self._scroll = ScrollColumn(
             label("Validation loss, before and after", "caption"), self.losses, self.verdict, self.facts,
             label("Conversations", "strong"), self.sum, label("Settings", "strong"), self.settings,
-            label("Hashes", "strong"), self.hashes, label("Made with", "strong"), self.versions, gap=sizes.grid,
-            accessible="Passport of the adapter",
+            label("Hashes", "strong"), self.hashes, label("Created with", "strong"), self.versions, gap=sizes.grid,
+            accessible="Adapter passport",
         )  # fmt: skip
-        self.run = Button("Open its run", "", "ph.chart-line", on_click=self.run_wanted.emit, name="open_run")
+        self.run = Button("Open run", "", "ph.chart-line", on_click=self.run_wanted.emit, name="open_run")
         self.copy = Button("Copy passport", "", "ph.copy", on_click=self._copy, name="copy_passport")
         self.folder = Button(
             "Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="adapter_folder"
@@ -199,7 +199,7 @@ def _facts(adapter: Adapter) -> list[Fact]:
         Fact("Steps", f"{fmt.count(passport.get('published_step'))} of {fmt.count(passport.get('steps'))}",
              "The step with the best validation loss was published"),
         Fact("Trained tokens", fmt.count(passport.get("trained_tokens"))),
-        Fact("Trained for", fmt.duration(passport.get("seconds"))),
+        Fact("Training time", fmt.duration(passport.get("seconds"))),
         Fact("Size", fmt.size(adapter.size_bytes)),
     ]  # fmt: skip
 
@@ -209,6 +209,8 @@ def _settings(values: Mapping[str, Any]) -> list[Fact]:
     for key, value in values.items():
         if key == "preset":
             text = preset_title(str(value))
+        elif key == "targets":
+            text = target_title(str(value))
         elif key == "learning_rate":
             text = rate_words(float(value))
         elif isinstance(value, bool):
@@ -231,8 +233,8 @@ def _hashes(adapter: Adapter) -> list[Fact]:
         short_hash("Dataset", passport.get("dataset_hash")),
         short_hash("Chat template", passport.get("template_hash")),
         short_hash("Settings", passport.get("config_hash")),
-        short_hash("Base, structure", base.get("structure_fingerprint")),
-        short_hash("Base, content", base.get("content_fingerprint")),
+        short_hash("Base structure", base.get("structure_fingerprint")),
+        short_hash("Base content", base.get("content_fingerprint")),
     ]
 
 
@@ -243,7 +245,7 @@ class Inspector(Card):
         super().__init__("")
         self.setObjectName("adapters_inspector")
         self.base, self.adapter = BaseDetail(), AdapterDetail()
-        self._nothing = column(label("Select a base model or an adapter to see its facts.", "muted", wrap=True), None)
+        self._nothing = column(label("Select a base model or an adapter to see its details.", "muted", wrap=True), None)
         self._views = QStackedWidget()
         for view in (self._nothing, self.base, self.adapter):
             self._views.addWidget(view)

@@ -47,7 +47,7 @@ from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView
 from ui.words.training import VERDICTS, losses, verdict_short
 
-PURPOSE = "What training made, and the base models it sits on."
+PURPOSE = "The adapters you trained and the base models they run on."
 BASE_ROWS = 5
 
 
@@ -96,7 +96,7 @@ BASE_COLUMNS = (
     Column("size", "Size", "999.9 MB", "right", fmt.size, value=lambda r: r.base.size_bytes, sort="size"),
     Column(
         "quantization",
-        "Quantised",
+        "Quantization",
         "4-bit, 64",
         value=lambda r: r.base.quantization or "none",
         role="muted",
@@ -138,7 +138,7 @@ ADAPTER_COLUMNS = (
     Column("size_bytes", "Size", "999.9 MB", "right", fmt.size, sort="size"),
     Column(
         "created_at",
-        "Made",
+        "Created",
         "28 Nov 2024",
         "right",
         fmt.moment,
@@ -160,8 +160,10 @@ class AdaptersPage(Page):
         self._wanted = ""
         self._on_bases = False
         self._settling = False
-        self.train = self.add_action("Train an adapter", "ph.chart-line", self._train)
-        self.talk = self.add_action("Talk to it", "ph.chat-teardrop-text", self._talk, primary=True)
+        self.train = self.add_action("Train adapter", "ph.chart-line", self._train, name="train_an_adapter")
+        self.talk = self.add_action(
+            "Chat with adapter", "ph.chat-teardrop-text", self._talk, primary=True, name="talk_to_it"
+        )
         self.bases = self._table(BASE_COLUMNS, "bases_table", "Base models", BASES_LEAVE_FIRST)
         self.adapters = self._table(ADAPTER_COLUMNS, "adapters_table", "Adapters", ADAPTERS_LEAVE_FIRST)
         self._base_rows, self._adapter_rows = LocalRows(self.bases.rows, self), LocalRows(self.adapters.rows, self)
@@ -172,17 +174,17 @@ class AdaptersPage(Page):
         )
         self.add_base.setToolTip("A folder in MLX or Hugging Face format")
         self.add_practice = Button(
-            "Add the practice model", "", "ph.plus", on_click=self._add_practice, name="add_practice_model"
+            "Add practice model", "", "ph.plus", on_click=self._add_practice, name="add_practice_model"
         )
         self.strip = JobStrip(services, ("add_base_model", "build_practice_model"))
         self.no_bases = label(
-            "There is no base model yet. Add a folder in MLX or Hugging Face format, or the practice model for trying "
+            "No base model yet. Add a folder in MLX or Hugging Face format, or the practice model for trying "
             "things out.", "muted", wrap=True, name="no_bases",
         )  # fmt: skip
         self.no_adapters = EmptyState(
-            "ph.swap", "An adapter is a small file that changes how its base answers; training makes one.",
-            ("Train an adapter", self._train),
-            ("Look at the datasets", lambda: services.navigator.open_page("datasets")),
+            "ph.swap", "An adapter is a small file that changes how its base answers. Training creates one.",
+            ("Train adapter", self._train),
+            ("Show datasets", lambda: services.navigator.open_page("datasets")),
             title="No adapters yet", button_icon="ph.chart-line",
         )  # fmt: skip
         self.no_adapters.setObjectName("no_adapters")
@@ -214,8 +216,8 @@ class AdaptersPage(Page):
 
     def _empty_state(self) -> EmptyState:
         return EmptyState(
-            "ph.swap", "Adapters sit on a base model: a folder in MLX or Hugging Face format, or the practice model.",
-            ("Add the practice model", self._add_practice), ("Add a base model from a folder", self.choose_folder),
+            "ph.swap", "Adapters need a base model: a folder in MLX or Hugging Face format, or the practice model.",
+            ("Add practice model", self._add_practice), ("Add base model from folder", self.choose_folder),
             title="No base model yet", button_icon="ph.plus",
         )  # fmt: skip
 
@@ -224,7 +226,7 @@ class AdaptersPage(Page):
             table.selection_changed.connect(partial(self._on_selection, on_bases))
             table.selection_changed.connect(self._on_several)
         chosen = nothing_selected(self.bases, self.adapters)
-        delete = PageCommand("delete", "Delete the selected", self._delete, DELETE_KEYS, chosen)
+        delete = PageCommand("delete", "Delete selected", self._delete, DELETE_KEYS, chosen)
         self.add_command(delete, self.bases, self.adapters)
         self.adapters.opened.connect(lambda _row: self._talk())
         self.bases.opened.connect(lambda _row: self.focus_inspector())
@@ -252,7 +254,7 @@ class AdaptersPage(Page):
         self.no_adapters.setVisible(not adapters)
         self.adapters.setVisible(bool(adapters))
         self.add_practice.setVisible(not any(r.base.is_practice for r in bases))
-        self.caption.setText(f"{fmt.plural(len(adapters), 'adapter')} · Enter talks to it" if adapters else "")
+        self.caption.setText(f"{fmt.plural(len(adapters), 'adapter')} · Enter opens Chat" if adapters else "")
         if bases or adapters or self.strip.jobs:
             self.show_content()
         else:
@@ -303,7 +305,7 @@ class AdaptersPage(Page):
 
     def choose_folder(self) -> None:
         """Ask for the folder of a base model; without blocking."""
-        dialog = QFileDialog(self, "Add a base model")
+        dialog = QFileDialog(self, "Add base model")
         dialog.setObjectName("base_dialog")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
@@ -357,7 +359,7 @@ class AdaptersPage(Page):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
         else:
             self.show_error(
-                AppError("folder_gone", f"The folder {path} is gone.", hint="Put it back, or delete this entry.")
+                AppError("folder_gone", f"The folder {path} is missing.", hint="Put it back, or delete this entry.")
             )
 
     def _folder(self) -> Path | None:

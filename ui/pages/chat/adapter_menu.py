@@ -19,9 +19,9 @@ LONGEST = 24
 _ICONS = {ACTIVE: "ph.check", RESIDENT: "ph.lightning", LOADING: "ph.circle-dashed", ON_DISK: ""}
 _WORDS = {
     ACTIVE: "answers next",
-    RESIDENT: "resident in memory: a switch takes no time",
-    LOADING: "being loaded",
-    ON_DISK: "on disk: loaded when it is chosen",
+    RESIDENT: "in memory: switches instantly",
+    LOADING: "loading",
+    ON_DISK: "on disk: loads when chosen",
 }
 
 
@@ -42,7 +42,7 @@ class AdapterChips(Flow):
     def __init__(self) -> None:
         super().__init__(gap=theme().sizes.half + 2)
         self.setObjectName("adapter_chips")
-        self.setAccessibleName("Who answers")
+        self.setAccessibleName("Model: base or adapter")
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
         self._chips: dict[str, Button] = {}
@@ -95,7 +95,7 @@ class AdapterChips(Flow):
     def _show(self, choice: Choice) -> None:
         chip = self._chips[choice.key]
         chip.setProperty("state", choice.state)
-        chip.setAccessibleName(f"{choice.name}, {choice.state}")
+        chip.setAccessibleName(f"{choice.name}, {_WORDS[choice.state].partition(':')[0]}")
         chip.set_icon(_ICONS[choice.state])
         if not _ICONS[choice.state]:
             chip.setIcon(QIcon())

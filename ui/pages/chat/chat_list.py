@@ -97,13 +97,13 @@ class ChatList(QWidget):
         self.search.addAction(icon("ph.magnifying-glass"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.textChanged.connect(self._search_soon.start)
         self.new = Button(NEW, "", "ph.plus", on_click=self.new_requested.emit, name="new_chat", tip=NEW)
-        self.rename = Button("", "ghost", "ph.pencil-simple", on_click=self.start_rename, tip="Rename this chat",
+        self.rename = Button("", "ghost", "ph.pencil-simple", on_click=self.start_rename, tip="Rename chat",
                              name="rename_chat")  # fmt: skip
         self.delete = Button("", "ghost", "ph.trash", on_click=self.delete_current, tip="Delete this chat",
                              name="delete_chat")  # fmt: skip
         for small in (self.rename, self.delete):
             small.setFixedWidth(theme().sizes.control)
-        self.none = label("No chat yet.", "muted", wrap=True, name="no_chats")
+        self.none = label("No chats yet.", "muted", wrap=True, name="no_chats")
         self.list = self._make_list()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -153,7 +153,7 @@ class ChatList(QWidget):
             self.list.verticalScrollBar().setValue(place)
         finally:
             self._filling = False
-        self.none.setText("No chat matches." if self.search.text().strip() else "No chat yet.")
+        self.none.setText("No matching chats." if self.search.text().strip() else "No chats yet.")
         self.none.setVisible(not entries)
         self.list.setVisible(bool(entries))
         self._box.setStretch(self._box.count() - 1, 0 if entries else 1)

@@ -28,7 +28,7 @@ NEUTRAL = (
     "I keep putting off a decision. Where do I start?",
     "What is the difference between saving and investing?",
 )
-UNLOADED = "model unloaded while {} runs; it is loaded again when you ask"
+UNLOADED = "model unloaded while {} runs; it loads again when you ask"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _name(db: Database, adapter_id: str) -> str:
     try:
         return training.get_adapter(db, adapter_id).name
     except AppError:
-        return "An adapter that was deleted"
+        return "Deleted adapter"
 
 
 def read_examples(db: Database, adapter: Adapter | None) -> list[str]:
@@ -157,6 +157,6 @@ def switch_text(stats: Mapping[str, Any]) -> str:
 def base_gone() -> AppError:
     """A chat whose base was deleted can be read but not asked."""
     return AppError(
-        "no_such_base", "The base model of this chat is not in this workspace any more.",
+        "no_such_base", "The base model of this chat is no longer in this workspace.",
         hint="Restore it from the trash, or start a new chat with another base.", action="page:adapters",
     )  # fmt: skip

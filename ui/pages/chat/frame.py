@@ -31,7 +31,7 @@ from ui.widgets.empty import EmptyState
 from ui.widgets.page import Page
 
 SPLITTER = "splitter/chat_list"
-LOCKED = "An answer is under way: the adapter can be changed when it has ended"
+LOCKED = "The adapter can be changed when this answer is done"
 
 
 class ChatFrame(Page):
@@ -44,15 +44,15 @@ class ChatFrame(Page):
         self.messages: list[Message] = []
         self.names = Names()
         self.session = ChatSession(services, self)
-        self.set_header("Chat", "Talk to a base model and its adapters.")
+        self.set_header("Chat", "Chat with a base model and its adapters.")
         self._build_header()
         self._build_content()
         self.set_empty(
             EmptyState(
                 "ph.chat-teardrop-text",
-                "Chat needs a base model; add one on the Adapters page.",
+                "Chat needs a base model. Add one on the Adapters page.",
                 ("Open Adapters", partial(services.navigator.open_page, "adapters")),
-                ("Try it with the practice model", self._add_practice),
+                ("Try the practice model", self._add_practice),
                 button_icon="ph.swap",
             )
         )
@@ -204,7 +204,7 @@ class ChatFrame(Page):
         elif not asked:
             why = "Write a question first"
         elif self.session.busy:
-            why = "An answer is under way"
+            why = "Wait until the current answer is done"
         self.compare.setEnabled(not why)
         name = self.adapter.name if self.adapter else "the adapter"
         self.compare.setToolTip(plain_tip(why or f"Ask the base and {name} the same question, side by side"))
@@ -213,5 +213,5 @@ class ChatFrame(Page):
 def _base_tip(base: BaseModel | None, bytes_used: int) -> str:
     lines = list(base.notes) if base is not None else []
     if bytes_used:
-        lines.append(f"{fmt.size(bytes_used)} of memory in use by the model and its adapters")
+        lines.append(f"{fmt.size(bytes_used)} of memory used by the model and its adapters")
     return "\n".join(lines)

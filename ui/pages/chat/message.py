@@ -56,7 +56,7 @@ def speed_text(stats: Mapping[str, Any]) -> str:
     if stats.get("first_token_s") is not None:
         parts.append(f"first token {fmt.duration(float(stats['first_token_s']))}")
     if stats.get("finish_reason") == "length":
-        parts.append(f"cut at {fmt.plural(int(stats.get('tokens', 0)), 'token')}")
+        parts.append(f"cut off at {fmt.plural(int(stats.get('tokens', 0)), 'token')}")
     return " · ".join(parts)
 
 
@@ -81,9 +81,7 @@ class AnswerPart(QWidget):
         self.speed = _Speed("", "caption")
         self.speed.setObjectName("answer_speed")
         self.pill: StatusPill | None = None
-        copy = Button(
-            "", "ghost", "ph.copy", on_click=self._copy, tip="Copy", name="copy", accessible="Copy the answer"
-        )
+        copy = Button("", "ghost", "ph.copy", on_click=self._copy, tip="Copy", name="copy", accessible="Copy answer")
         self._foot = QHBoxLayout()
         self._foot.setContentsMargins(0, 0, 0, 0)
         self._foot.setSpacing(sizes.half)
@@ -223,7 +221,7 @@ class TurnView(QWidget):
     def _add_again(self) -> None:
         self.again = Button(
             "Ask again", "ghost", "ph.arrows-clockwise", on_click=self.again_requested.emit, name="ask_again",
-            tip="Answer this question anew, by whoever is chosen above",
+            tip="Answer this question again with the model chosen above",
         )  # fmt: skip
         if len(self.parts) == 1:
             self.parts[0].add_tool(self.again)

@@ -53,8 +53,8 @@ class ChatPage(ChatFrame):
     def _connect(self) -> None:
         chosen = lambda: "" if self.list.current else "No chat is selected"  # noqa: E731
         self.add_command(PageCommand("new", "New chat", self.new_chat))
-        rename = PageCommand("rename", "Rename this chat", self.list.start_rename, ("F2",), chosen)
-        delete = PageCommand("delete", "Delete this chat", self.list.delete_current, DELETE_KEYS, chosen)
+        rename = PageCommand("rename", "Rename chat", self.list.start_rename, ("F2",), chosen)
+        delete = PageCommand("delete", "Delete chat", self.list.delete_current, DELETE_KEYS, chosen)
         for command in (rename, delete):
             self.add_command(command, self.list.list)
         self.list.opened.connect(self._open)
@@ -134,7 +134,7 @@ class ChatPage(ChatFrame):
         adapter = self.overview.adapter(argument.get("adapter"))
         base = self.overview.base(adapter.base_model_id if adapter else str(argument.get("base", "")))
         if argument.get("adapter") and adapter is None:
-            error = AppError("no_such_adapter", "That adapter is not there any more.", hint="Look in the trash.")
+            error = AppError("no_such_adapter", "That adapter no longer exists.", hint="Look in the trash.")
             self.show_error(error)
         self._start(base or self.overview.default_base, adapter)
 
@@ -147,7 +147,7 @@ class ChatPage(ChatFrame):
         self.names.learn(opened.names)
         if opened.chat is None:
             if wanted:
-                error = AppError("no_such_chat", "That chat is not there any more.", hint="Look in the trash.")
+                error = AppError("no_such_chat", "That chat no longer exists.", hint="Look in the trash.")
                 self.show_error(error)
             self.new_chat()
             return
@@ -188,8 +188,8 @@ class ChatPage(ChatFrame):
             return
         who = self.adapter.name if self.adapter else base_name(self.base)
         practice = self.base is not None and self.base.is_practice
-        truth = "The practice model is for trying things out: it knows almost nothing. " if practice else ""
-        text = f"{truth}Everything stays on this machine. Ask something below, or start with one of these."
+        truth = "The practice model is for trying things out; it knows almost nothing. " if practice else ""
+        text = f"{truth}Everything stays on this machine. Ask a question below, or start with one of these."
         self.transcript.show_intro(intro(f"Ask {who}", text, questions, self.ask))
 
     # Who answers
@@ -230,7 +230,7 @@ class ChatPage(ChatFrame):
     def _on_refused(self, adapter: Adapter, error: AppError) -> None:
         if self.adapter is not None and self.adapter.id == adapter.id:
             self._set_adapter(None)
-        self._warn(error, "The base answers; nothing else changed.")
+        self._warn(error, "The base answers instead; nothing else changed.")
 
     def _warn(self, error: AppError, then: str) -> None:
         hint = f"{error.hint} {then}".strip()
@@ -287,7 +287,7 @@ class ChatPage(ChatFrame):
         self.banners.clear()
         self.session.ask_again(chat, base, self.adapter, compare=compare)
         if old is not None and old.role == "assistant" and old.content:
-            self.services.notifier.say("The answer is written anew", partial(self._take_back, old))
+            self.services.notifier.say("Writing a new answer", partial(self._take_back, old))
 
     def _take_back(self, old: Message) -> None:
         running = self.session.running
@@ -379,7 +379,7 @@ class ChatPage(ChatFrame):
         elif error.action:
             self.show_error(error)
         elif not here:
-            self.banners.show_error(error, ("Open the chat", partial(self._open, chat.id)))
+            self.banners.show_error(error, ("Open chat", partial(self._open, chat.id)))
         elif error.code == "context_full":
             self.banners.show_error(error, (NEW, self.new_chat))
         else:
@@ -408,7 +408,7 @@ class ChatPage(ChatFrame):
             self.services.write(self, lambda db: trash.restore(db, "chats", [chat_id]), lambda _r: self._open(chat_id))
 
         def done(_result: object) -> None:
-            self.services.notifier.say(f"“{short_title(title)}” is in the trash", undo)
+            self.services.notifier.say(f"“{short_title(title)}” moved to the trash", undo)
 
         self.write(lambda db: trash.delete(db, "chats", [chat_id]), done)
 

@@ -83,10 +83,10 @@ class ChatSettings(QWidget):
         self.prompt: QPlainTextEdit = text_area("", 4)
         self.prompt.setObjectName("system_prompt")
         self.prompt.setAccessibleName("System prompt")
-        self.prompt.setPlaceholderText("Nothing is said to the model before the conversation.")
+        self.prompt.setPlaceholderText("No system prompt: the conversation starts with your question.")
         self.prompt.textChanged.connect(self._on_prompt)
         self.use_default = Button(
-            "Use the adapter's own", "link", on_click=self._take_default, name="use_adapter_prompt"
+            "Use adapter's prompt", "link", on_click=self._take_default, name="use_adapter_prompt"
         )
         self.use_default.setToolTip("The system prompt of the dataset this adapter was trained on")
         out = Card("", self.prompt, row(self.use_default, None), gap=theme().sizes.half)
@@ -97,9 +97,9 @@ class ChatSettings(QWidget):
         self.form = Form()
         self.temperature = SliderSpin(0, 1.5, 0, step=0.05, decimals=2)
         self.form.add("temperature", "Temperature", self.temperature,
-                      "0 gives repeatable answers: the same question gets the same answer.")  # fmt: skip
+                      "0 is repeatable: the same question gets the same answer.")  # fmt: skip
         self.tokens = number(1, 8192, Sampling().max_tokens, " tokens")
-        self.form.add("max_tokens", "Longest answer", self.tokens, "An answer that is cut here says so.")
+        self.form.add("max_tokens", "Maximum tokens", self.tokens, "Longer answers are cut off and marked.")
         self.form.changed.connect(self._on_form)
         out = Card("", self.form)
         out.hide()

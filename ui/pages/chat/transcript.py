@@ -54,8 +54,8 @@ class Transcript(QScrollArea):
         self._settled.setInterval(SETTLE_MS)
         self._settled.timeout.connect(self._on_settled)
         self.to_end = Button(
-            "Newest", "", "ph.arrow-down", on_click=self.follow, name="to_newest", accessible="Go to the newest answer",
-            parent=self,
+            "Newest", "", "ph.arrow-down", on_click=self.follow, name="to_newest",
+            accessible="Scroll to the newest answer", parent=self,
         )  # fmt: skip
         self.to_end.hide()
         bar = self.verticalScrollBar()

@@ -31,7 +31,7 @@ class Names:
 
     def of(self, adapter_id: str | None) -> str:
         """The label of an answer."""
-        return self._known.get(adapter_id, "An adapter") if adapter_id else f"{self.base}, no adapter"
+        return self._known.get(adapter_id, "Unknown adapter") if adapter_id else f"{self.base}, no adapter"
 
 
 def turn_of(message: Message, names: Names, running: Running | None, *, last: bool) -> Turn:
@@ -106,7 +106,7 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
     running = session.running
     if running is not None:
         if running.chat.id != chat.id:
-            return f"an answer is under way in “{short_title(running.chat.title)}”"
+            return f"answering in “{short_title(running.chat.title)}”"
         if engine.state in ("starting", "loading"):
             return "loading the model"
         if not running.side.text:
@@ -120,14 +120,14 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
     prepared = overview.adapter(session.prepared.get("adapter"))
     if prepared is not None and prepared.id == chat.artifact_id:
         took = small_time(float(session.prepared.get("seconds", 0)))
-        how = "is resident" if session.prepared.get("was_resident") else f"loaded in {took}"
+        how = "is in memory" if session.prepared.get("was_resident") else f"loaded in {took}"
         return f"{prepared.name} {how} and answers next"
     if session.resident:
-        return f"{fmt.plural(len(session.resident), 'adapter')} resident"
+        return f"{fmt.plural(len(session.resident), 'adapter')} in memory"
     return "model ready"
 
 
 def _resting(overview: Overview, chat: Chat) -> str:
     if chat.artifact_id and overview.adapter(chat.artifact_id) is None:
-        return "the chosen adapter was deleted, the base answers"
-    return "the model is loaded when you ask"
+        return "the chosen adapter was deleted; the base answers"
+    return "the model loads when you ask"

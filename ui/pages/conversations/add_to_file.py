@@ -55,24 +55,24 @@ class AddDialog(Dialog):
         self._handle: int | None = None
         self.target = QComboBox()
         self.target.setObjectName("target_file")
-        self.target.addItem("A new training file", NEW)
+        self.target.addItem("New training file", NEW)
         self.form = Form()
-        self.form.add("target", "Into", self.target)
+        self.form.add("target", "Add to", self.target)
         self.name = text_field("", "Spring consultations")
         self.form.add("name", "Name", self.name, "Shown in lists and written into the file.", check=self._check_name)
         self.description = text_field()
         self.form.add("description", "Description", self.description, "Optional.")
         self.body.addWidget(self.form)
-        self.leave_out = QCheckBox("Leave out what was rejected in review")
+        self.leave_out = QCheckBox("Leave out conversations rejected in review")
         self.leave_out.setObjectName("leave_out_rejected")
         self.leave_out.setChecked(True)
         self.leave_out.hide()
         self.body.addWidget(self.leave_out)
-        self.told = label("Counting", "muted", wrap=True, name="add_told")
+        self.told = label("Counting conversations", "muted", wrap=True, name="add_told")
         self.body.addWidget(self.told)
         self.ok = Button("Build", "main", "ph.stack", on_click=self._submit, name="build")
         self.set_buttons(self.ok)
-        self.hold("The conversations are being counted.")
+        self.hold("Conversations are still being counted.")
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self.target.currentIndexChanged.connect(self._on_target)
         self.leave_out.toggled.connect(self._show)
@@ -90,7 +90,7 @@ class AddDialog(Dialog):
         if not value.strip():
             return "Enter a name."
         names = {file.name for file in self._choice.files} if self._choice else set()
-        return "There is already a training file of that name." if value.strip() in names else ""
+        return "A training file with this name already exists." if value.strip() in names else ""
 
     def _read(self) -> None:
         chosen, target = self._chosen, self._target_id
@@ -129,24 +129,28 @@ class AddDialog(Dialog):
         rejected = sum(1 for ident in choice.fit if ident in choice.rejected)
         self.leave_out.setVisible(rejected > 0)
         if self._chosen:
-            told = f"{fmt.count(len(ids))} of {fmt.count(len(self._chosen))} selected will go in."
+            told = f"{fmt.count(len(ids))} of {fmt.count(len(self._chosen))} selected will be added."
             unfit = len(self._chosen) - len(choice.fit)
             if unfit:
-                why = "not enriched or in the file already" if self._target_id else "not enriched"
-                told += f" {fmt.count(unfit)} can't: {why}."
+                why = "not enriched, or already in the file" if self._target_id else "not enriched"
+                told += f" {fmt.count(unfit)} can't be added: {why}."
         else:
-            where = " that are not in this file yet" if self._target_id else ""
-            told = f"All {fmt.plural(len(ids), 'enriched conversation')}{where} will go in."
+            where = " not yet in this file" if self._target_id else ""
+            told = f"All {fmt.plural(len(ids), 'enriched conversation')}{where} will be added."
         if rejected and self.leave_out.isChecked():
-            told += f" {fmt.count(rejected)} rejected in review stay out."
+            told += f" {fmt.count(rejected)} rejected in review will be left out."
         if not ids and self._chosen:
-            why = "not enriched, or in the file already"
-            told = f"None of the {fmt.count(len(self._chosen))} selected can go in: {why}."
+            why = "not enriched, or already in the file"
+            told = f"None of the {fmt.count(len(self._chosen))} selected can be added: {why}."
         elif not ids:
-            told = "Every enriched conversation is in this file already." if self._target_id else "Nothing is enriched."
+            told = (
+                "Every enriched conversation is already in this file."
+                if self._target_id
+                else "No conversations are enriched yet."
+            )
         self.told.setText(told)
         self.ok.setText(f"Build version {self._version()}" if self._target_id else "Build")
-        self.hold("" if ids else "There is no conversation to put into it.")
+        self.hold("" if ids else "There are no conversations to add.")
 
     def _version(self) -> int:
         files = self._choice.files if self._choice else ()

@@ -20,11 +20,11 @@ class EnrichButton(Button):
     def show_state(self, count: int, *, chosen: bool, busy: bool, any_rows: bool) -> None:
         """`count` that wait or were chosen, `busy` while a job enriches."""
         if busy:
-            text, tip = "Enriching", "Enrichment is under way; the bar below shows how far it is"
+            text, tip = "Enriching", "Enrichment is running; the bar below shows its progress"
         elif chosen:
-            text, tip = f"Enrich {fmt.count(count)} selected", "Enrich what is selected"
+            text, tip = f"Enrich {fmt.count(count)} selected", "Enrich the selected conversations"
         elif count:
-            text, tip = f"Enrich {fmt.count(count)}", "Enrich every conversation that is not enriched yet"
+            text, tip = f"Enrich {fmt.count(count)}", "Enrich every conversation that is not yet enriched"
         else:
             text, tip = "Enrich", "Every conversation is enriched" if any_rows else "There is nothing to enrich yet"
         self.setText(text)

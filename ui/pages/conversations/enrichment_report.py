@@ -24,10 +24,10 @@ from ui.widgets.scroll import ScrollColumn
 
 SEVERITY = {
     "blocker": Status("bad", "Blocker"), "warning": Status("warn", "Warning"), "info": Status("info", "Note"),
-    "normalised": Status("neutral", "Mended"),
+    "normalised": Status("neutral", "Fixed"),
 }  # fmt: skip
 SOURCE_WORDS = {
-    "file": "From the file", "scaffolding": "From scaffolding", "rule": "By rule", "setting": "From settings",
+    "file": "From the file", "scaffolding": "From scaffolding", "rule": "From rules", "setting": "From settings",
     "null": "Empty",
 }  # fmt: skip
 KINDS = {"persona_key": "persona", "emotional_arc_key": "arc", "training_topic_key": "topic"}
@@ -97,7 +97,7 @@ class FailureCard(Card):
         self.setObjectName("failure")
         self._details = error_details(error)
         stage = dict(detail.stages).get(detail.row.failed_stage or "", detail.row.failed_stage or "Enrichment")
-        self.add(label(f"Stopped at the stage “{stage}”", "error"))
+        self.add(label(f"Stopped at “{stage}”", "error"))
         self.add(label(error.message, "strong", wrap=True, selectable=True))
         if error.hint:
             self.add(label(error.hint, wrap=True, selectable=True))
@@ -113,7 +113,7 @@ class FailureCard(Card):
         again = Button("Enrich again", "", "ph.magic-wand", on_click=view.again.emit, name="enrich_again")
         copy = Button("Copy details", "ghost", "ph.copy", on_click=self._copy, name="copy_details")
         if missing is not None or error.code == "missing_input_parameters":
-            text, role = ("Choose another", "") if missing is not None else ("Choose its scaffolding", "main")
+            text, role = ("Choose another", "") if missing is not None else ("Choose scaffolding", "main")
             buttons.append(Button(text, role, "ph.books", on_click=view.choose.emit, name="choose_scaffolding"))
         self.add(row(*buttons, None))
         self.add(row(again, copy, None))
@@ -133,7 +133,7 @@ class ReportView(ScrollColumn):
     sources_wanted = Signal()
 
     def __init__(self) -> None:
-        super().__init__(name="report", accessible="Report of the enrichment", gap=12)
+        super().__init__(name="report", accessible="Enrichment report", gap=12)
         self._why: QWidget | None = None
 
     def show_detail(self, detail: Detail) -> None:
@@ -159,7 +159,7 @@ class ReportView(ScrollColumn):
     def _stages(self, detail: Detail) -> QWidget:
         known = {report.stage: report for report in detail.reports}
         extra = [(report.stage, report.title) for report in detail.reports if report.stage not in dict(detail.stages)]
-        expected = "Not reached" if known else "Not run yet"
+        expected = "Not reached" if known else "Not run"
         told = detail.error.message if detail.error else ""
         lines = [StageRow(name, title, known.get(name), expected, told) for name, title in (*detail.stages, *extra)]
         newest = max((report.finished_at for report in detail.reports), default="")
@@ -168,7 +168,7 @@ class ReportView(ScrollColumn):
         return column(row(heading, None, when), *lines, gap=6)
 
     def _reasons(self, criteria: Mapping[str, Any]) -> QWidget:
-        lines: list[QWidget] = [label("Why this score", "strong")]
+        lines: list[QWidget] = [label("Reasons for the scores", "strong")]
         for name, found in criteria.items():
             score = found.get("score")
             value = label(fmt.decimal(score, 1) if score is not None else fmt.NOTHING, "strong")
@@ -180,7 +180,7 @@ class ReportView(ScrollColumn):
     def _sources(self, fields: Mapping[str, Mapping[str, str]]) -> QWidget:
         counts = Counter(entry.get("source", "") for entry in fields.values())
         told = " · ".join(f"{SOURCE_WORDS.get(kind, kind)} {count:,}" for kind, count in counts.most_common())
-        link = Button("Where every field comes from", "link", on_click=self.sources_wanted.emit, name="show_sources")
+        link = Button("Show field sources", "link", on_click=self.sources_wanted.emit, name="show_sources")
         return column(label("Sources", "strong"), label(told, "caption", wrap=True), row(link, None), gap=2)
 
     def _again(self, detail: Detail) -> QWidget:

@@ -30,8 +30,8 @@ class Source:
 
 COLUMNS = (
     Column("id", "Field", "training_pairs[12].emotional_context.behavioral"),
-    Column("source", "Comes from", tuple(SOURCE_WORDS.values()), role="muted"),
-    Column("reason", "Why"),
+    Column("source", "Source", tuple(SOURCE_WORDS.values()), role="muted"),
+    Column("reason", "Reason"),
 )
 
 
@@ -53,7 +53,7 @@ class SourcesDialog(Dialog):
         self.resize(2 * sizes.inspector + sizes.sidebar, sizes.inspector + sizes.sidebar)
         self._all = rows_of(detail.sources.get("fields") or {})
         self.body.addWidget(label(detail.row.title, "section", wrap=True))
-        hint = "“training_pairs[]” holds for every pair, “training_pairs[0]” for the first alone."
+        hint = "“training_pairs[]” applies to every pair, “training_pairs[0]” only to the first."
         self.body.addWidget(label(hint, "muted", wrap=True))
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search fields and reasons")
@@ -78,5 +78,5 @@ class SourcesDialog(Dialog):
         self._count.setText(f"{fmt.count(len(found))} of {fmt.plural(len(self._all), 'field')}")
 
     def _copy(self) -> None:
-        lines = ["Field\tComes from\tWhy", *(f"{s.id}\t{s.source}\t{s.reason}" for s in self.model.rows)]
+        lines = ["Field\tSource\tReason", *(f"{s.id}\t{s.source}\t{s.reason}" for s in self.model.rows)]
         QGuiApplication.clipboard().setText("\n".join(lines))

@@ -39,12 +39,12 @@ class TurnCard(Card):
         self.setObjectName(f"turn_{number}")
         sizes = theme().sizes
         self.body.setContentsMargins(sizes.grid + 4, sizes.grid + 2, sizes.grid + 4, sizes.grid + 2)
-        who = label("Client" if client else "Advisor", "strong")
+        who = label("Client" if client else "Consultant", "strong")
         place = ElidedLabel(" · ".join(part for part in (f"turn {number}", remark) if part), "caption")
         place.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.add(row(who, place, stretch=place))
         missing = turn.content is None
-        words = "No answer yet. It is kept, and nothing learns from it." if missing else turn.content
+        words = "No answer yet. The turn is kept but not trained on." if missing else turn.content
         # Laying out a text costs with its length, at every resize.
         text = MessageText(words or "", markdown=False, at_once=CHARACTERS_AT_ONCE)
         self.add(label(words or "", "muted", wrap=True) if missing else text)
@@ -128,7 +128,7 @@ class Inspector(Card):
         self._notes_soon.setInterval(NOTES_MS)
         self._notes_soon.timeout.connect(self.flush_notes)
         self.turns, self.report = TurnList(), ReportView()
-        self._nothing = label("Choose a conversation to read it.", "muted", wrap=True)
+        self._nothing = label("Select a conversation to read it.", "muted", wrap=True)
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._all = self._build()
         self.add(self._nothing, 1)
@@ -141,9 +141,9 @@ class Inspector(Card):
         self.enriched_pill = StatusPill(ENRICHMENT_WORDS["not_started"])
         self.line = label("", "muted", wrap=True)
         self.scores = Scores()
-        self.tabs = Segments({"turns": "Turns", "report": "Report"}, "What is shown of the conversation", "detail_tabs")
+        self.tabs = Segments({"turns": "Turns", "report": "Report"}, "Parts of the conversation", "detail_tabs")
         self.tabs.chosen.connect(self._on_tab)
-        self.why = Button("Why this score", "link", on_click=self.show_why, name="why_score")
+        self.why = Button("Show reasons", "link", on_click=self.show_why, name="why_score")
         self._views = QStackedWidget()
         self._views.addWidget(self.turns)
         self._views.addWidget(self.report)
@@ -196,12 +196,12 @@ class Inspector(Card):
         self.enriched_pill.set_status(ENRICHMENT_WORDS.get(found.enrichment_status, ENRICHMENT_WORDS["not_started"]))
         self.enriched_pill.setToolTip(state_words(found))
         names = (found.persona_name, found.arc_name, found.topic_name, tier_word(found.tier) if found.tier else "")
-        self.line.setText(" · ".join(part for part in names if part) or "Its scaffolding is not known yet")
+        self.line.setText(" · ".join(part for part in names if part) or "Scaffolding not yet known")
         self.scores.show_row(found)
         scored = found.quality_score is not None
         self.scores.setVisible(scored)
         failed = detail.error is not None
-        self.why.setText("Why it failed" if failed else "Why this score")
+        self.why.setText("Show why it failed" if failed else "Show reasons")
         self.why.setAccessibleName(self.why.text())
         self.why.setVisible(failed or (scored and bool(detail.criteria)))
         same = before is not None and before.row.id == found.id

@@ -60,10 +60,10 @@ class ConversationsPage(Page):
         self._search_text = ""
         self._enriching: tuple[str, ...] = ()
         self.imports = ImportDesk(self)
-        self.set_header("Conversations", "Review what was imported, enrich it, hand it on.")
+        self.set_header("Conversations", "Review imported conversations, enrich them, and add them to a training file.")
         self.add_action("Import", "ph.download-simple", self.choose_files)
         folder = Button("", "", "ph.folder-open", on_click=self.imports.choose_folder, name="import_folder",
-                        tip="Import a folder")  # fmt: skip
+                        tip="Import folder")  # fmt: skip
         self.add_header_widget(folder)
         self.add_button = self.add_action("Add to training file", "ph.stack", self.add_to_training_file)
         self.enrich_button = EnrichButton(self.enrich)
@@ -75,7 +75,7 @@ class ConversationsPage(Page):
             EmptyState(
                 "ph.chats-circle",
                 "Drop JSON files anywhere on this window.", ("Import conversations", self.choose_files),
-                ("Open the sample workspace", lambda: open_sample(services)), title="No conversations yet",
+                ("Open sample workspace", lambda: open_sample(services)), title="No conversations yet",
                 button_icon="ph.download-simple",
             )
         )  # fmt: skip
@@ -91,8 +91,10 @@ class ConversationsPage(Page):
         self.add_tool(self.filters.chips)
         self.add_tool(self.filters.button)
         self.add_tool(None)
-        self.last_import = Button("Last import", "link", "ph.clock-counter-clockwise", on_click=self.show_last_import,
-                                  name="last_import", tip="What was used and what was rejected")  # fmt: skip
+        self.last_import = Button(
+            "Show last import", "link", "ph.clock-counter-clockwise", on_click=self.show_last_import, name="last_import",
+            tip="Show what was used and what was rejected",
+        )  # fmt: skip
         self.last_import.hide()
         self.add_tool(self.last_import)
 
@@ -111,7 +113,7 @@ class ConversationsPage(Page):
         FitColumns(self.table, FOLD_ORDER)
         self.table.remember(self.services.state)
         self.nothing = EmptyState(
-            "ph.funnel", "No conversation fits these filters.", None, ("Clear them", self.clear_filters)
+            "ph.funnel", "No conversations match these filters.", None, ("Clear filters", self.clear_filters)
         )
         self._rows = QStackedWidget()
         self._rows.addWidget(self.table)
@@ -144,10 +146,10 @@ class ConversationsPage(Page):
         self.table.opened.connect(lambda _row: self.inspector.focus_turns())
         chosen = nothing_selected(self.table)
         for command in (
-            PageCommand("approve", "Approve the selected", self.approve, ("A",), chosen),
-            PageCommand("reject", "Reject the selected", self.reject, ("R",), chosen),
-            PageCommand("enrich", "Enrich the selected", self.enrich_selected, ("E",), chosen),
-            PageCommand("delete", "Delete the selected conversations", self.delete_selected, DELETE_KEYS, chosen),
+            PageCommand("approve", "Approve selected", self.approve, ("A",), chosen),
+            PageCommand("reject", "Reject selected", self.reject, ("R",), chosen),
+            PageCommand("enrich", "Enrich selected", self.enrich_selected, ("E",), chosen),
+            PageCommand("delete", "Delete selected conversations", self.delete_selected, DELETE_KEYS, chosen),
         ):
             self.add_command(command, self.table)
 
@@ -193,7 +195,7 @@ class ConversationsPage(Page):
         # What is being enriched would silently stay out.
         self.add_button.setEnabled(found.enriched > 0 and not found.enriching)
         tip = "Only enriched conversations can go into a training file" if not found.enriched else ""
-        self.add_button.setToolTip("Enrichment is under way; wait until it is done" if found.enriching else tip)
+        self.add_button.setToolTip("Enrichment is running; wait until it is done" if found.enriching else tip)
         # When nothing is left to enrich, handing on is the next step.
         next_step = not many and not waiting and not found.enriching and found.enriched > 0
         self.enrich_button.set_main(not next_step)
@@ -352,11 +354,11 @@ class ConversationsPage(Page):
 
     def _show_built(self, job: Job) -> None:
         ident, version = str(job.result["training_file_id"]), job.result["version"]
-        text = f"“{job.params['name']}” version {version} is built"
+        text = f"“{job.params['name']}” version {version} is ready"
         navigator = self.services.navigator
         open_it = ("Open training file", lambda: navigator.open_page("training_files", ident))
         mixed = int(job.result.get("mixed_profiles", 0))
-        told = f"{fmt.plural(mixed, 'member')} enriched with an earlier consultant profile; the newest is in the file."
+        told = f"{fmt.plural(mixed, 'member')} enriched with an earlier consultant profile; the file uses the newest."
         self.banners.add(Banner("ok", text, told if mixed else "", action=open_it))
 
     # Review
@@ -411,8 +413,8 @@ class ConversationsPage(Page):
         if job.kind == "enrich" and job.result.get("rejected"):
             failed = fmt.plural(int(job.result["rejected"]), "conversation")
             text = f"Enrichment: {job.result['used']:,} of {job.result['in']:,} enriched, {failed} failed"
-            hint = "The report of each says why, and what mends it."
-            self.banners.add(Banner("warn", text, hint, action=("Show what failed", self._show_failed), topic="enrich"))
+            hint = "Each report says why and how to fix it."
+            self.banners.add(Banner("warn", text, hint, action=("Show failed", self._show_failed), topic="enrich"))
             return True
         return False
 

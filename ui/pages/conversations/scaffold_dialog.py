@@ -40,12 +40,12 @@ class ScaffoldingDialog(Dialog):
     """Saves the choice, then calls `on_saved(conversation_id)`."""
 
     def __init__(self, page: Page, found: Conversation, on_saved: Callable[[str], Any]) -> None:
-        super().__init__(page, "Choose its scaffolding")
+        super().__init__(page, "Choose scaffolding")
         self.setObjectName("scaffolding_dialog")
         self._services, self._found, self._on_saved = page.services, found, on_saved
         self.banners = BannerArea()
         self.body.addWidget(label(found.title, "section", wrap=True))
-        hint = "Enrichment needs to know who speaks, how their feelings move, and what it is about."
+        hint = "Enrichment needs to know who the client is, how their feelings move, and what the topic is."
         self.body.addWidget(label(hint, "muted", wrap=True))
         self.body.addWidget(self.banners)
         self.form = Form()
@@ -54,7 +54,7 @@ class ScaffoldingDialog(Dialog):
         self.body.addWidget(self.form)
         self.ok = Button("Save and enrich", "main", "ph.magic-wand", on_click=self._save, name="save_scaffolding")
         self.set_buttons(self.ok)
-        self.hold("The scaffolding is being read.")
+        self.hold("Scaffolding is still loading.")
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self._services.read(self, read_choices, self._fill, self._failed)
 
@@ -68,7 +68,7 @@ class ScaffoldingDialog(Dialog):
     def _save(self) -> None:
         if not self.form.submit():
             return
-        self.hold("It is being saved.")
+        self.hold("Still saving.")
         ident, keys, workspace = self._found.id, self.form.values(), self._services.workspace
         self._services.write(
             self, lambda db: store.set_scaffolding(db, workspace, ident, **keys), self._saved, self._failed

@@ -51,7 +51,9 @@ class ConversationReader(QWidget):
         self._dataset: Dataset | None = None
         self._handle: int | None = None
         self._at = 0
-        self.split = Segments({"": "All", "train": "Train", "validation": "Validation"}, "Which conversations", "split")
+        self.split = Segments(
+            {"": "All", "train": "Training", "validation": "Validation"}, "Conversations shown", "split"
+        )
         self.split.chosen.connect(self._on_split)
         self.previous = Button(
             "", "ghost", "ph.caret-left", on_click=lambda: self.step(-1), tip="Previous conversation"
@@ -105,7 +107,7 @@ class ConversationReader(QWidget):
             return
         self._show_place()
         if not self.total:
-            self.turns.set_items(label("There is none in this part.", "muted"))
+            self.turns.set_items(label("No conversations in this set.", "muted"))
             return
         workspace = self._services.workspace
         self._services.forget(self._handle)
@@ -121,8 +123,8 @@ class ConversationReader(QWidget):
 
     def _show(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
-            self.turns.set_items(label("There is no conversation here.", "muted"))
+            self.turns.set_items(label("No conversations here.", "muted"))
             return
-        told = {"train": Status("info", "Trains the adapter"), "validation": Status("neutral", "Kept for validation")}
+        told = {"train": Status("info", "Training set"), "validation": Status("neutral", "Validation set")}
         items: list[QWidget] = [row(StatusPill(told[rows[0]["split"]]), None)]
         self.turns.set_items(*items, *[TurnCard(message) for message in rows[0]["messages"]])

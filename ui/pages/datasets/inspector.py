@@ -26,7 +26,7 @@ from ui.words.counts import sum_words
 FORMATS = {
     "brightrun_lora_v4": "Bright Run v4", "chat_messages": "Chat messages", "prompt_completion": "Prompt, completion",
 }  # fmt: skip
-READY, USELESS, FAILED = Status("ok", "Ready"), Status("warn", "Nothing to train"), Status("bad", "Failed")
+READY, USELESS, FAILED = Status("ok", "Ready"), Status("warn", "Nothing to train on"), Status("bad", "Failed")
 STATES = (READY, USELESS, FAILED, *(Status("busy", fmt.word(status)) for status in DatasetStatus))
 
 
@@ -56,9 +56,9 @@ class Overview(ScrollColumn):
         self.lengths_title = label("", "strong")
         self.notes = label("", "muted", wrap=True, name="dataset_notes")
         super().__init__(
-            self.numbers, self.lengths_title, self.lengths, label("What came in", "strong"), self.sum, self.sum_hint,
+            self.numbers, self.lengths_title, self.lengths, label("Counts", "strong"), self.sum, self.sum_hint,
             self.notes, label("Source", "strong"), self.origin, gap=sizes.grid, name="dataset_overview",
-            accessible="Statistics of the dataset",
+            accessible="Dataset statistics",
         )  # fmt: skip
 
     def show_dataset(self, dataset: Dataset) -> None:
@@ -72,9 +72,7 @@ class Overview(ScrollColumn):
         self.lengths.setVisible(bool(bars))
         self.lengths.set_bars(bars, unit, "conversation")
         self.sum.setText(sum_words(dataset.counts) if dataset.counts else "Not recorded")
-        self.sum_hint.setText(
-            "Cut are parts without an answer to train on; what was rejected is listed under Left out."
-        )
+        self.sum_hint.setText("Cut: parts without an answer to train on. Rejected items are listed under Left out.")
         notes = [str(note) for note in stats.get("notes", [])]
         self.notes.setText("\n".join(notes))
         self.notes.setVisible(bool(notes))
@@ -91,13 +89,13 @@ def _numbers(dataset: Dataset) -> list[Fact]:
         average = round(dataset.average_tokens) if dataset.average_tokens is not None else None
         out += [
             Fact("Tokens", fmt.count(dataset.total_tokens)),
-            Fact("Tokens that train", fmt.count(stats.get("supervised_tokens"))),
+            Fact("Trained tokens", fmt.count(stats.get("supervised_tokens"))),
             Fact("Average length", f"{fmt.count(average)} tokens"),
             Fact("Longest", f"{fmt.count(dataset.max_tokens)} tokens"),
-            Fact("Counted for", str(stats.get("base_model_name") or fmt.NOTHING)),
+            Fact("Counted with", str(stats.get("base_model_name") or fmt.NOTHING)),
         ]
     if stats.get("average_turns") is not None:
-        out.append(Fact("Answers a conversation", fmt.decimal(stats["average_turns"], 1)))
+        out.append(Fact("Answers per conversation", fmt.decimal(stats["average_turns"], 1)))
     return out
 
 
@@ -108,7 +106,7 @@ def _origin(dataset: Dataset) -> list[Fact]:
         Fact("Training file" if dataset.training_file_id else "File", source + version, dataset.source_path),
         Fact("Format", format_words(dataset.format)),
         Fact("Size", fmt.size(dataset.file_size)),
-        Fact("Made", fmt.moment_long(dataset.created_at)),
+        Fact("Created", fmt.moment_long(dataset.created_at)),
         short_hash("Content hash", dataset.content_hash),
     ]
 
@@ -116,7 +114,7 @@ def _origin(dataset: Dataset) -> list[Fact]:
 PROBLEM_COLUMNS = (
     Column("line", "Line", "120,400", "right", lambda v: fmt.count(v) if v else fmt.NOTHING),
     Column("field", "Field", "messages[12].role", role="muted"),
-    Column("message", "What is wrong"),
+    Column("message", "Problem"),
 )
 
 
@@ -158,7 +156,7 @@ class Problems(QWidget):
             place = [f"Line {fmt.count(item.line)}" if item.line else Path(item.file).name, item.field]
             self.place.setText(" · ".join(filter(None, place)))
             self.what.setText(item.message)
-            self.mend.setText(item.hint or "There is nothing to mend.")
+            self.mend.setText(item.hint or "Nothing to fix.")
 
 
 class DatasetInspector(Card):
@@ -175,7 +173,7 @@ class DatasetInspector(Card):
         self.pill = StatusPill(Status("neutral", ""))
         self.line = ElidedLabel("", "muted")
         parts = {"overview": "Overview", "problems": "Left out", "conversations": "Conversations"}
-        self.segments = Segments(parts, "What is shown of the dataset", "dataset_parts")
+        self.segments = Segments(parts, "Parts of the dataset", "dataset_parts")
         self.overview, self.problems, self.reader = Overview(), Problems(), reader
         self._parts = QStackedWidget()
         for part in (self.overview, self.problems, self.reader):

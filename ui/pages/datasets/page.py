@@ -59,12 +59,12 @@ class RenameDialog(Dialog):
     """Another name for a dataset; `on_name(name)` when it was given."""
 
     def __init__(self, parent: QWidget, page: DatasetsPage, dataset: Dataset) -> None:
-        super().__init__(parent, "Rename the dataset")
+        super().__init__(parent, "Rename dataset")
         self.setObjectName("rename_dialog")
         self._page, self._dataset = page, dataset
         self.form = Form(narrow=True)
         self.name = text_field(dataset.name)
-        self.form.add("name", "Name", self.name, check=lambda v: "" if v.strip() else "A dataset needs a name.")
+        self.form.add("name", "Name", self.name, check=lambda v: "" if v.strip() else "Enter a name.")
         self.body.addWidget(self.form)
         self.ok = Button("Rename", "main", on_click=self._rename, name="confirm_rename")
         self.set_buttons(self.ok)
@@ -73,7 +73,7 @@ class RenameDialog(Dialog):
     def _rename(self) -> None:
         if not self.form.submit():
             return
-        self.hold("It is being saved.")
+        self.hold("Still saving.")
         ident, name = self._dataset.id, self.name.text()
         services = self._page.services
         services.write(self, lambda db: store.rename(db, ident, name), self._done, self._failed)
@@ -98,7 +98,9 @@ class DatasetsPage(Page):
         super().__init__(services, parent)
         self.set_header("Datasets", PURPOSE)
         self.add_action("Import", "ph.download-simple", self.choose_files)
-        self.train = self.add_action("Train an adapter", "ph.chart-line", self._train, primary=True)
+        self.train = self.add_action(
+            "Train adapter", "ph.chart-line", self._train, primary=True, name="train_an_adapter"
+        )
         self._search_soon = QTimer(self)
         self._search_soon.setSingleShot(True)
         self._search_soon.setInterval(SEARCH_MS)
@@ -139,18 +141,18 @@ class DatasetsPage(Page):
         chosen = nothing_selected(self.table)
         delete = PageCommand("delete", "Delete the selected datasets", self.delete_selected, DELETE_KEYS, chosen)
         self.add_command(delete, self.table)
-        self.add_command(PageCommand("rename", "Rename the dataset…", self._rename, (), chosen))
+        self.add_command(PageCommand("rename", "Rename dataset…", self._rename, (), chosen))
         self.bulk.follow(self.table)
 
     def _empty_state(self, file: str) -> EmptyState:
         sentence = "A dataset is built from a training file, or imported from a JSON or JSONL file of conversations."
-        importing = ("Import a dataset", self.choose_files)
+        importing = ("Import dataset", self.choose_files)
         if file:
-            making = (f"Make a dataset from “{file}”", lambda: steps.make_dataset(self.services))
+            making = (f"Build dataset from “{file}”", lambda: steps.make_dataset(self.services))
             return EmptyState("ph.table", sentence, making, importing, title="No datasets yet", button_icon="ph.table")
         return EmptyState(
             "ph.table", sentence, importing,
-            ("Build one from a training file", lambda: self.services.navigator.open_page("training_files")),
+            ("Open training files", lambda: self.services.navigator.open_page("training_files")),
             title="No datasets yet", button_icon="ph.download-simple",
         )  # fmt: skip
 
@@ -277,6 +279,6 @@ def _failure(dataset: Dataset) -> AppError:
     first = dataset.validation_errors[0] if dataset.validation_errors else {}
     return AppError(
         str(first.get("code") or "dataset_failed"),
-        str(first.get("message") or f"The dataset {dataset.name} could not be made."),
-        hint=str(first.get("hint") or "Mend the file and import it again; what was wrong is listed under Left out."),
+        str(first.get("message") or f"The dataset {dataset.name} could not be built."),
+        hint=str(first.get("hint") or "Fix the file and import it again. The problems are listed under Left out."),
     )

@@ -44,19 +44,19 @@ class Step:
 
 LINE = (
     Step("conversations", "Conversations", "ph.chats-circle", "conversations", "import", "Import conversations",
-         "Bring in conversations as JSON files: drop them anywhere on this window.",
+         "Choose JSON files of conversations, or drop them anywhere on this window.",
          lambda services: services.navigator.run_command("import")),
-    Step("enriched", "Enriched", "ph.magic-wand", "conversations", "enrich", "Enrich the conversations",
+    Step("enriched", "Enriched", "ph.magic-wand", "conversations", "enrich", "Enrich conversations",
          "Enrichment checks each conversation and adds what training needs: context, emotion, strategy.",
          steps.enrich_waiting),
     Step("training_files", "Training file", "ph.stack", "training_files", "build_training_file",
-         "Build a training file", "A training file gathers enriched conversations into one versioned document.",
+         "Build training file", "A training file gathers enriched conversations into one versioned document.",
          steps.build_training_file),
-    Step("datasets", "Dataset", "ph.table", "datasets", "build_dataset", "Make a dataset",
+    Step("datasets", "Dataset", "ph.table", "datasets", "build_dataset", "Build dataset",
          "A dataset is the training file split and counted in a base model's own tokens.", steps.make_dataset),
-    Step("adapters", "Adapter", "ph.swap", "training", "training", "Train an adapter",
+    Step("adapters", "Adapter", "ph.swap", "training", "training", "Train adapter",
          "Training turns a dataset into a LoRA adapter: a small file that changes how the base answers.", steps.train),
-    Step("chats", "Chat", "ph.chat-teardrop-text", "chat", "", "Talk to your adapter",
+    Step("chats", "Chat", "ph.chat-teardrop-text", "chat", "", "Chat with your adapter",
          "Ask the base and the adapter the same question, side by side.", steps.talk),
 )  # fmt: skip
 
@@ -148,14 +148,14 @@ class Welcome(QWidget):
         sizes = theme().sizes
         headline = label("From conversations to an assistant of your own, on this Mac", "title", wrap=True)
         text = label(
-            "Bright Run turns conversations into a dataset, trains a LoRA adapter on it, and lets you talk to the "
+            "Bright Run turns conversations into a dataset, trains a LoRA adapter on it, and lets you chat with the "
             "result. Everything stays on this machine. The sample workspace comes with conversations and a small "
-            "practice model, so that you can walk the whole line in a few minutes.", "muted", wrap=True,
+            "practice model, so you can try every step in a few minutes.", "muted", wrap=True,
         )  # fmt: skip
         self.sample = Button(
-            "Open the sample workspace", "main", "ph.compass", on_click=self._open_sample, name="open_sample"
+            "Open sample workspace", "main", "ph.compass", on_click=self._open_sample, name="open_sample"
         )
-        self.own = Button("Start your own", "", "ph.folder-plus", on_click=self._start, name="start_own")
+        self.own = Button("Start your own workspace", "", "ph.folder-plus", on_click=self._start, name="start_own")
         card = Card("", headline, text, row(self.sample, self.own, None), gap=sizes.grid * 2)
         card.setMaximumWidth(2 * sizes.field + sizes.margin)
         card.body.setContentsMargins(*[sizes.margin + sizes.grid] * 4)
@@ -211,7 +211,7 @@ class HomePage(Page):
         self._jobs_box.setContentsMargins(0, 0, 0, 0)
         holder = QWidget()
         holder.setLayout(self._jobs_box)
-        self._no_jobs = label("Nothing ran yet. What you start appears here and in the tray below.", "muted", wrap=True)
+        self._no_jobs = label("No jobs yet. Jobs you start appear here and in the tray below.", "muted", wrap=True)
         self.jobs_card = Card("Recent jobs", self._no_jobs, holder)
         inner = QWidget()
         box = QVBoxLayout(inner)
@@ -243,9 +243,7 @@ class HomePage(Page):
         step = next((s for s in LINE[: place + 1] if s.kind in jobs), LINE[place])
         job = jobs.get(step.kind)
         if job is None or self._next_job is None or job.id != self._next_job.id:
-            self.next_why.setText(
-                step.why if job is None else "Waiting for its turn" if job.done == 0 else job_line(job)
-            )
+            self.next_why.setText(step.why if job is None else "Queued" if job.done == 0 else job_line(job))
         self._next_step, self._next_job = step, job
         self.next_title.setText(step.verb if job is None else job.title)
         verb = "Choose files" if step is LINE[0] else step.verb

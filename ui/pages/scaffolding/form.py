@@ -84,7 +84,7 @@ class EntryForm(Card):
 
     def _build_form(self) -> EntryFields:
         form = EntryFields()
-        form.add("key", "Key", text_field("", "first_time_buyer"), "How files name it.",
+        form.add("key", "Key", text_field("", "first_time_buyer"), "The name that files use.",
                  check=self._wrong_key)  # fmt: skip
         folded = False
         for field in self.kind.fields:
@@ -108,9 +108,9 @@ class EntryForm(Card):
         if not key:
             return "Enter a key."
         if not _KEY.fullmatch(key):
-            return "Small letters, digits and single underscores, starting with a letter: first_time_buyer."
+            return "Use lowercase letters, digits, and single underscores, starting with a letter: first_time_buyer."
         owner = self._keys.get(key, "")
-        return f"There is already a {self.kind.one} with this key." if owner and owner != _id(self.entry) else ""
+        return f"This key is already used by another {self.kind.one}." if owner and owner != _id(self.entry) else ""
 
     # What is shown
 
@@ -218,7 +218,7 @@ class EntryForm(Card):
 
 
 def _required(title: str) -> Any:
-    return lambda value: "" if str(value).strip() else f"{title} is needed."
+    return lambda value: "" if str(value).strip() else f"{title} is required."
 
 
 def focus_first(form: EntryForm) -> QWidget:

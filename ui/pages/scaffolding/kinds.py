@@ -86,11 +86,11 @@ PERSONA = Kind(
         Field("location", "Place", example="Urban/Suburban"),
         Field("background", "Background", "Read as one line, after age, gender and place.", "area"),
         Field("summary", "Summary", "", "area", more=True),
-        Field("communication_style", "How they speak", "", "area", more=True),
-        Field("emotional_baseline", "Baseline", "The feeling they come with.", "area", more=True),
+        Field("communication_style", "Communication style", "", "area", more=True),
+        Field("emotional_baseline", "Baseline", "The feeling they start with.", "area", more=True),
         Field("occupation", "Occupation", more=True),
         Field("household", "Household", more=True),
-        Field("typical_questions", "Typical questions", "One a line.", "lines", more=True),
+        Field("typical_questions", "Typical questions", "One per line.", "lines", more=True),
     ),
     "persona_key",
 )  # fmt: skip
@@ -103,10 +103,10 @@ ARC = Kind(
     ),
     (
         Field("name", "Name", required=True, example="Confusion → Clarity"),
-        Field("tier", "Tier", "What its conversations count as.", "tier"),
+        Field("tier", "Tier", "The tier of its conversations.", "tier"),
         Field("start_emotion", "Starts with", required=True, example="confusion"),
         Field("end_emotion", "Ends with", required=True, example="clarity"),
-        Field("beats", "Beats", "One a line: emotion | intensity 0 to 1 | goal | guidance.", "beats"),
+        Field("beats", "Beats", "One per line: emotion | intensity 0 to 1 | goal | guidance.", "beats"),
         Field("conversation_phase", "Phase", more=True, example="initial_opportunity_exploration"),
         Field("expected_outcome", "Expected outcome", "", "area", more=True),
     ),
@@ -122,11 +122,11 @@ TOPIC = Kind(
     (
         Field("name", "Name", required=True, example="Accelerated Mortgage Payoff"),
         Field("description", "Description", "", "area"),
-        Field("complexity", "Level", "Becomes the difficulty of its pairs.", "level"),
-        Field("key_learning_objective", "Objective", "What the assistant is to learn from it.", "area"),
-        Field("skills", "Skills", "One a line: validation, trade_off_framing.", "lines"),
+        Field("complexity", "Level", "Sets the difficulty of its pairs.", "level"),
+        Field("key_learning_objective", "Objective", "What the assistant should learn from it.", "area"),
+        Field("skills", "Skills", "One per line: validation, trade_off_framing.", "lines"),
         Field("category", "Category", more=True),
-        Field("example_questions", "Example questions", "One a line.", "lines", more=True),
+        Field("example_questions", "Example questions", "One per line.", "lines", more=True),
     ),
     "training_topic_key",
 )  # fmt: skip
@@ -220,7 +220,7 @@ def wrong_beats(text: str) -> str:
             except ValueError:
                 good = False
             if not good:
-                return f"Line {number}: the intensity is a number from 0 to 1, not “{parts[1]}”."
+                return f"Line {number}: intensity must be a number from 0 to 1, not “{parts[1]}”."
     return ""
 
 

@@ -75,8 +75,8 @@ class KindTable(QWidget):
         self.bulk = delete_several(kind.title.lower(), page.delete_selected)
         if kind.fields:
             self.bulk.follow(self.table)
-        sentence = f"No {kind.one} of that name or key."
-        self.nothing = EmptyState("ph.books", sentence, None, ("Clear the search", page.clear_search))
+        sentence = f"No {kind.one} with that name or key."
+        self.nothing = EmptyState("ph.books", sentence, None, ("Clear search", page.clear_search))
         self._views = QStackedWidget()
         self._views.addWidget(self.table)
         self._views.addWidget(self.nothing)
@@ -113,7 +113,9 @@ class ScaffoldingPage(Page):
         self._search_text = ""
         self._wanted: tuple[str, str] | None = None
         self._adding: set[str] = set()
-        self.set_header("Scaffolding", "Who speaks, what they feel on the way, and what it is about.")
+        self.set_header(
+            "Scaffolding", "Who the client is, how their feelings move, and what the conversation is about."
+        )
         self.add = self.add_action("Add persona", "ph.plus", self.add_new, primary=True)
         self.add.setObjectName("add_entry")
         self.kinds = Segments({name: kind.title for name, kind in KINDS.items()}, "Kind of scaffolding", "kinds")

@@ -64,11 +64,11 @@ class TemplateView(Card):
         self._arcs: dict[str, EmotionalArc] = {}
         self.title = label("", "section", wrap=True, name="template_title")
         self.line = label("", "muted", wrap=True)
-        self.views = Segments({"text": "Text", "preview": "Preview"}, "What is shown of the template", "template_views")
+        self.views = Segments({"text": "Text", "preview": "Preview"}, "Parts of the template", "template_views")
         self.views.chosen.connect(self._on_view)
         self.text = _reader("template_text", "Text of the template")
         self._highlighter = Highlighter(self.text.document())
-        self.preview = _reader("template_preview", "Preview with the placeholders filled")
+        self.preview = _reader("template_preview", "Preview with placeholders filled in")
         self.problem = label("", "error", wrap=True, name="template_problem")
         self.persona, self.topic = QComboBox(), QComboBox()
         for box in (self.persona, self.topic):
@@ -133,7 +133,7 @@ class TemplateView(Card):
         if template is None:
             return
         if persona is None or topic is None or arc is None:
-            self.problem.setText("The preview needs a persona, a topic and the arc this template belongs to.")
+            self.problem.setText("The preview needs a persona, a topic, and the arc this template belongs to.")
         else:
             try:
                 self.preview.setPlainText(render(template.text, template_values(persona, arc, topic, EXTRA)))

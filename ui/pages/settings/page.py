@@ -1,8 +1,10 @@
-"""Settings: appearance, this workspace, how datasets are split, and what this program is."""
+"""Settings: appearance, storage, how datasets are split, how many jobs run, and what this program is."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
@@ -19,11 +21,13 @@ from core.workspace.paths import models_cache
 from ui.theme import SCALES, theme
 from ui.widgets.basic import Button, label, row, scrolled
 from ui.widgets.card import Card
-from ui.widgets.forms import Form, SliderSpin, choice, field_value
+from ui.widgets.forms import Form, SliderSpin, choice, field_value, number
 from ui.widgets.page import Page
 
-THEMES = [("As the system has it", "system"), ("Light", "light"), ("Dark", "dark")]
+THEMES = [("Match system", "system"), ("Light", "light"), ("Dark", "dark")]
 SAVE_MS = 400
+MAX_NETWORK_JOBS = 8
+NUMBERS = ("validation_share", "network_jobs")
 
 
 def product_version() -> str:
@@ -41,19 +45,20 @@ class SettingsPage(Page):
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
-        self.set_header("Settings", "Changes take effect at once.")
+        self.set_header("Settings", "Changes take effect immediately.")
         self._loading = True
         self._save_soon = QTimer(self)
         self._save_soon.setSingleShot(True)
         self._save_soon.setInterval(SAVE_MS)
-        self._save_soon.timeout.connect(self._save_share)
+        self._save_soon.timeout.connect(self._save)
+        self._edited: set[str] = set()
         self.about = self._about()
         inner = QWidget()
         inner.setMaximumWidth(2 * theme().sizes.inspector)
         box = QVBoxLayout(inner)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid * 2)
-        for card in (self._appearance(), self._folders(), self._datasets(), self.about):
+        for card in (self._appearance(), self._folders(), self._datasets(), self._jobs(), self.about):
             box.addWidget(card)
         box.addStretch(1)
         self._area = scrolled(inner)
@@ -63,19 +68,21 @@ class SettingsPage(Page):
 
     def _appearance(self) -> Card:
         self.look = Form()
-        self.look.add("theme", "Theme", choice(THEMES, theme().mode), "Kept in this workspace.")
-        sizes = [(f"{round(scale * 100)} %", scale) for scale in SCALES]
-        self.look.add("scale", "Text size", choice(sizes, theme().scale), "Rows, buttons and icons grow with it.")
+        self.look.add("theme", "Theme", choice(THEMES, theme().mode), "Saved in this workspace.")
+        sizes = [(f"{round(scale * 100)}%", scale) for scale in SCALES]
+        self.look.add("scale", "Text size", choice(sizes, theme().scale), "Rows, buttons, and icons scale with it.")
         self.look.changed.connect(self._on_look)
         return Card("Appearance", self.look)
 
     def _folders(self) -> Card:
         root = self.services.workspace.root
         lines = [
-            self._folder("Data folder", str(root), "Database, conversations, datasets, adapters, logs, backups."),
+            self._folder(
+                "Workspace folder", str(root), "Database, conversations, datasets, adapters, logs, and backups."
+            ),
             self._folder("Base models", str(models_cache()), "Shared by all workspaces."),
         ]
-        return Card("Where things lie", *lines)
+        return Card("Storage", *lines)
 
     @staticmethod
     def _folder(title: str, path: str, text: str) -> QWidget:
@@ -85,19 +92,29 @@ class SettingsPage(Page):
         def show() -> None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
-        button = Button("Open", "", "ph.folder-open", on_click=show, accessible=f"Open the folder: {title}")
+        button = Button("Open", "", "ph.folder-open", on_click=show, accessible=f"Open folder: {title}")
         out.add(title, title, row(shown, button, stretch=shown), text)
         return out
 
     def _datasets(self) -> Card:
         self.split = Form()
-        self.share = SliderSpin(5, 30, 12, suffix=" %")
+        self.share = SliderSpin(5, 30, 12, suffix="%")
         self.split.add(
             "validation_share", "Validation share", self.share,
-            "How much of a new dataset is held back to check training against. Whole conversations, drawn at random.",
+            "Share of a new dataset kept for validation (held-out set). Whole conversations, chosen at random.",
         )  # fmt: skip
-        self.split.changed.connect(self._on_share)
+        self.split.changed.connect(partial(self._on_number, "validation_share"))
         return Card("Datasets", self.split)
+
+    def _jobs(self) -> Card:
+        self.lanes = Form()
+        self.network = number(1, MAX_NETWORK_JOBS, int(settings.DEFAULTS["network_jobs"]))
+        self.lanes.add(
+            "network_jobs", "Network jobs", self.network,
+            "How many jobs that send requests, such as to Claude, run side by side.",
+        )  # fmt: skip
+        self.lanes.changed.connect(partial(self._on_number, "network_jobs"))
+        return Card("Jobs", self.lanes)
 
     @staticmethod
     def _about() -> Card:
@@ -106,18 +123,19 @@ class SettingsPage(Page):
             "About",
             label(f"Bright Run {product_version()}", "strong", selectable=True),
             label(f"{qt}, {platform.system()} {platform.machine()}", "caption", selectable=True),
-            label("Nothing leaves this machine but what you send to Claude.", "muted", wrap=True),
+            label("Nothing leaves this machine except what you send to Claude.", "muted", wrap=True),
         )
 
     # Values
 
     def reload(self) -> None:
-        self.read(lambda db: float(settings.get(db, "validation_share")), self._show)
+        self.read(lambda db: {key: float(settings.get(db, key)) for key in NUMBERS}, self._show)
 
-    def _show(self, share: float) -> None:
+    def _show(self, stored: Mapping[str, float]) -> None:
         self._loading = True
-        if not self._save_soon.isActive():
-            self.share.set_value(round(share * 100))
+        if not self._edited:
+            self.share.set_value(round(stored["validation_share"] * 100))
+            self.network.setValue(round(stored["network_jobs"]))
         self._loading = False
         self._show_theme()
 
@@ -141,19 +159,24 @@ class SettingsPage(Page):
             theme().set_scale(scale)
             self.services.state.put_number("window/scale", scale)
 
-    @Slot()
-    def _on_share(self) -> None:
+    def _on_number(self, key: str) -> None:
         if not self._loading:
+            self._edited.add(key)
             self._save_soon.start()
 
     @Slot()
-    def _save_share(self) -> None:
-        share = float(field_value(self.share)) / 100
+    def _save(self) -> None:
+        now = {"validation_share": float(field_value(self.share)) / 100, "network_jobs": int(field_value(self.network))}
+        values = {key: now[key] for key in self._edited}
+        self._edited.clear()
 
         def put(db: Database) -> Changed:
-            return settings.put(db, "validation_share", share)
+            for key, value in values.items():
+                settings.put(db, key, value)
+            return Changed.SETTINGS
 
-        self.write(put)
+        # A higher number lets a queued job start now.
+        self.write(put, lambda _result: self.services.queue.kick())
 
     def open_item(self, argument: object) -> None:
         """ "about" shows that card."""

@@ -16,7 +16,7 @@ from ui.pages.training.line_chart import Chart, Line, load
 from ui.theme import theme
 
 SMOOTHING, SMOOTHED_SHARE = (0.5, 0.9), 25
-WAITING = "The curve appears with the first step."
+WAITING = "The curve appears after the first step."
 
 
 class Smoother:

@@ -13,7 +13,7 @@ from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
 from ui.widgets.facts import Fact, Facts
 
-UNMEASURED = "Not measured yet on this machine"
+UNMEASURED = "Not yet measured on this machine"
 EFFECTS = {"small": Status("warn", "Small effect"), "moderate": Status("info", "Some effect"),
            "clear": Status("ok", "Clear effect")}  # fmt: skip
 
@@ -37,8 +37,8 @@ class Expectations(QWidget):
         )  # fmt: skip
         self.practice = Button("Use settings with a visible effect", "", "ph.magic-wand", name="practice_settings")
         self._hint = label(
-            "The practice model is tiny: the presets hardly move it. These settings stay within what is accepted and "
-            "show an effect.", "muted", wrap=True,
+            "The practice model is tiny; the presets hardly change it. These settings are within the accepted range "
+            "and show an effect.", "muted", wrap=True,
         )  # fmt: skip
         self._practice = Card("Trying things out", self._hint, self.practice)
         self._practice.setObjectName("practice_hint")
@@ -53,7 +53,7 @@ class Expectations(QWidget):
     def show_estimate(self, found: Estimate, material: Material) -> None:
         """Numbers for what the form says now."""
         self.steps.setText(fmt.count(found.steps))
-        per = f"{fmt.plural(found.steps_per_epoch, 'step')} an epoch"
+        per = f"{fmt.plural(found.steps_per_epoch, 'step')} per epoch"
         self.formula.setText(f"{per}, from {fmt.plural(material.training, 'training conversation')}")
         about = f"about {fmt.duration(found.seconds)}" if found.seconds is not None else UNMEASURED
         self.facts.show()

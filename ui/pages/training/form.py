@@ -99,7 +99,7 @@ class NewRunForm(QWidget):
 
     def _what(self) -> Card:
         self.what = Form()
-        self.name = text_field("", "How the adapter will be called")
+        self.name = text_field("", "Name of the adapter")
         self.name.setMaxLength(NAME_LENGTH)
         self.name.textEdited.connect(self._on_named)
         self.dataset, self.base = choice([]), choice([])
@@ -107,7 +107,7 @@ class NewRunForm(QWidget):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.what.add("dataset", "Dataset", self.dataset, check=lambda v: "" if v else "Choose a dataset.")
         self.what.add("base", "Base model", self.base, check=lambda v: "" if v else "Choose a base model.")
-        self.what.add("name", "Name", self.name, check=lambda v: "" if v.strip() else "A run needs a name.")
+        self.what.add("name", "Name", self.name, check=lambda v: "" if v.strip() else "Enter a name.")
         self.what.changed.connect(self._on_what)
         return Card("What to train", self.what)
 
@@ -115,7 +115,7 @@ class NewRunForm(QWidget):
         self.presets = PresetCards()
         self.presets.chosen.connect(self.apply_preset)
         self.changed_from = label("", "caption", wrap=True, name="changed_from")
-        self.back_to_preset = Button("Back to the preset", "link", on_click=self._reset, name="back_to_preset")
+        self.back_to_preset = Button("Reset to preset", "link", on_click=self._reset, name="back_to_preset")
         self._changed_row = row(self.changed_from, self.back_to_preset, stretch=self.changed_from)
         return Card("Preset", self.presets, self._changed_row)
 
@@ -126,13 +126,20 @@ class NewRunForm(QWidget):
             self._add(key, default)
         self.settings.begin_advanced()
         options = [(text, key) for key, text in TARGETS.items()]
-        self._add_choice("targets", "What adapts", options, "Which layers of the base get an adapter.")
+        self._add_choice(
+            "targets", "Trained layers", options, "Layers of the base that get an adapter (target modules)."
+        )
         schedules = [(text, key) for key, text in SCHEDULES.items()]
-        self._add_choice("schedule", "Schedule", schedules, "What the learning rate does after its warm-up.")
+        self._add_choice("schedule", "Schedule", schedules, "How the learning rate changes after warm-up.")
         for key in RANGES:
             if key not in MAIN:
                 self._add(key, default)
-        self.settings.add("grad_checkpoint", "Less memory", QCheckBox("Recompute instead of keeping; slower"))
+        self.settings.add(
+            "grad_checkpoint",
+            "Gradient checkpointing",
+            QCheckBox("Use less memory, run slower"),
+            "Recomputes activations in the backward pass instead of keeping them.",
+        )
         self.settings.changed.connect(self._on_settings)
         return Card("Settings", self.settings)
 
@@ -305,15 +312,15 @@ def _put(field: QWidget, value: Any) -> None:
 
 
 def _title(key: str) -> str:
-    return TITLES.get(key) or {"targets": "What adapts", "schedule": "Schedule"}.get(key, "Less memory")
+    return TITLES.get(key) or {"targets": "Trained layers", "schedule": "Schedule"}.get(key, "Gradient checkpointing")
 
 
 def _dataset_words(dataset: Dataset | None) -> str:
     if dataset is None:
-        return "Only datasets that are ready can be trained on."
+        return "Only ready datasets can be trained on."
     validation = fmt.count(dataset.total_validation_conversations)
     tokens = f" · {fmt.count(dataset.total_tokens)} tokens" if dataset.total_tokens is not None else ""
-    return f"{fmt.plural(dataset.total_conversations, 'conversation')}, {validation} kept for validation{tokens}"
+    return f"{fmt.plural(dataset.total_conversations, 'conversation')}, {validation} for validation{tokens}"
 
 
 def _base_words(base: BaseModel | None) -> str:

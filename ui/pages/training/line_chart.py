@@ -118,7 +118,7 @@ class Chart(Card):
         self._remark = label(remark, "caption")
         self._menu = QMenu(self)
         for text, slot in (
-            ("Show the whole range", self.reset), ("Copy as picture", self.copy_picture),
+            ("Reset zoom", self.reset), ("Copy as image", self.copy_picture),
             ("Copy values as CSV", self.copy_csv),
         ):  # fmt: skip
             self._menu.addAction(text).triggered.connect(slot)

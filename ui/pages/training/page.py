@@ -83,9 +83,9 @@ class TrainingPage(Page):
         self.all_runs = self.add_action("All runs", "ph.list-bullets", self.show_runs)
         self.resume = self.add_action("Resume", "ph.play", self._resume)
         self.pause = self.add_action("Pause", "ph.pause", self._pause)
-        self.pause.setToolTip("Checkpoint, leave, and give the memory back")
+        self.pause.setToolTip("Save a checkpoint and free the memory")
         self.halt = self.add_action("Stop", "ph.stop", self.stop)
-        self.halt.setToolTip("Stop and keep what is there; it can be resumed")
+        self.halt.setToolTip("Stop and keep the progress; the run can be resumed later")
         self.new = self.add_action("New run", "ph.plus", self.new_run, primary=True)
         self.start = self.add_action("Start training", "ph.play", self._start, primary=True)
         self.runs, self.form = RunsView(services), NewRunForm()
@@ -216,9 +216,9 @@ class TrainingPage(Page):
 
     def _first(self) -> EmptyState:
         return EmptyState(
-            "ph.chart-line", "A run trains an adapter on one of your datasets, here on this machine.",
-            ("New run", self.new_run), ("Look at the datasets", lambda: self.services.navigator.open_page("datasets")),
-            title="Nothing was trained yet", button_icon="ph.plus",
+            "ph.chart-line", "A run trains an adapter on one of your datasets, on this machine.",
+            ("New run", self.new_run), ("Show datasets", lambda: self.services.navigator.open_page("datasets")),
+            title="No training runs yet", button_icon="ph.plus",
         )  # fmt: skip
 
     def _lacking(self, kind: str, file: str) -> EmptyState:
@@ -226,8 +226,8 @@ class TrainingPage(Page):
         if kind == "dataset" and file:
             return EmptyState(
                 "ph.table", "Training needs a dataset: a training file split and counted in a base model's tokens.",
-                (f"Make a dataset from “{file}”", lambda: steps.make_dataset(self.services)),
-                ("Import a dataset", lambda: navigator.run_command("import")), title="No dataset to train on",
+                (f"Build dataset from “{file}”", lambda: steps.make_dataset(self.services)),
+                ("Import dataset", lambda: navigator.run_command("import")), title="No dataset to train on",
             )  # fmt: skip
         if kind == "dataset":
             return EmptyState(
@@ -237,7 +237,7 @@ class TrainingPage(Page):
             )  # fmt: skip
         return EmptyState(
             "ph.swap", "Training needs a base model: a folder in MLX or Hugging Face format, or the practice model.",
-            ("Add the practice model", self._add_practice),
+            ("Add practice model", self._add_practice),
             ("Open Adapters", lambda: navigator.open_page("adapters")), title="No base model yet",
         )  # fmt: skip
 
@@ -272,7 +272,8 @@ class TrainingPage(Page):
         self._drop_banner()
         self._bannered = state
         if run.job.status == JobState.INTERRUPTED:
-            text = f"This run was interrupted at step {fmt.count(run.current_step)}; resume goes on bit for bit."
+            step = fmt.count(run.current_step)
+            text = f"This run was interrupted at step {step}. Resume continues exactly where it stopped."
             self._banner_text = text
             details = run.job.error.detail if run.job.error is not None else ""
             self.banners.add(Banner("warn", text, action=("Resume", self._resume), details=details))
@@ -358,7 +359,7 @@ class TrainingPage(Page):
     def _delete(self, runs: Sequence[TrainingRun]) -> None:
         active = next((run for run in runs if run.job.status.active), None)
         if active is not None:
-            self.show_error(AppError("job_active", f"“{active.name}” is under way.", hint="Stop it, then delete it."))
+            self.show_error(AppError("job_active", f"“{active.name}” is running.", hint="Stop it, then delete it."))
             return
         text = f"Deleted {runs[0].name}" if len(runs) == 1 else f"Deleted {fmt.plural(len(runs), 'run')}"
         self.delete("training_jobs", [run.id for run in runs], text)

@@ -55,7 +55,7 @@ class Side(QWidget):
         self.pill = StatusPill(words.verdict_status("unmeasured"))
         self.verdict = label("", wrap=True, selectable=True, name="result_words")
         self.losses = label("", "big", name="result_losses")
-        self.talk = Button("Talk to it", "main", "ph.chat-teardrop-text", on_click=on_talk, name="talk")
+        self.talk = Button("Chat with adapter", "main", "ph.chat-teardrop-text", on_click=on_talk, name="talk")
         self.again = Button("Train again", "", "ph.arrow-clockwise", on_click=on_again, name="train_again")
         buttons = row(self.talk, self.again, None)
         loss_title = label("Validation loss, before and after", "caption")
@@ -100,7 +100,7 @@ class Side(QWidget):
     def show_log(self, entries: Sequence[Entry]) -> None:
         """Newest on top."""
         lines = [words.log_line(entry) for entry in reversed(entries[-LOG_LINES:])]
-        self.log.setText("\n".join(lines) or "Nothing yet.")
+        self.log.setText("\n".join(lines) or "No entries yet.")
 
 
 class RunView(QWidget):
@@ -276,10 +276,10 @@ class RunView(QWidget):
             last = trained[-1]
             self.speed.show_values(f"{fmt.decimal(speed, 0)} tok/s", f"{fmt.count(last['tokens'])} trained tokens")
             peak = max((p["peak_memory"] or 0) for p in trained)
-            self.memory.show_values(fmt.size(peak), "while training")
+            self.memory.show_values(fmt.size(peak), "during training")
         else:
-            self.speed.show_values(fmt.NOTHING, "tokens that train a second")
-            self.memory.show_values(fmt.NOTHING, "while training")
+            self.speed.show_values(fmt.NOTHING, "trained tokens per second")
+            self.memory.show_values(fmt.NOTHING, "during training")
 
     def _show_step(self) -> None:
         if self.shown is None:
@@ -306,7 +306,7 @@ class RunView(QWidget):
         now = measured[-1]["validation_loss"] if measured else run.final_loss
         if now is None:
             nothing = bool(run.counts) and run.job.status == JobState.COMPLETED
-            self.loss.show_values(fmt.NOTHING, "no validation conversations" if nothing else "base not measured yet")
+            self.loss.show_values(fmt.NOTHING, "no validation conversations" if nothing else "base not yet measured")
             return
         base = next((p["validation_loss"] for p in measured if p["step"] == 0), run.baseline_loss)
         after = [p for p in measured if p["step"] > 0]

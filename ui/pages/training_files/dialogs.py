@@ -24,7 +24,7 @@ class DatasetDialog(Dialog):
     chosen = Signal(str)
 
     def __init__(self, parent: QWidget, file: TrainingFile) -> None:
-        super().__init__(parent, "Make a dataset")
+        super().__init__(parent, "Build dataset")
         self.setObjectName("dataset_dialog")
         pairs = fmt.plural(file.total_training_pairs, "pair")
         told = f"From “{file.name}”, version {file.version}: {pairs} in {file.conversation_count:,} conversations."
@@ -32,10 +32,10 @@ class DatasetDialog(Dialog):
         self.form = Form()
         self.form.add(
             "name", "Name", text_field(f"{file.name} v{file.version}"),
-            "The dataset is split and counted in the base model's own tokens.", check=_named,
+            "The dataset is split and counted in the base model's tokens.", check=_named,
         )  # fmt: skip
         self.body.addWidget(self.form)
-        self.ok = Button("Make dataset", "main", "ph.table", on_click=self._submit, name="make")
+        self.ok = Button("Build dataset", "main", "ph.table", on_click=self._submit, name="make")
         self.set_buttons(self.ok)
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self.form.field("name").setFocus()
@@ -57,7 +57,7 @@ class RenameDialog(Dialog):
         self.setObjectName("rename_dialog")
         self.form = Form()
         self.form.add(
-            "name", "Name", text_field(file.name), "Versions that are built keep the name inside them.", check=_named
+            "name", "Name", text_field(file.name), "Versions already built keep their old name inside.", check=_named
         )
         self.form.add("description", "Description", text_field(file.description), "Optional.")
         self.body.addWidget(self.form)
@@ -69,7 +69,7 @@ class RenameDialog(Dialog):
     def _submit(self) -> None:
         if self.form.submit():
             values = self.form.values()
-            self.hold("It is being saved.")
+            self.hold("Still saving.")
             self.chosen.emit(str(values["name"]), str(values["description"]))
 
     def show_problem(self, error: AppError) -> None:

@@ -50,9 +50,11 @@ class TrainingFilesPage(Page):
         self._search_text = ""
         self._enriched = 0
         self._token: CancelToken | None = None
-        self.set_header("Training files", "Enriched conversations gathered into one document, version by version.")
+        self.set_header("Training files", "Enriched conversations gathered into one versioned document.")
         self.export_button = self.add_action("Export", "ph.export", self.export)
-        self.make_button = self.add_action("Make a dataset", "ph.table", self.make_dataset, primary=True)
+        self.make_button = self.add_action(
+            "Build dataset", "ph.table", self.make_dataset, primary=True, name="make_a_dataset"
+        )
         self.add_search("Search names", self._on_search)
         self.add_tool(None)
         self._build_content()
@@ -67,7 +69,7 @@ class TrainingFilesPage(Page):
             return EmptyState("ph.stack", text, choose, ("Import conversations", importing), title=title)
         return EmptyState(
             "ph.stack", f"{fmt.plural(enriched, 'enriched conversation')} can be gathered here.",
-            ("Build a training file", lambda: steps.build_training_file(self.services)), choose, title=title,
+            ("Build training file", lambda: steps.build_training_file(self.services)), choose, title=title,
             button_icon="ph.stack",
         )  # fmt: skip
 
@@ -91,12 +93,12 @@ class TrainingFilesPage(Page):
         chosen = nothing_selected(self.table)
         delete = PageCommand("delete", "Delete the selected training files", self.delete_selected, DELETE_KEYS, chosen)
         self.add_command(delete, self.table)
-        self.add_command(PageCommand("rename", "Rename the training file…", self.rename, (), chosen))
-        self.add_command(PageCommand("rebuild", "Build a new version", self.rebuild, (), chosen))
+        self.add_command(PageCommand("rename", "Rename training file…", self.rename, (), chosen))
+        self.add_command(PageCommand("rebuild", "Build new version", self.rebuild, (), chosen))
         self.bulk = delete_several("training files", self.delete_selected)
         self.bulk.follow(self.table)
         self.strip = JobStrip(self.services, ("build_training_file",))
-        nothing = EmptyState("ph.stack", "No training file of that name.", None, ("Clear the search", self._clear))
+        nothing = EmptyState("ph.stack", "No training file with that name.", None, ("Clear search", self._clear))
         self._views = QStackedWidget()
         self._views.addWidget(self.table)
         self._views.addWidget(nothing)
@@ -185,13 +187,13 @@ class TrainingFilesPage(Page):
 
     def _start_dataset(self, file: TrainingFile, name: str) -> None:
         params = {"training_file_id": file.id, "name": name}
-        self.services.start_job("build_dataset", f"Making the dataset {name}", params)
+        self.services.start_job("build_dataset", f"Building dataset {name}", params)
 
     def show_end_of(self, job: Job) -> bool:
         if job.kind != "build_dataset" or job.status != JobState.COMPLETED:
             return False
         ident, navigator = str(job.result["dataset_id"]), self.services.navigator
-        text = f"The dataset “{job.params['name']}” is made: {counted(job)}"
+        text = f"The dataset “{job.params['name']}” is ready: {counted(job)}"
         self.banners.add(Banner("ok", text, action=("Open dataset", lambda: navigator.open_page("datasets", ident))))
         return True
 

@@ -165,7 +165,7 @@ def _turn(value: Any, index: int, notes: list[str]) -> Turn:
     if content is None or not content.strip():
         raise _wrong(
             f"Turn {number} ({role}) is empty.", f"{place}.content",
-            "Fill it in, remove the turn, or write null for an answer that is not there yet.", "empty_content",
+            "Fill it in, remove the turn, or write null for a missing answer.", "empty_content",
         )  # fmt: skip
     return Turn(role, content, emotional)
 

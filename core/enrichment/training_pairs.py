@@ -172,7 +172,7 @@ def _shared_sources(frame: Frame) -> dict[str, dict[str, str]]:
         meta + "conversation_turn": origin(RULE, "The number of the pair"),
         meta + "human_reviewed": origin(RULE, "The review recorded in this workspace when it was enriched"),
         meta + "reviewer_notes": origin(RULE, "The reviewer's notes in this workspace")
-        if row["reviewer_notes"] else origin(NULL, "No reviewer's notes"),
+        if row["reviewer_notes"] else origin(NULL, "No reviewer notes"),
         meta + "use_as_seed_example": origin(RULE, "Not marked as a seed example"),
         meta + "generate_variations_count": origin(RULE, "No variations were requested"),
     }  # fmt: skip

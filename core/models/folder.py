@@ -50,7 +50,7 @@ def not_a_model(folder: Path, why: str) -> AppError:
     return AppError(
         "not_a_model",
         f"{folder} is not a base model: {why}.",
-        hint="Choose the folder that holds config.json, the .safetensors files and the tokenizer.",
+        hint="Choose the folder with config.json, the .safetensors files, and the tokenizer.",
         where=Where(file=str(folder)),
     )
 
@@ -65,7 +65,7 @@ def check_architecture(config: Mapping[str, Any], folder: Path) -> str:
         raise AppError(
             "unknown_architecture",
             f"mlx-lm does not support the architecture “{name}”.",
-            hint="Choose a model of another family (Llama, Qwen, Gemma, Mistral, Phi and many more are supported).",
+            hint="Choose a model of another family (Llama, Qwen, Gemma, Mistral, Phi, and many more are supported).",
             where=Where(file=str(folder / "config.json"), field="model_type"),
         )
     return name

@@ -61,7 +61,7 @@ def read_dialogues(folder: Path) -> list[list[dict[str, str]]]:
             if role is None or role == (current[-1]["role"] if current else "assistant"):
                 raise AppError(
                     "bad_practice_text",
-                    "A line of the practice text is not “Q: ...” and “A: ...” in turn.",
+                    "The lines of the practice text do not alternate “Q: ...” and “A: ...”.",
                     hint="Correct the line; a blank line separates dialogues.",
                     where=Where(path.name, number),
                 )

@@ -186,7 +186,7 @@ def check_conversations(db: Database, ids: Sequence[str], training_file_id: str 
     """
     if not ids:
         raise AppError(
-            "no_conversations", "No conversation was chosen.", hint="Choose at least one enriched conversation."
+            "no_conversations", "No conversations are selected.", hint="Choose at least one enriched conversation."
         )
     rows = {ident: _row(db, ident) for ident in ids}
     inside = {found.conversation_id for found in members(db, training_file_id)} if training_file_id else set()

@@ -91,7 +91,7 @@ def test_a_key_of_a_page_works_in_its_table_and_in_the_cheat_sheet(
     sheet = window.findChild(QDialog, "shortcuts_dialog")
     assert sheet is not None
     words = [label.accessibleName() for label in sheet.findChildren(QLabel) if label.accessibleName()]
-    assert "A: Approve the selected" in words
+    assert "A: Approve selected" in words
     assert "Ctrl+K: Command palette" in words
     sheet.close()
     qtbot.keyClick(page.table, Qt.Key.Key_A)

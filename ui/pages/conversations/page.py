@@ -92,8 +92,8 @@ class ConversationsPage(Page):
         self.add_tool(self.filters.button)
         self.add_tool(None)
         self.last_import = Button(
-            "Show last import", "link", "ph.clock-counter-clockwise", on_click=self.show_last_import, name="last_import",
-            tip="Show what was used and what was rejected",
+            "Show last import", "link", "ph.clock-counter-clockwise", on_click=self.show_last_import,
+            name="last_import", tip="Show what was used and what was rejected",
         )  # fmt: skip
         self.last_import.hide()
         self.add_tool(self.last_import)

@@ -7,6 +7,7 @@ import sys
 WORKERS = {
     "data": "core.workers.host:run_job",
     "training": "core.workers.host:run_job",
+    "generation": "core.workers.host:run_job",
     "inference": "core.inference.worker:main",
 }
 

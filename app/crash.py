@@ -14,6 +14,8 @@ from typing import IO
 
 from PySide6.QtCore import QObject, Signal
 
+from core.redact import redact
+
 log = logging.getLogger(__name__)
 MAX_REPORT = 200_000
 
@@ -64,7 +66,7 @@ class CrashReporter(QObject):
     def _read_last(path: Path) -> str:
         if not path.exists():
             return ""
-        text = path.read_text(encoding="utf-8", errors="replace")[:MAX_REPORT]
+        text = redact(path.read_text(encoding="utf-8", errors="replace")[:MAX_REPORT])
         path.replace(path.with_name("crash-last.log"))
         if text.count("\n") <= 1:
             text += "It ended without a native crash: the process was killed, or the machine lost power.\n"

@@ -9,9 +9,11 @@ import sys
 from collections import deque
 from pathlib import Path
 
+from core.redact import RedactingFormatter
+
 RING_SIZE = 2000
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-QUIET = ("PIL", "urllib3", "httpx", "httpcore", "asyncio", "qtpy")
+QUIET = ("PIL", "urllib3", "httpx", "httpcore", "asyncio", "qtpy", "anthropic", "httpx2", "httpcore2")
 
 
 class RingHandler(logging.Handler):
@@ -46,7 +48,7 @@ class Logs:
 
     def __init__(self) -> None:
         self.ring = RingHandler()
-        self.ring.setFormatter(logging.Formatter(FORMAT))
+        self.ring.setFormatter(RedactingFormatter(FORMAT))
         self._file: LogFile | None = None
         self._console: logging.Handler | None = None
 
@@ -57,7 +59,7 @@ class Logs:
         root.addHandler(self.ring)
         if os.environ.get("BRIGHTRUN_DEV"):
             self._console = logging.StreamHandler(sys.stderr)
-            self._console.setFormatter(logging.Formatter(FORMAT))
+            self._console.setFormatter(RedactingFormatter(FORMAT))
             root.addHandler(self._console)
         for name in QUIET:
             logging.getLogger(name).setLevel(logging.WARNING)
@@ -66,7 +68,7 @@ class Logs:
         """Write to `folder`/brightrun.log from now on."""
         self.close_file()
         self._file = LogFile(folder / "brightrun.log", maxBytes=2_000_000, backupCount=3, encoding="utf-8", delay=True)
-        self._file.setFormatter(logging.Formatter(FORMAT))
+        self._file.setFormatter(RedactingFormatter(FORMAT))
         logging.getLogger().addHandler(self._file)
 
     def close_file(self) -> None:

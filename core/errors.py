@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.redact import redact
+
 
 @dataclass(frozen=True)
 class Where:
@@ -40,17 +42,17 @@ class AppError(Exception):
         self.code = code
         self.message = message
         self.hint = hint
-        self.detail = detail
+        self.detail = redact(detail)
         self.where = where or Where()
         self.action = action
 
     def to_json(self) -> dict[str, Any]:
-        """The form in which the error crosses a process or is stored in the database."""
+        """The form in which the error crosses a process or is stored in the database; keys are taken out."""
         return {
             "code": self.code,
-            "message": self.message,
+            "message": redact(self.message),
             "hint": self.hint,
-            "detail": self.detail,
+            "detail": redact(self.detail),
             "where": asdict(self.where),
             "action": self.action,
         }
@@ -83,5 +85,5 @@ def bug_report(exc: BaseException, detail: str = "") -> AppError:
         "internal_error",
         f"Bright Run encountered an internal error ({type(exc).__name__}).",
         hint="Your data is safe. Start the step again; if it fails again, send the copied details to support.",
-        detail=detail or repr(exc),
+        detail=redact(detail or repr(exc)),
     )

@@ -19,6 +19,7 @@ class Changed(Flag):
     METRICS = auto()
     ADAPTERS = auto()
     CHATS = auto()
+    GENERATION = auto()
 
     @classmethod
     def everything(cls) -> Changed:

@@ -40,6 +40,15 @@ IMPORTERS: Registry[Any] = Registry(
 
 ENGINES: Registry[Any] = Registry("engine", {"mlx": "core.inference.mlx.engine:MlxEngine"})
 
+PROVIDERS: Registry[Any] = Registry(
+    "provider",
+    {
+        "claude": "core.generation.claude:CLAUDE",
+        "claude_batch": "core.generation.claude_batch:CLAUDE_BATCH",
+        "local": "core.generation.local:LOCAL_MODEL",
+    },
+)
+
 JOB_KINDS: Registry[Any] = Registry(
     "job_kind",
     {
@@ -50,6 +59,9 @@ JOB_KINDS: Registry[Any] = Registry(
         "training": "core.training.jobs:TRAINING",
         "add_base_model": "core.models.jobs:ADD_BASE",
         "build_practice_model": "core.models.jobs:BUILD_PRACTICE",
+        "generate": "core.generation.jobs:GENERATE",
+        "generate_local": "core.generation.jobs:GENERATE_LOCAL",
+        "ask_claude": "core.generation.account:ASK_CLAUDE",
     },
 )
 

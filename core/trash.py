@@ -95,6 +95,9 @@ KINDS: dict[str, Kind] = {
             ), conflict="folder",
         ),
         Kind("chats", "chat", "title", Changed.CHATS),
+        Kind(
+            "batch_jobs", "batch", "name", Changed.GENERATION, folder="runs", extra=("delete from jobs where id = ?",),
+        ),
         _scaffolding("personas", "persona", "persona_id"),
         _scaffolding("emotional_arcs", "emotional arc", "emotional_arc_id"),
         _scaffolding("training_topics", "training topic", "training_topic_id"),
@@ -124,7 +127,7 @@ def delete(db: Database, table: str, ids: Sequence[str]) -> Changed:
     """Put rows into the trash; their files stay. Raises AppError `job_active` for a run that is running."""
     kind = _kind(table)
     with transaction(db):
-        if table == "training_jobs":
+        if table in ("training_jobs", "batch_jobs"):
             _refuse_active(db, ids)
         done = db.execute(
             f"update {table} set deleted_at = ? where deleted_at is null and id in (select value from json_each(?))",

@@ -12,14 +12,17 @@ from core.reading.encoding import printable
 from core.training.config import DEFAULT_PRESET, PRESETS
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments as an AppError."""
+
     def error(self, message: str) -> NoReturn:
+        """Raise AppError `usage`."""
         raise AppError("usage", message[:1].upper() + message[1:] + ".", hint=self.format_usage().strip())
 
 
 def parse(args: Sequence[str]) -> argparse.Namespace:
     """Read the arguments. Raises AppError `usage`."""
-    parser = _Parser(prog="app pipeline", description="Import files, train an adapter, and print a report.")
+    parser = Parser(prog="app pipeline", description="Import files, train an adapter, and print a report.")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--base", type=Path, help="folder with a base model (default: the practice model)")
     parser.add_argument("--preset", default=DEFAULT_PRESET, choices=list(PRESETS))
@@ -30,10 +33,16 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--ask", default="", help="a question to ask both the base and the adapter")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES")
     options = parser.parse_args(list(args))
-    for value in (options.workspace, options.base, options.name, options.ask, *options.set):
-        if value is not None and printable(value) != str(value):
-            raise AppError("usage", f"“{printable(value)}” is not UTF-8.", hint="Use UTF-8.")
+    refuse_unreadable(options.workspace, options.base, options.name, options.ask, *options.set)
     return options
+
+
+def refuse_unreadable(*values: object) -> None:
+    """Raise AppError `usage` for an argument that can't be written down."""
+    for value in values:
+        text = "" if value is None else str(value)
+        if printable(Path(text)) != str(Path(text)):
+            raise AppError("usage", f"“{printable(Path(text))}” is not UTF-8.", hint="Use UTF-8.")
 
 
 def overrides_of(pairs: Sequence[str]) -> dict[str, str]:

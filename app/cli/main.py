@@ -1,4 +1,4 @@
-"""The command line: `python -m app pipeline|build-practice-model ...`. Qt is never imported here."""
+"""The command line: `python -m app pipeline|generate|build-practice-model ...`. Qt is never imported here."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from pathlib import Path
 
 import orjson
 
-COMMANDS = ("pipeline", "build-practice-model")
+COMMANDS = ("pipeline", "generate", "build-practice-model")
 
 
 def run_command(args: list[str]) -> int:
     """Dispatch a command; 2 for usage."""
     if args[0] == "pipeline":
         from app.cli.pipeline import main
+
+        return main(args[1:])
+    if args[0] == "generate":
+        from app.cli.generate import main
 
         return main(args[1:])
     if args[0] == "build-practice-model":

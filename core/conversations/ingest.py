@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from core.conversations import files
 from core.conversations.parse import Parsed, parse
 from core.conversations.store import by_hash
 from core.db.connection import new_id
@@ -16,9 +17,6 @@ from core.errors import AppError
 from core.reading.importer import Importer, Recognised
 from core.reading.intake import ALREADY_HERE, CONVERSATION, Intake
 from core.reading.records import Broken, Record, records
-from core.workspace.files import dump_json, new_folder
-
-RAW, PARSED = "raw.json", "parsed.json"
 
 
 @dataclass(frozen=True)
@@ -75,11 +73,7 @@ class ConversationIngest:
         else:
             raw = found.path.read_bytes() if found.layout.single else read.raw
             ident = new_id()
-            folder = intake.workspace.conversations / ident
-            with new_folder(folder) as tmp:
-                (tmp / RAW).write_bytes(raw)
-                (tmp / PARSED).write_bytes(dump_json(parsed.to_json()))
-            row = _row(ident, parsed, found, intake.workspace.relative(folder))
+            row = _row(files.write(intake.workspace, ident, raw, parsed), parsed, found)
             intake.add(CONVERSATION, row, line=line, number=number)
         intake.used(1)
 
@@ -100,12 +94,6 @@ class ConversationIngest:
         return earlier.id if earlier is not None else ""
 
 
-def _row(ident: str, parsed: Parsed, found: Recognised, folder: str) -> Mapping[str, Any]:
-    return {
-        "id": ident, "title": parsed.title, "status": "draft", "tier": parsed.tier,
-        "persona_key": parsed.key("persona_key"), "emotional_arc_key": parsed.key("emotional_arc_key"),
-        "training_topic_key": parsed.key("training_topic_key"), "source_id": parsed.source_id,
-        "source_path": str(found.path), "source_ids": dict(parsed.source_ids), "content_hash": parsed.content_hash,
-        "turn_count": len(parsed.turns), "raw_response_path": f"{folder}/{RAW}", "file_path": f"{folder}/{PARSED}",
-        "import_notes": [*found.notes, *parsed.notes],
-    }  # fmt: skip
+def _row(row: Mapping[str, Any], parsed: Parsed, found: Recognised) -> Mapping[str, Any]:
+    notes = [*found.notes, *parsed.notes]
+    return {**row, "status": "draft", "source_path": str(found.path), "import_notes": notes}

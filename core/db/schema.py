@@ -136,6 +136,49 @@ create table notifications(
 """
 
 
+_GENERATION = """
+create table batch_jobs(
+  id text primary key references jobs(id), name text not null, status text not null, tier text not null default '',
+  total_items integer not null, provider text not null, model text not null, mode text not null,
+  settings text not null, library text not null, plan_name text not null default '', seed integer not null default 0,
+  completed_items integer not null default 0, failed_items integer not null default 0,
+  estimate text, spent_usd text not null default '0', unsure_usd text not null default '0',
+  saved_usd text not null default '0', requests integer not null default 0, lost_requests integer not null default 0,
+  unknown_prices integer not null default 0, remote text not null default '[]', notices text not null default '[]',
+  created_at text not null, updated_at text not null, deleted_at text);
+create index batch_jobs_order on batch_jobs(created_at);
+create table batch_items(
+  id text primary key, batch_job_id text not null references batch_jobs(id) on delete cascade,
+  position integer not null, conversation_id text references conversations(id) on delete set null, status text not null,
+  spec text not null, signature text not null, persona_key text not null, emotional_arc_key text not null,
+  training_topic_key text not null, template_key text not null, turns integer not null,
+  turns_done integer not null default 0, beats text not null default '[]', title text not null default '',
+  failure text not null default '', message text not null default '', cost_usd text not null default '0',
+  updated_at text not null, unique(batch_job_id, position));
+create index batch_items_signature on batch_items(signature);
+create index batch_items_conversation on batch_items(conversation_id);
+create index batch_items_status on batch_items(batch_job_id, status);
+create table failed_generations(
+  id integer primary key, batch_job_id text not null references batch_jobs(id) on delete cascade,
+  batch_item_id text not null references batch_items(id) on delete cascade, seq integer not null, kind text not null,
+  turn integer not null default 0, category text not null default '', error text not null, asked text not null,
+  raw text not null default '', transient integer not null default 0, resolved_at text, created_at text not null,
+  unique(batch_job_id, seq));
+create index failed_generations_item on failed_generations(batch_item_id);
+create table cost_records(
+  id integer primary key, batch_job_id text references batch_jobs(id) on delete set null,
+  record_key text not null unique, batch_item_id text, provider text not null, model text not null,
+  outcome text not null, request_id text not null default '', message_id text not null default '',
+  remote_batch_id text not null default '',
+  service_tier text not null default '', inference_geo text not null default '',
+  input_tokens integer, output_tokens integer, cache_write_5m_tokens integer, cache_write_1h_tokens integer,
+  cache_read_tokens integer, thinking_tokens integer, stop_reason text not null default '',
+  usd text, most_usd text, price_date text not null default '', created_at text not null);
+create index cost_records_batch on cost_records(batch_job_id);
+create index cost_records_day on cost_records(created_at);
+"""
+
+
 @migrations()
 def m001_settings(db: Database) -> None:
     """Settings of the workspace, JSON a row."""
@@ -185,6 +228,12 @@ def m007_job_keys(db: Database) -> None:
     """What went into a job, as one hash, so that the same work is found again; empty where it is not needed."""
     db.execute("alter table jobs add column key text not null default ''")
     db.execute("create index jobs_key on jobs(kind, key) where key <> ''")
+
+
+@migrations()
+def m008_generation(db: Database) -> None:
+    """Batches of conversations from a model: their items, what failed, what each reply cost."""
+    _run(db, _GENERATION)
 
 
 def _run(db: Database, script: str) -> None:

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,7 @@ from core.cancel import CancelToken
 from core.db.connection import connect, database_error
 from core.errors import AppError, Cancelled, bug_report
 from core.hardware import keep_awake, resident_memory
+from core.redact import RedactingFormatter
 from core.workers import protocol
 from core.workspace.files import disk_error, read_json
 from core.workspace.lock import FileLock
@@ -89,6 +90,10 @@ class JobContext:
         """Send without recording: heartbeat, hello, error."""
         self._channel.send(protocol.encode(self.job_id, kind, fields))
 
+    def when_full(self, make_room: Callable[[], bool]) -> None:
+        """On a full disk, ask `make_room` once for room for what has to be recorded."""
+        self._events.make_room = make_room
+
     def sync(self) -> None:
         """Force the recorded events to disk."""
         with self._guard:
@@ -152,9 +157,18 @@ def _heed_signals(context: JobContext) -> None:
     signal.signal(signal.SIGTERM, lambda *_: context.token.cancel("orphan"))
 
 
+def _log_to_stderr() -> None:
+    """Warnings and worse go to the run's worker.log, without secrets."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+
+
 def run_job(args: list[str]) -> int:
-    """Entry of the data and training workers. Exit codes: 0 done, 1 failed, 2 usage or lock, 3 stopped."""
+    """Entry of the data, training and generation workers. Exit codes: 0 done, 1 failed, 2 usage or lock, 3 stopped."""
     channel = Channel(claim_stdout())
+    _log_to_stderr()
     run_dir = Path(args[0])
     spec = read_json(run_dir / "spec.json")
     registries.restore(spec.get("registries", {}))

@@ -7,10 +7,11 @@ Events a worker appends to `events.jsonl` before it sends them carry `seq` (1, 2
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -54,29 +55,49 @@ def protocol_error(what: str, detail: str = "") -> AppError:
 
 
 class EventLog:
-    """The worker's append-only record of its events; survives kill -9 of either side."""
+    """The worker's append-only record of its events; survives kill -9 of either side.
+
+    `make_room` is asked once when the disk is full, and says whether it made some.
+    """
 
     def __init__(self, path: Path, applied: int = 0) -> None:
         """Numbers continue after those in the file, and behind `applied`: a damaged file must not use one twice."""
         self.path = path
         self.seq = 0
-        complete = 0
+        self.make_room: Callable[[], bool] | None = None
+        self._size = 0
         if path.exists():
             for message, end in read_events(path):
                 self.seq = int(message["seq"])
-                complete = end
+                self._size = end
         self.seq = max(self.seq, applied)
-        self._file: BinaryIO = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         # A line torn by a kill was never sent in full; cut it, or the next event would be glued to it.
-        self._file.truncate(complete)
+        self._file.truncate(self._size)
 
     def append(self, ident: str, kind: str, fields: Mapping[str, Any]) -> bytes:
-        """Number and write one event; returns the line to send."""
+        """Number and write one event; returns the line to send. When it fails, nothing of it stays in the file."""
+        line = encode(ident, kind, {"seq": self.seq + 1, **fields})
+        try:
+            self._write(line)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
+            raise
         self.seq += 1
-        line = encode(ident, kind, {"seq": self.seq, **fields})
-        self._file.write(line)
-        self._file.flush()
+        self._size += len(line)
         return line
+
+    def _write(self, line: bytes) -> None:
+        view = memoryview(line)
+        while view:
+            try:
+                view = view[self._file.write(view) or 0 :]
+            except OSError as exc:
+                full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+                make_room, self.make_room = self.make_room, None
+                if not full or make_room is None or not make_room():
+                    raise
 
     def sync(self) -> None:
         """Force to disk: at checkpoints and at the end."""

@@ -190,7 +190,7 @@ class JobSession:
         """Apply what the log holds beyond `last_seq`."""
         if not self._log.exists():
             return Changed.NOTHING
-        return self.apply(db, [message for message, _ in protocol.read_events(self._log)])
+        return self.apply(db, (message for message, _ in protocol.read_events(self._log)))
 
 
 @dataclass(frozen=True)

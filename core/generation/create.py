@@ -113,8 +113,8 @@ def _tier(plan: Plan, library: Library) -> str:
 def complete(db: Database, workspace: Workspace, settings: RunSettings, provider: Provider) -> RunSettings:
     """Settings with everything frozen that a worker can't look up. Raises AppError `no_such_base`."""
     mode = settings.mode if settings.mode in provider.modes else provider.modes[0]
-    base: dict[str, Any] = {}
-    if not provider.paid:
+    base = dict(settings.base)
+    if not provider.paid and not base:
         found = base_models.get(db, settings.model) if settings.model else base_models.default(db)
         if found is None:
             raise AppError("no_such_base", "There is no base model yet.", hint="Add one on the Adapters page.",

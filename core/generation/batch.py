@@ -29,7 +29,7 @@ MOST_REQUESTS = 5_000
 MOST_BYTES = 48 << 20
 # The service's clock may be off by that much.
 CLOCK_S = 600.0
-ROUNDS = 4
+IDLE_ROUNDS = 4
 TRIES = 3
 STEP_S = 0.1
 
@@ -50,18 +50,18 @@ class BatchRun:
             self._run.budget.reserve_again(f"batch-{state.number}", state.most)
             if not state.id:
                 await self._find(state)
-        for _ in range(ROUNDS):
+        idle = 0
+        while self._open or next(self._run.open_items(), None) is not None:
+            before = self._run.made + self._run.failed
             if not self._open:
                 await self._send_all()
-            if not self._open:
-                break
             await self._wait_for_all()
-        self._run.raise_if_stopped() if next(self._run.open_items(), None) is not None else None
-        if next(self._run.open_items(), None) is not None:
-            raise AppError(
-                "batch_incomplete", "The service returned batches without an answer for every conversation.",
-                hint="Resume: what is missing is asked for again.", action="generate:resume",
-            )  # fmt: skip
+            idle = 0 if self._run.made + self._run.failed > before else idle + 1
+            if idle >= IDLE_ROUNDS:
+                raise AppError(
+                    "batch_incomplete", "The service returned batches without an answer for what was asked.",
+                    hint="Resume: what is missing is asked for again.", action="generate:resume",
+                )  # fmt: skip
 
     # Sending
 

@@ -177,6 +177,9 @@ class ClaudeLive:
                     elif event.type == "message_delta" and seen is not None:
                         seen = Usage(**{**seen.to_json(), "output_tokens": int(event.usage.output_tokens or 0)})
                 message = await stream.get_final_message()
+                if getattr(message, "stop_reason", None) is None:
+                    # It ended before its usage was complete, so what it cost is not known.
+                    raise trouble_mid_stream("", "no end", seen, str(stream.request_id or ""))
                 return reply_of(message, str(stream.request_id or ""))
         except Exception as exc:
             raise trouble_of(exc, str(arguments["model"]), seen) from exc

@@ -75,10 +75,12 @@ def work(here: Place, job_id: str, during: Callable[[host.JobContext], None] | N
         helper = threading.Thread(target=during, args=(context,), daemon=True) if during else None
         if helper:
             helper.start()
-        host._run_handler(context, spec["handler"], 0)
-        events.close()
-        if helper:
-            helper.join()
+        try:
+            host._run_handler(context, spec["handler"], 0)
+        finally:
+            events.close()
+            if helper:
+                helper.join()
     session.finish(here.db, "ended")
     return jobs.get(here.db, job_id)
 

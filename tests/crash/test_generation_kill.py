@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -16,9 +17,16 @@ from typing import Any
 
 import pytest
 
+from core import jobs
 from core.db.connection import connect
+from core.generation import bill
+from core.jobs import JobState
+from core.workers.runner import run_to_end
+from core.workers.session import JobSession, prepare_run, recover, worker_environment
 from core.workspace.paths import Workspace, source_root
 from tests.contract.anthropic_server import AnthropicServer
+from tests.core.factories import Place
+from tests.support.generation import new_batch, studio
 from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
@@ -64,26 +72,72 @@ def kill_soon(process: subprocess.Popen[bytes], server: AnthropicServer, chance:
     process.stdout.read()
     process.stdout.close()
     process.wait()
-    for pid in workers:
-        # A worker that outlives its parent leaves by itself; its lock is awaited by the next call.
+
+
+def attempt(here: Place, job_id: str, server: AnthropicServer, chance: random.Random, *, heard: bool) -> None:
+    """One attempt that is killed; `heard`: its parent lives on and applies what it reports, else nobody does."""
+    jobs.requeue(here.db, job_id)
+    job = jobs.claim_next(here.db, job_id)
+    assert job is not None
+    if heard:
+        killer = threading.Thread(target=kill_worker, args=(server, chance), daemon=True)
+        killer.start()
+        run_to_end(here.db, here.workspace, job)
+        killer.join()
+        return
+    session = JobSession(here.workspace, job)
+    session.begin(here.db)
+    with subprocess.Popen(
+        prepare_run(here.workspace, jobs.get(here.db, job_id)), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env=worker_environment(job.lane), cwd=source_root(),
+    ) as process:  # fmt: skip
+        kill_worker(server, chance)
+        process.wait()
+    recover(here.db, here.workspace)
+
+
+def wait_for_requests(server: AnthropicServer, chance: random.Random) -> None:
+    """Until something new was asked for, and a random moment longer."""
+    wanted, end = len(server.asked) + chance.randint(1, 3), time.monotonic() + PATIENCE_S
+    while len(server.asked) < wanted:
+        assert time.monotonic() < end, "nothing is asked for"
+        time.sleep(0.002)
+    time.sleep(chance.random() * 0.06)
+
+
+def kill_worker(server: AnthropicServer, chance: random.Random) -> None:
+    wait_for_requests(server, chance)
+    for pid in children(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, 0)
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_twenty_kills_leave_every_conversation_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(11)
+    with studio(tmp_path, monkeypatch, latency_s=0.03) as (here, server):
+        job = new_batch(here, COUNT, max_in_flight=IN_FLIGHT, pace={"timeout_s": PATIENCE_S})
+        jobs.set_state(here.db, job.id, JobState.INTERRUPTED)
+        for number in range(KILLS):
+            attempt(here, job.id, server, chance, heard=number % 2 == 0)
+        jobs.requeue(here.db, job.id)
+        last = jobs.claim_next(here.db, job.id)
+        assert last is not None
+        assert run_to_end(here.db, here.workspace, last).status is JobState.COMPLETED
+        check(here.workspace.root, server, bill.summary(here.db, job.id), KILLS)
 
 
 @pytest.mark.parametrize("mode", ["whole", "turns"])
-def test_kills_at_random_moments_leave_every_conversation_once(tmp_path: Path, mode: str) -> None:
-    kills = KILLS if mode == "whole" else KILLS // 4
-    chance = random.Random(11)
+def test_the_command_line_killed_with_its_worker_resumes(tmp_path: Path, mode: str) -> None:
+    chance = random.Random(12)
     root = tmp_path / "w"
     with AnthropicServer(latency_s=0.03) as server:
-        args = ("--mode", mode)
-        for number in range(kills):
-            kill_soon(start(root, server, *args), server, chance, ("worker", "both", "parent")[number % 3])
-        last = start(root, server, *args)
+        for whom in ("both", "parent"):
+            kill_soon(start(root, server, "--mode", mode), server, chance, whom)
+        last = start(root, server, "--mode", mode)
         out, _ = last.communicate(timeout=4 * PATIENCE_S)
         report: dict[str, Any] = json.loads(out.splitlines()[-1])
         assert last.returncode == 0, report
-        check(root, server, report, kills)
+        check(root, server, report, 2)
 
 
 def check(root: Path, server: AnthropicServer, report: dict[str, Any], kills: int) -> None:

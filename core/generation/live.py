@@ -24,6 +24,18 @@ SAME_REFUSALS = 3
 STOPS_ALL = (NETWORK, SERVICE, "not_the_service", "rate_limited", "no_reply", "slow_reply")
 
 
+class _Slot:
+    """One place among the requests under way; given back once, however often it is asked to be."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter: Limiter | None = limiter
+
+    async def release(self) -> None:
+        limiter, self._limiter = self._limiter, None
+        if limiter is not None:
+            await limiter.release()
+
+
 class LiveRun:
     """Drives the conversations of one attempt through a live provider."""
 
@@ -51,7 +63,9 @@ class LiveRun:
                     return
                 await self._converse(item)
 
-        workers = [asyncio.create_task(worker()) for _ in range(self._run.settings.max_in_flight)]
+        # A few more than may be under way: some are always busy writing a conversation to the disk.
+        most = self._run.settings.max_in_flight
+        workers = [asyncio.create_task(worker()) for _ in range(most + (most + 1) // 2 if most > 1 else 1)]
         watcher = asyncio.create_task(self._watch(workers))
         try:
             done = await asyncio.gather(*workers, return_exceptions=True)
@@ -124,10 +138,11 @@ class LiveRun:
         while True:
             if not await self.limiter.acquire():
                 return None
+            slot = _Slot(self.limiter)
             try:
-                reply, trouble = await self._once(request)
+                reply, trouble = await self._once(request, slot)
             finally:
-                await self.limiter.release()
+                await slot.release()
             if reply is not None:
                 return reply
             if trouble is None:
@@ -168,8 +183,11 @@ class LiveRun:
         flow.give_up(trouble.error.code, trouble.error, transient=transient, raw=trouble.raw)
         await self._run.conclude(flow)
 
-    async def _once(self, request: Request) -> tuple[Reply | None, Trouble | None]:
-        """Send once; the reply is on the disk when this returns. (None, None): the run ends before it is sent."""
+    async def _once(self, request: Request, slot: _Slot) -> tuple[Reply | None, Trouble | None]:
+        """Send once; the reply is on the disk when this returns. (None, None): the run ends before it is sent.
+
+        The place among those under way is given back as soon as the reply is here: the disk keeps nobody waiting.
+        """
         run = self._run
         most = run.most(request)
         history = run.history.of(request.item_id)
@@ -179,7 +197,8 @@ class LiveRun:
             return None, None
         history.tries[request.key] = tried + 1
         try:
-            await run.journal.record(
+            # It outlives the process from here on; a loss of power could cost the note, never a reply.
+            run.journal.note(
                 "asked", item=request.item_id, key=request.key, tried=tried, record=record, turn=request.turn,
                 most_usd=None if most is None else str(most),
             )  # fmt: skip
@@ -197,6 +216,7 @@ class LiveRun:
             raise
         finally:
             run.in_flight -= 1
+            await slot.release()
             await self._money_changed()
         event = run.reply_event(record, request, reply, most)
         run.budget.settle(record, run.cost(reply))

@@ -1,7 +1,7 @@
 """How many requests run at once, and when: fewer when the service says so, more while all goes well.
 
-One at first, so that the prompt cache is written once; then a few; then one more for each answer until the service
-objects, and after that one more for each full round of answers. An objection halves the number and holds everybody.
+One at first, so that the prompt cache is written once; then up to eight; then one more for each answer until the
+service objects, and after that one more for each full round of answers. An objection halves the number and holds all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from core.generation.provider import Limits
 from core.generation.settings import Pace
 
-FIRST_STEP = 4
+FIRST_STEP = 8
 
 
 class Limiter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,11 @@ from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 COUNT, KILLS, IN_FLIGHT = 40, 20, 4
+# Importing the client library takes seconds; a worker that is killed twenty times shall not wait for it each time.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["anthropic", "anthropic.types", "core.generation.work", "tests.crash.test_generation_kill"]
+)
 
 
 def command(root: Path, *args: str) -> list[str]:
@@ -57,6 +64,18 @@ def children(pid: int) -> list[int]:
     return []
 
 
+def workers_of(pid: int) -> list[int]:
+    """The workers below a process, by their command line."""
+    import psutil
+
+    out = []
+    for child in children(pid):
+        with contextlib.suppress(psutil.Error):
+            if "--worker" in psutil.Process(child).cmdline():
+                out.append(child)
+    return out
+
+
 def kill_soon(process: subprocess.Popen[bytes], server: AnthropicServer, chance: random.Random, whom: str) -> None:
     """Once this attempt has sent something new, at a random moment: kill the worker, its parent, or both."""
     wanted, end = len(server.asked) + chance.randint(1, 3), time.monotonic() + PATIENCE_S
@@ -75,25 +94,44 @@ def kill_soon(process: subprocess.Popen[bytes], server: AnthropicServer, chance:
     process.wait()
 
 
+def forked_worker(run_dir: str, commands: str, environment: dict[str, str]) -> None:
+    """A worker in a process of its own, forked from one that has the client library already; nobody reads it."""
+    from core.workers.host import run_job
+
+    os.environ.update(environment)
+    os.dup2(os.open(commands, os.O_RDONLY), 0)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os._exit(run_job([run_dir]))
+
+
 def attempt(here: Place, job_id: str, server: AnthropicServer, chance: random.Random, *, heard: bool) -> None:
     """One attempt that is killed; `heard`: its parent lives on and applies what it reports, else nobody does."""
     jobs.requeue(here.db, job_id)
     job = jobs.claim_next(here.db, job_id)
     assert job is not None
     if heard:
-        killer = threading.Thread(target=kill_worker, args=(server, chance), daemon=True)
+        killer = threading.Thread(target=lambda: kill((), server, chance), daemon=True)
         killer.start()
         run_to_end(here.db, here.workspace, job)
         killer.join()
         return
     session = JobSession(here.workspace, job)
     session.begin(here.db)
-    with subprocess.Popen(
-        prepare_run(here.workspace, jobs.get(here.db, job_id)), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, env=worker_environment(job.lane), cwd=source_root(),
-    ) as process:  # fmt: skip
-        kill_worker(server, chance)
-        process.wait()
+    prepare_run(here.workspace, jobs.get(here.db, job_id))
+    fifo = here.workspace.root / "commands"
+    if not fifo.exists():
+        os.mkfifo(fifo)
+    # Open for reading too, so that opening it waits for nobody.
+    held = os.open(fifo, os.O_RDWR)
+    process = FORKS.Process(
+        target=forked_worker, daemon=True,
+        args=(str(here.workspace.runs / job_id), str(fifo), {**worker_environment(job.lane)}),
+    )  # fmt: skip
+    process.start()
+    assert process.pid is not None
+    kill([process.pid], server, chance)
+    process.join()
+    os.close(held)
     recover(here.db, here.workspace)
 
 
@@ -106,9 +144,9 @@ def wait_for_requests(server: AnthropicServer, chance: random.Random) -> None:
     time.sleep(chance.random() * 0.06)
 
 
-def kill_worker(server: AnthropicServer, chance: random.Random) -> None:
+def kill(pids: Sequence[int], server: AnthropicServer, chance: random.Random) -> None:
     wait_for_requests(server, chance)
-    for pid in children(os.getpid()):
+    for pid in pids or workers_of(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -119,7 +157,7 @@ def test_twenty_kills_leave_every_conversation_once(tmp_path: Path, monkeypatch:
         job = new_batch(here, COUNT, max_in_flight=IN_FLIGHT, pace={"timeout_s": PATIENCE_S})
         jobs.set_state(here.db, job.id, JobState.INTERRUPTED)
         for number in range(KILLS):
-            attempt(here, job.id, server, chance, heard=number % 2 == 0)
+            attempt(here, job.id, server, chance, heard=number % 7 == 0)
         jobs.requeue(here.db, job.id)
         last = jobs.claim_next(here.db, job.id)
         assert last is not None

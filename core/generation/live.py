@@ -208,6 +208,8 @@ class LiveRun:
         run.in_flight += 1
         try:
             reply = await self._provider.send(request)
+            # Before the place is given back: those who wait for one find as many as there are by now.
+            self.limiter.succeeded(self._provider.limits())
         except Trouble as trouble:
             self._book_trouble(record, request, most, trouble)
             return None, trouble
@@ -223,7 +225,6 @@ class LiveRun:
         # In the log before anything can cut this off; paid for, it is never asked for again.
         run.journal.note("reply", **event)
         await run.journal.synced()
-        self.limiter.succeeded(self._provider.limits())
         self._bad_in_a_row = 0
         await self._money_changed()
         return reply, None

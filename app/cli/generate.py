@@ -183,10 +183,13 @@ class Generate:
         found = store.get_batch(self.db, job.id)
         self.estimate = found.estimate
         cap = None if self.options.cap is None else str(self.options.cap)
-        if not found.job.status.active and found.settings.provider != "local":
+        if found.settings.provider != "local":
             settings = replace(found.settings, max_in_flight=self.options.in_flight)
             store.put_settings(self.db, job.id, replace(settings, max_cost_usd=cap))
         which = store.ALL if self.options.retry_failed else store.TRANSIENT
+        if job.status is JobState.QUEUED:
+            # An earlier call was cut off before it began.
+            return job
         if job.status is JobState.COMPLETED and not store.can_reopen(self.db, job.id, which):
             self.steps.use(job)
             return None

@@ -109,7 +109,7 @@ class BatchRun:
             await live.close()
 
     async def _create(self, requests: Sequence[Request], most: Decimal) -> None:
-        self._run.raise_if_stopped()
+        await self._heed()
         self._number += 1
         state = RemoteState(self._number, [request.key for request in requests], time.time(), most)
         self._run.budget.reserve(f"batch-{state.number}", most)
@@ -119,7 +119,7 @@ class BatchRun:
         self._open.append(state)
         tried = 0
         while True:
-            self._run.raise_if_stopped()
+            await self._heed()
             try:
                 remote = await self._provider.create(requests)
             except Trouble as trouble:
@@ -196,9 +196,12 @@ class BatchRun:
     async def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._run.stopping():
-                await self._stop()
+            await self._heed()
             await asyncio.sleep(min(STEP_S, max(0.0, end - time.monotonic())))
+
+    async def _heed(self) -> None:
+        if self._run.stopping():
+            await self._stop()
 
     async def _stop(self) -> None:
         """Stop cancels the batches at the service; pause and the window's end leave them running there."""
@@ -217,7 +220,7 @@ class BatchRun:
 
     async def _last_look(self) -> None:
         """Take what is there within the grace that a stop has; the rest is fetched at the next start."""
-        end = time.monotonic() + self._pace.grace_s
+        end = time.monotonic() + self._run.grace_s
         while self._open and time.monotonic() < end:
             for state in list(self._open):
                 try:

@@ -212,18 +212,24 @@ def read_work(db: Database, batch: str) -> Work:
 
 
 def iter_plan(db: Database, batch: str) -> Iterator[PlanItem]:
-    """The items in order, a page at a time."""
+    """The items that are not written, in order, a page at a time."""
     position = -1
     while True:
         rows = db.execute(
-            "select position, spec from batch_items where batch_job_id = ? and position > ? order by position limit ?",
-            [batch, position, PAGE],
-        ).fetchall()
+            "select position, spec from batch_items where batch_job_id = ? and position > ? and status <> 'completed'"
+            " order by position limit ?", [batch, position, PAGE],
+        ).fetchall()  # fmt: skip
         if not rows:
             return
         for row in rows:
             position = int(row["position"])
             yield PlanItem.from_json(orjson.loads(row["spec"]))
+
+
+def written(db: Database, batch: str) -> int:
+    """How many of its conversations are written, as far as the database knows."""
+    sql = "select count(*) from batch_items where batch_job_id = ? and status = 'completed'"
+    return int(db.execute(sql, [batch]).fetchone()[0])
 
 
 def no_such_batch() -> AppError:

@@ -94,13 +94,13 @@ class LiveRun:
         self.limiter.close()
         async with self._money:
             self._money.notify_all()
-        grace = self._pace.grace_s if self._stop is None else self._pace.timeout_s
+        grace = self._run.grace_s if self._stop is None else self._pace.timeout_s
         waiting = asyncio.ensure_future(asyncio.wait(workers, timeout=grace))
         while not waiting.done():
             await asyncio.wait([waiting], timeout=POLL_S)
             if self._run.stopping() and self._stop is not None:
                 # The user does not wait for what the run itself was waiting for.
-                await asyncio.wait([waiting], timeout=self._pace.grace_s)
+                await asyncio.wait([waiting], timeout=self._run.grace_s)
                 break
         waiting.cancel()
         for task in workers:

@@ -18,7 +18,7 @@ from core.conversations.parse import parse
 from core.errors import AppError, Cancelled
 from core.generation import troubles
 from core.generation.budget import Budget
-from core.generation.create import Work, iter_plan
+from core.generation.create import Work, iter_plan, written
 from core.generation.flow import Flow, GivenUp, Made, make_flow
 from core.generation.journal import REOPEN, History, Journal, read_history
 from core.generation.plan import PlanItem
@@ -28,6 +28,8 @@ from core.generation.provider import Reply, Request, Trouble
 from core.workers.host import JobContext
 
 TICK_S = 0.4
+# The next start waits five seconds for a worker that was left behind.
+ORPHAN_GRACE_S = 3.0
 
 
 class Run:
@@ -42,7 +44,7 @@ class Run:
         self.history: History = read_history(context.run_dir / "events.jsonl")
         self.budget = Budget(work.settings.cap, self.history.spent, self.history.unsure)
         self.budget.unknown = self.history.unknown
-        self.made, self.failed, self.in_flight = len(self.history.made), 0, 0
+        self.made, self.failed, self.in_flight = max(len(self.history.made), written(db, context.job_id)), 0, 0
         self.paid = work.settings.structured
         self._tick = 0.0
 
@@ -191,6 +193,12 @@ class Run:
     def stopping(self) -> bool:
         """Whether the user, or the end of the window, asked to leave."""
         return self.context.token.cancelled
+
+    @property
+    def grace_s(self) -> float:
+        """How long what is under way may still take; less when nobody is there any more to wait for it."""
+        grace = self.settings.pace.grace_s
+        return min(grace, ORPHAN_GRACE_S) if self.context.token.reason == "orphan" else grace
 
     def raise_if_stopped(self) -> None:
         """Raise Cancelled when the work was asked to end."""

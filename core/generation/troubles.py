@@ -57,10 +57,10 @@ def status_trouble(
     wait = retry_after(headers)
     if status == 429:
         return _too_many(error_code, text, wait, detail, request_id)
-    if found := _fixed(status, model, detail, text):
+    again = {"true": True, "false": False}.get(str(headers.get("x-should-retry") or "").lower())
+    if (found := _fixed(status, model, detail, text)) and not (again and found[1] is Scope.ITEM):
         return Trouble(found[0], found[1], request_id=request_id)
     error = _service_error(status, kind, detail)
-    again = {"true": True, "false": False}.get(str(headers.get("x-should-retry") or "").lower())
     if again is None:
         again = status in (408, 409) or status >= 500
     scope = Scope.RETRY if again else Scope.ITEM

@@ -215,6 +215,9 @@ def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> Recovere
             lock = FileLock(folder / "lock")
             if lock.acquire(wait_s):
                 lock.release()
+            else:
+                # It may still report what it makes; nothing of that is left over.
+                whole = False
         try:
             session.finish(db, "Bright Run ended while the job was running")
         except Exception as exc:

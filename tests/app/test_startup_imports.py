@@ -10,7 +10,9 @@ from pathlib import Path
 from core.workspace.paths import source_root
 from tests.support.patience import PATIENCE_S
 
-FORBIDDEN = ("mlx", "mlx_lm", "transformers", "tokenizers", "pyqtgraph", "jsonschema_rs", "torch")
+FORBIDDEN = (
+    "mlx", "mlx_lm", "transformers", "tokenizers", "pyqtgraph", "jsonschema_rs", "torch", "anthropic", "keyring",
+)  # fmt: skip
 PROBE = f"""
 import sys
 from app.bootstrap import run

@@ -16,7 +16,7 @@ from core.jobs import JobState
 from core.workers.host import JobContext
 from tests.contract import anthropic_server as acts
 from tests.contract.anthropic_server import AnthropicServer, fail
-from tests.core.factories import Place, conversation, read
+from tests.core.factories import Place, conversation, enrich, read
 from tests.support.generation import accounted, again, counts, done, facts, new_batch, records, studio, work
 from tests.support.patience import PATIENCE_S
 
@@ -53,6 +53,8 @@ def test_a_batch_is_written_and_its_bill_is_the_servers(here: tuple[Place, Anthr
     assert parsed["input_parameters"]["persona_key"] == item.plan.persona_key == row["persona_key"]
     assert parsed["conversation_metadata"]["generation"]["item_id"] == item.id
     assert row["template_id"]
+    enrich(place, str(item.conversation_id))
+    assert conversation(place, str(item.conversation_id))["enrichment_status"] == "completed"
     assert row["status"] == "needs_review"
 
 

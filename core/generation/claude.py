@@ -25,7 +25,8 @@ from core.generation.troubles import (
 )
 from core.workspace.secrets import anthropic_credentials
 
-STREAM_ABOVE = 16_000
+# A read timeout is between bytes: what may take long is streamed, so that silence means trouble.
+STREAM_ABOVE = 4_000
 CONNECT_S = 10.0
 
 CLAUDE = Provider(

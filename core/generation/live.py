@@ -156,7 +156,9 @@ class LiveRun:
             if trouble.retry_after_s is not None and trouble.retry_after_s > self._pace.longest_wait_s:
                 self._end(trouble.error)
                 return None
-            if trouble.scope is Scope.ITEM or tried >= self._pace.tries or charged >= CHARGED_TRIES:
+            # Being told to wait is no failure of the request's own.
+            most_tries = self._pace.tries * (3 if trouble.slow_down else 1)
+            if trouble.scope is Scope.ITEM or tried >= most_tries or charged >= CHARGED_TRIES:
                 await self._give_up(flow, trouble, none_since=self.limiter.successes == successes)
                 return None
             if trouble.slow_down:

@@ -21,7 +21,7 @@ class Pace:
     longest_s: float = 30.0
     longest_wait_s: float = 120.0
     tries: int = 6
-    timeout_s: float = 300.0
+    timeout_s: float = 120.0
     poll_s: float = 60.0
     poll_longest_s: float = 300.0
     grace_s: float = 5.0

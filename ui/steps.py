@@ -120,7 +120,7 @@ def build_training_file(services: Services) -> None:
 
 
 def make_dataset(services: Services) -> None:
-    """Make a dataset of the newest training file, counted in the default base's tokens."""
+    """Build a dataset of the newest training file, counted in the default base's tokens."""
 
     def start(offer: Offer, ended: Then) -> str | None:
         if offer.file is None:

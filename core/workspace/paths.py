@@ -125,5 +125,5 @@ def default_workspace() -> Workspace:
 
 
 def sample_workspace() -> Workspace:
-    """Where "Open the sample workspace" puts it."""
+    """Where "Open sample workspace" puts it."""
     return Workspace(user_data() / "sample workspace")

@@ -114,7 +114,7 @@ def test_the_mac_is_told_of_what_ended_while_nobody_looks(qtbot: QtBot, services
     services.queue.job_changed.emit(_job(JobState.RUNNING))
     assert started == []
     services.queue.finished.emit(_job(JobState.COMPLETED))
-    assert started[0][-2:] == ["Bright Run", "Job “x” is done."]
+    assert started[0][-2:] == ["Bright Run", "Job “x”: done."]
     assert watch.parent() is services.root
 
 

@@ -679,7 +679,7 @@ def test_an_adapter_in_the_trash_leaves_the_base_and_keeps_its_name(chat: Chatti
     assert chat.said_by() == ["Empathy v3"]
     assert "calm" not in chat.page.chips.keys
     assert chat.page.chips.chip("base").isChecked()
-    assert "The chosen adapter was deleted, the base answers" in chat.state
+    assert "The chosen adapter was deleted; the base answers" in chat.state
 
 
 @pytest.mark.parametrize("size", [(1100, 700), (1440, 900)])

@@ -198,7 +198,7 @@ def test_the_tray_shows_stops_and_says_what_became_of_it(qtbot: QtBot, demo: Pag
     assert heard.args[0].status == JobState.CANCELLED
     assert window.tray.lines == {}
     with qtbot.waitSignal(services.queue.finished):
-        services.start_job("tiny", "Counting conversations", {"n": 4})
+        services.start_job("tiny", "Counting", {"n": 4})
     assert window.toast.text.text() == "Counting: 4 in, 4 used"
 
 

@@ -88,7 +88,7 @@ def test_a_job_is_taken_out_of_the_queue(qtbot: QtBot, panel: QueuePanel, servic
     qtbot.waitUntil(lambda: jobs.get(services.connections.db, "train").status is JobState.FAILED)
     error = jobs.get(services.connections.db, "train").error
     assert error is not None
-    assert error.message == "“Second”, which this job waited for, was stopped."
+    assert error.message == "“Second”, which this job was waiting for, was stopped."
 
 
 def test_it_closes_when_nothing_waits_any_more(qtbot: QtBot, panel: QueuePanel, services: Services) -> None:

@@ -251,7 +251,7 @@ def test_figures_and_curves_of_a_long_run(
     qtbot.waitUntil(lambda: all(chart.built for chart in page.run.curves.charts))
     assert page.run.step.accessibleName() == "Step: 412 of 900 epoch 2 of 3"
     assert "base 2.87" in page.run.loss.accessibleName()
-    assert page.run.memory.accessibleName() == "Peak memory: 7.9 GB while training"
+    assert page.run.memory.accessibleName() == "Peak memory: 7.9 GB during training"
     assert text(page, "run_sum") == "24 in = 22 used + 1 rejected + 1 cut"
     assert "Line 9" in text(page, "left_out")
     legend = page.run.curves.loss.legend["train"]

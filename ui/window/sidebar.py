@@ -30,7 +30,9 @@ class NavButton(Button):
     def set_badge(self, count: int) -> None:
         """How many things ask for action; 0 shows nothing."""
         self._badge = count
-        self.setAccessibleName(f"{self.spec.title}, {count} need attention" if count else self.spec.title)
+        self.setAccessibleName(
+            f"{self.spec.title}, {count} need{'s' if count == 1 else ''} attention" if count else self.spec.title
+        )
         self.update()
 
     @property

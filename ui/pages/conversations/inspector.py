@@ -48,7 +48,7 @@ class TurnCard(Card):
         # Laying out a text costs with its length, at every resize.
         text = MessageText(words or "", markdown=False, at_once=CHARACTERS_AT_ONCE)
         self.add(label(words or "", "muted", wrap=True) if missing else text)
-        self.setAccessibleName(f"{'Client' if client else 'Advisor'}, turn {number}: {words}")
+        self.setAccessibleName(f"{'Client' if client else 'Consultant'}, turn {number}: {words}")
 
 
 class TurnList(ScrollColumn):

@@ -203,7 +203,7 @@ def _skills(cast: Cast, answer: Reading | None) -> tuple[list[str], dict[str, st
     if not seen:
         return stated, origin(SCAFFOLDING, "The topic's skills") if stated else origin(RULE, "None stated, none found")
     added = ", ".join(f"{name} (“{cue}”)" for name, cue in seen.items())
-    return stated + list(seen), origin(RULE, f"The topic's skills, found in the answer: {added}")
+    return stated + list(seen), origin(RULE, f"The topic's skills, plus those found in the answer: {added}")
 
 
 def _score(

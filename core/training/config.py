@@ -11,7 +11,7 @@ from core.errors import AppError, Where
 TARGETS = {
     "attention": "Attention (query and value): smallest adapter",
     "all_linear": "All linear layers: the usual choice",
-    "all_linear_and_embeddings": "Linear layers, embeddings, and output: largest adapter, strongest effect",
+    "all_linear_and_embeddings": "Linear layers and embeddings: also the output layer; strongest, largest adapter",
 }
 SCHEDULES = {"cosine": "Cosine decay", "linear": "Linear decay", "constant": "Constant"}
 

@@ -161,9 +161,7 @@ class AdaptersPage(Page):
         self._on_bases = False
         self._settling = False
         self.train = self.add_action("Train adapter", "ph.chart-line", self._train, name="train_an_adapter")
-        self.talk = self.add_action(
-            "Chat with adapter", "ph.chat-teardrop-text", self._talk, primary=True, name="talk_to_it"
-        )
+        self.talk = self.add_action("Start chat", "ph.chat-teardrop-text", self._talk, primary=True, name="talk_to_it")
         self.bases = self._table(BASE_COLUMNS, "bases_table", "Base models", BASES_LEAVE_FIRST)
         self.adapters = self._table(ADAPTER_COLUMNS, "adapters_table", "Adapters", ADAPTERS_LEAVE_FIRST)
         self._base_rows, self._adapter_rows = LocalRows(self.bases.rows, self), LocalRows(self.adapters.rows, self)
@@ -254,7 +252,7 @@ class AdaptersPage(Page):
         self.no_adapters.setVisible(not adapters)
         self.adapters.setVisible(bool(adapters))
         self.add_practice.setVisible(not any(r.base.is_practice for r in bases))
-        self.caption.setText(f"{fmt.plural(len(adapters), 'adapter')} · Enter opens Chat" if adapters else "")
+        self.caption.setText(f"{fmt.plural(len(adapters), 'adapter')} · Enter starts a chat" if adapters else "")
         if bases or adapters or self.strip.jobs:
             self.show_content()
         else:

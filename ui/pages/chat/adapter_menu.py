@@ -23,6 +23,7 @@ _WORDS = {
     LOADING: "loading",
     ON_DISK: "on disk: loads when chosen",
 }
+_SPOKEN = {RESIDENT: "in memory"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class AdapterChips(Flow):
     def _show(self, choice: Choice) -> None:
         chip = self._chips[choice.key]
         chip.setProperty("state", choice.state)
-        chip.setAccessibleName(f"{choice.name}, {_WORDS[choice.state].partition(':')[0]}")
+        chip.setAccessibleName(f"{choice.name}, {_SPOKEN.get(choice.state, choice.state)}")
         chip.set_icon(_ICONS[choice.state])
         if not _ICONS[choice.state]:
             chip.setIcon(QIcon())

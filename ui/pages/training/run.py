@@ -55,7 +55,7 @@ class Side(QWidget):
         self.pill = StatusPill(words.verdict_status("unmeasured"))
         self.verdict = label("", wrap=True, selectable=True, name="result_words")
         self.losses = label("", "big", name="result_losses")
-        self.talk = Button("Chat with adapter", "main", "ph.chat-teardrop-text", on_click=on_talk, name="talk")
+        self.talk = Button("Start chat", "main", "ph.chat-teardrop-text", on_click=on_talk, name="talk")
         self.again = Button("Train again", "", "ph.arrow-clockwise", on_click=on_again, name="train_again")
         buttons = row(self.talk, self.again, None)
         loss_title = label("Validation loss, before and after", "caption")

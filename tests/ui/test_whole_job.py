@@ -128,12 +128,12 @@ def test_home_leads_to_the_first_answer_in_eight_clicks(qtbot: QtBot, qapp: Any,
     me.press("open_sample")
     me.wait_for(lambda: me.application.session is not None and me.window is not first, "the sample workspace")
     me.wait_for(lambda: me.window.isVisible(), "its window")
-    for title in ("Enrich the conversations", "Build a training file", "Make a dataset"):
+    for title in ("Enrich conversations", "Build training file", "Build dataset"):
         next_is(me, title)
         me.press("next_step")
         # Hit twice, it is done once.
         click(me.qtbot, me.page, "next_step")
-    next_is(me, "Train an adapter")
+    next_is(me, "Train adapter")
     me.press("next_step")
     me.press("start_training")
     me.wait_for(lambda: find_text(me, "result_words") != "", "the result")
@@ -156,7 +156,7 @@ def test_home_leads_to_the_first_answer_in_eight_clicks(qtbot: QtBot, qapp: Any,
     }
     assert set(made.values()) == {1}, made
     me.go("home")
-    next_is(me, "Talk to your adapter")
+    next_is(me, "Chat with your adapter")
 
 
 def next_is(me: Consultant, title: str) -> None:

@@ -13,7 +13,8 @@ import pytest
 from core.workspace.paths import source_root
 from tests.support.patience import PATIENCE_S
 
-pytestmark = pytest.mark.slow
+# What they are compared with is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bundle")]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 from core.sample import sample_files
 from tests.support.command_line import call, call_and_kill, census
 
-pytestmark = pytest.mark.slow
+# What they are compared with is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("command_line_kill")]
 KILLS = 6
 SETTINGS = ("--set", "max_steps=6", "--set", "batch_size=2", "--set", "rank=4", "--set", "gradient_accumulation=1",
             "--set", "checkpoint_every=1")  # fmt: skip

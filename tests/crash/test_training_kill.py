@@ -30,7 +30,8 @@ from tests.plugins.held_training import hold
 from tests.support.patience import PATIENCE_S
 from tests.support.workspaces import DATASET_ID, workspace_with_dataset
 
-pytestmark = pytest.mark.slow
+# What they are compared with is made once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training_kill")]
 
 CONFIG = TrainingConfig(
     learning_rate=1e-3, batch_size=1, epochs=6, rank=8, alpha=64, dropout=0.2, targets="attention",

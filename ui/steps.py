@@ -15,7 +15,6 @@ from core.datasets.store import Dataset
 from core.db.connection import free_name
 from core.enrichment import store as enrichment
 from core.jobs import Job
-from core.models import store as models
 from core.training import store as training
 from core.training_files import store as training_files
 from core.training_files.store import TrainingFile
@@ -33,7 +32,6 @@ class Offer:
     enriched: int
     file: TrainingFile | None
     dataset: Dataset | None
-    has_base: bool
 
 
 def read_offer(db: Database) -> Offer:
@@ -44,7 +42,7 @@ def read_offer(db: Database) -> Offer:
         " and status <> 'rejected'"
     ).fetchone()[0]
     file = next((f for f in training_files.listing(db) if f.status == "active" and f.total_training_pairs), None)
-    return Offer(int(enriched), file, found[0] if found else None, models.default(db) is not None)
+    return Offer(int(enriched), file, found[0] if found else None)
 
 
 def once(services: Services, name: str) -> bool:

@@ -18,7 +18,7 @@ from core.workspace import settings
 from ui import format as fmt
 from ui import steps
 from ui.icons import icon
-from ui.models.jobs import job_line, job_outcome, progress_line
+from ui.models.jobs import job_line, job_outcome, job_status, progress_line
 from ui.registry import PAGES
 from ui.sample import open_sample
 from ui.theme import theme
@@ -243,7 +243,7 @@ class HomePage(Page):
         step = next((s for s in LINE[: place + 1] if s.kind in jobs), LINE[place])
         job = jobs.get(step.kind)
         if job is None or self._next_job is None or job.id != self._next_job.id:
-            self.next_why.setText(step.why if job is None else "Queued" if job.done == 0 else job_line(job))
+            self.next_why.setText(step.why if job is None else job_line(job) if job.done else job_status(job).word)
         self._next_step, self._next_job = step, job
         self.next_title.setText(step.verb if job is None else job.title)
         verb = "Choose files" if step is LINE[0] else step.verb

@@ -13,11 +13,14 @@ from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
-from core import jobs
+from core import jobs, trash
 from core.conversations import store
+from core.events import Changed
 from core.workspace.files import write_json
 from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, open_page, until
+from ui.models import paged
+from ui.pages.conversations.inspector import TurnCard
 from ui.pages.conversations.page import ConversationsPage
 from ui.window.main_window import MainWindow
 
@@ -127,6 +130,63 @@ def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here
     until(qtbot, lambda: any(not b.isHidden() for b in page.findChildren(QPushButton, "review_again")))
     click(qtbot, page, "review_again")
     until(qtbot, lambda: [row.status for row in page.model.rows] == ["needs_review"])
+
+
+def test_what_is_read_stays_while_others_come_in(
+    qtbot: QtBot, window: MainWindow, here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paged, "MOST_KEPT", 3)
+    read = add_conversation(here, parsed(title="The one I read"))
+    here.db.execute("update conversations set created_at = '2020-02-02T00:00:00+00:00'")
+    page = opened(qtbot, window)
+    page.pages.page_size = 2
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == read)
+    newer = [add_conversation(here, parsed(title=f"Newer {number}")) for number in range(4)]
+    page.services.hub.announce(Changed.CONVERSATIONS)
+    until(qtbot, lambda: page.pages.total == 5)
+    assert (page.table.current(), page.inspector.detail.row.id) == (None, read)
+    page.open_item(newer[0])
+    until(qtbot, lambda: page.inspector.detail.row.id == newer[0])
+    page.open_item(read)
+    until(qtbot, lambda: page.inspector.detail.row.id == read)
+    trash.delete(here.db, "conversations", [read])
+    page.services.hub.announce(Changed.CONVERSATIONS)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id in newer)
+
+
+def test_another_conversation_shows_its_own_turns_only(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    long = " ".join(["A long answer."] * 300)
+    many = [{"role": role, "content": long} for _ in range(30) for role in ("user", "assistant")]
+    odd = [
+        {"role": "user", "content": "One"},
+        {"role": "user", "content": "Two"},
+        {"role": "assistant", "content": None},
+    ]
+    places = [
+        add_conversation(here, parsed(title="Many", turns=many)),
+        add_conversation(here, parsed(title="Odd", turns=odd)),
+    ]
+    page = opened(qtbot, window)
+    turns = page.inspector.turns
+
+    def shown() -> list[str]:
+        cards = [card for card in turns.findChildren(TurnCard) if card.isVisible()]
+        return [card.text.plain_text() for card in sorted(cards, key=lambda card: card.y())]
+
+    def choose_and_read(ident: str) -> list[str]:
+        page.table.select_id(ident)
+        until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == ident)
+        return shown()
+
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    for _ in range(2):
+        assert len(choose_and_read(places[0])) == 40
+        click(qtbot, page, "more_turns")
+        assert shown() == [turn["content"] for turn in many]
+        click(qtbot, turns.findChild(TurnCard, "turn_2"), "show_more")
+        assert choose_and_read(places[1]) == ["One", "Two", ""]
+        assert "No answer yet" in turns.findChild(TurnCard, "turn_3").accessibleName()
+        assert not any(label.isVisible() for label in turns.findChildren(QPushButton))
 
 
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:

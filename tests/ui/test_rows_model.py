@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt
@@ -15,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from app.window_state import WindowState
 from tests.plugins.demo_page import COLUMNS, Line, lines
+from ui.models import paged
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import KIND_ROLE, ROW_ROLE, RowModel, Status
 from ui.widgets.table import TableView
@@ -138,6 +140,36 @@ def test_paged_rows_come_from_sql_in_order(qtbot: QtBot, services: Services) -> 
         rows.set_order("tokens", True)
     assert ids(model) == [str(i) for i in range(499, 399, -1)]
     assert asked[-1].limit == 101
+
+
+def test_rows_from_above_never_make_another_row_current(
+    qtbot: QtBot, services: Services, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paged, "MOST_KEPT", 20)
+    model = RowModel(COLUMNS, services.root)
+    everything = lines(30)
+    table = show(model)
+    made = PagedRows(
+        services, model, lambda _db, query: everything[query.offset : query.offset + query.limit], services.root,
+        keep=table, page_size=10,
+    )  # fmt: skip
+
+    def place_after(change: list[Line]) -> int:
+        everything[:] = change
+        with qtbot.waitSignal(made.loaded):
+            made.reload()
+        return table.place()
+
+    assert place_after(everything) == -1
+    table.select_id("3")
+    chosen: list[str | None] = []
+    table.current_changed.connect(lambda row: chosen.append(row and row.id))
+    fresh = [replace(row, id=f"new {row.id}") for row in lines(30)]
+    assert place_after([*fresh[:9], *lines(30)]) == 12
+    assert place_after([*fresh, *lines(30)]) == -1
+    assert (chosen, table.selected()) == ([None], [])
+    table.select_id("new 4")
+    assert place_after([row for row in everything if row.id != "new 4"]) in (3, 4)
 
 
 def test_keys_open_preview_and_step(qtbot: QtBot, model: RowModel, show: Show) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
 from sqlite_utils import Database
@@ -26,6 +26,16 @@ class Query:
     offset: int
 
 
+class Current(Protocol):
+    """What knows the current row; a `TableView`."""
+
+    def place(self) -> int: ...
+
+    def current(self) -> Any | None: ...
+
+    def let_go(self) -> None: ...
+
+
 Fetch = Callable[[Database, Query], Sequence[Any]]
 Count = Callable[[Database], int]
 
@@ -33,8 +43,9 @@ Count = Callable[[Database], int]
 class PagedRows(QObject):
     """Feeds a `RowModel`. Give it `fetch(db, Query) -> rows` and, for "12 of 1,204", `count(db) -> int`.
 
-    `keep()` gives the place of the current row: rows that come in above it must not push it out of the list.
-    `loaded(total)` follows every answer; call `reload()` when filters or data changed.
+    `keep` knows the current row: rows that come in above it push it out only when they are many; then no row is
+    current, rather than another one. `loaded(total)` follows every answer; call `reload()` when data changed,
+    `restart()` when filters did.
     """
 
     loaded = Signal(int)
@@ -47,14 +58,14 @@ class PagedRows(QObject):
         parent: QObject,
         *,
         count: Count | None = None,
-        keep: Callable[[], int] | None = None,
+        keep: Current | None = None,
         sort: str = "",
         descending: bool = False,
         page_size: int = PAGE_SIZE,
     ) -> None:
         super().__init__(parent)
         self._services, self._model, self._fetch, self._count = services, model, fetch, count
-        self._sort, self._descending, self._page_size = sort, descending, page_size
+        self._sort, self._descending, self.page_size = sort, descending, page_size
         self._keep = keep
         self._handle: int | None = None
         self.total = 0
@@ -63,10 +74,15 @@ class PagedRows(QObject):
     @Slot()
     def reload(self) -> None:
         """Read again as many rows as are shown."""
-        shown = max(self._page_size, len(self._model.rows))
+        shown = max(self.page_size, len(self._model.rows))
         if self._keep is not None:
-            shown = max(shown, min(self._keep() + self._page_size, MOST_KEPT))
-        self._ask(Query(self._sort, self._descending, shown, 0), append=False)
+            shown = max(shown, min(self._keep.place() + self.page_size, MOST_KEPT))
+        self._ask(Query(self._sort, self._descending, shown, 0), append=False, same=True)
+
+    @Slot()
+    def restart(self) -> None:
+        """Read the first page: other rows than those shown are wanted."""
+        self._ask(Query(self._sort, self._descending, self.page_size, 0), append=False)
 
     @Slot(str, bool)
     def set_order(self, sort: str, descending: bool) -> None:
@@ -76,9 +92,9 @@ class PagedRows(QObject):
 
     @Slot(int)
     def _on_more_wanted(self, offset: int) -> None:
-        self._ask(Query(self._sort, self._descending, self._page_size, offset), append=True)
+        self._ask(Query(self._sort, self._descending, self.page_size, offset), append=True)
 
-    def _ask(self, query: Query, *, append: bool) -> None:
+    def _ask(self, query: Query, *, append: bool, same: bool = False) -> None:
         self._services.forget(self._handle)
         fetch, count = self._fetch, self._count
 
@@ -90,8 +106,19 @@ class PagedRows(QObject):
         def done(answer: tuple[Sequence[Any], int | None]) -> None:
             rows, total = answer
             more = len(rows) > query.limit
+            if same and more:
+                self._release(rows[: query.limit])
             (self._model.append_rows if append else self._model.set_rows)(rows[: query.limit], more=more)
             self.total = total if total is not None else len(self._model.rows)
             self.loaded.emit(self.total)
 
         self._handle = self._services.read(self, work, done)
+
+    def _release(self, rows: Sequence[Any]) -> None:
+        """Let go of a current row that was pushed out: it and all that stood below it are gone from the list."""
+        current = self._keep.current() if self._keep is not None else None
+        if self._keep is None or current is None:
+            return
+        here = {self._model.row_id(row) for row in rows}
+        if not any(self._model.row_id(row) in here for row in self._model.rows[self._keep.place() :]):
+            self._keep.let_go()

@@ -83,7 +83,7 @@ class RowModel(QAbstractTableModel):
     ) -> None:
         super().__init__(parent)
         self.columns = tuple(columns)
-        self._row_id = row_id
+        self.row_id = row_id
         self._rows: list[Any] = []
         self._cells: list[tuple[str | Status, ...] | None] = []
         self._more = False
@@ -102,14 +102,14 @@ class RowModel(QAbstractTableModel):
 
     def position(self, row_id: Any) -> int:
         """The position of the row of that id, -1 if it is not here."""
-        return next((i for i, row in enumerate(self._rows) if self._row_id(row) == row_id), -1)
+        return next((i for i, row in enumerate(self._rows) if self.row_id(row) == row_id), -1)
 
     # New rows
 
     def set_rows(self, rows: Sequence[Any], *, more: bool = False) -> None:
         """Show these rows; `more` says that others follow."""
         self._more, self._asking = more, False
-        new_ids = [self._row_id(row) for row in rows]
+        new_ids = [self.row_id(row) for row in rows]
         self._remove_missing(set(new_ids))
         self._reorder(new_ids)
         self._insert_new(rows, new_ids)
@@ -118,8 +118,8 @@ class RowModel(QAbstractTableModel):
     def append_rows(self, rows: Sequence[Any], *, more: bool = False) -> None:
         """Add the next page; rows that are here already are passed over."""
         self._more, self._asking = more, False
-        have = {self._row_id(row) for row in self._rows}
-        fresh = [row for row in rows if self._row_id(row) not in have]
+        have = {self.row_id(row) for row in self._rows}
+        fresh = [row for row in rows if self.row_id(row) not in have]
         if fresh:
             start = len(self._rows)
             self.beginInsertRows(QModelIndex(), start, start + len(fresh) - 1)
@@ -130,11 +130,11 @@ class RowModel(QAbstractTableModel):
     def _remove_missing(self, wanted: set[Any]) -> None:
         last = len(self._rows) - 1
         while last >= 0:
-            if self._row_id(self._rows[last]) in wanted:
+            if self.row_id(self._rows[last]) in wanted:
                 last -= 1
                 continue
             first = last
-            while first > 0 and self._row_id(self._rows[first - 1]) not in wanted:
+            while first > 0 and self.row_id(self._rows[first - 1]) not in wanted:
                 first -= 1
             self.beginRemoveRows(QModelIndex(), first, last)
             del self._rows[first : last + 1]
@@ -144,7 +144,7 @@ class RowModel(QAbstractTableModel):
 
     def _reorder(self, new_ids: list[Any]) -> None:
         place = {ident: i for i, ident in enumerate(new_ids)}
-        order = sorted(range(len(self._rows)), key=lambda i: place[self._row_id(self._rows[i])])
+        order = sorted(range(len(self._rows)), key=lambda i: place[self.row_id(self._rows[i])])
         if order == list(range(len(order))):
             return
         self.layoutAboutToBeChanged.emit()
@@ -157,7 +157,7 @@ class RowModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def _insert_new(self, rows: Sequence[Any], new_ids: list[Any]) -> None:
-        here = {self._row_id(row) for row in self._rows}
+        here = {self.row_id(row) for row in self._rows}
         at = 0
         while at < len(rows):
             if new_ids[at] in here:

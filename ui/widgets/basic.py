@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import Any
 
-from PySide6.QtCore import QMargins, QSize, Qt, Slot
+from PySide6.QtCore import QEvent, QMargins, QSize, Qt, Slot
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -44,21 +44,50 @@ def plain_tip(text: str) -> str:
 
 
 class WrapLabel(QLabel):
-    """Plain text in several lines; an endless word can't widen the window. `text()` is what was set."""
+    """Plain text in several lines; an endless word can't widen the window. `text()` is what was set.
+
+    One pass of a layout asks for the same sizes many times, and Qt would lay the whole text out for each.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self._text = ""
+        self._heights: dict[int, int] = {}
+        self._hints: dict[str, QSize] = {}
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(True)
         self.setText(text)
 
     def setText(self, text: str) -> None:
         self._text = text
+        self._forget_sizes()
         super().setText(breakable(text) if self.textFormat() == Qt.TextFormat.PlainText else text)
 
     def text(self) -> str:
         return self._text
+
+    def _forget_sizes(self) -> None:
+        self._heights.clear()
+        self._hints.clear()
+
+    def changeEvent(self, event: QEvent) -> None:
+        self._forget_sizes()
+        super().changeEvent(event)
+
+    def heightForWidth(self, width: int) -> int:
+        if width not in self._heights:
+            self._heights[width] = super().heightForWidth(width)
+        return self._heights[width]
+
+    def sizeHint(self) -> QSize:
+        if "size" not in self._hints:
+            self._hints["size"] = super().sizeHint()
+        return self._hints["size"]
+
+    def minimumSizeHint(self) -> QSize:
+        if "least" not in self._hints:
+            self._hints["least"] = super().minimumSizeHint()
+        return self._hints["least"]
 
 
 def label(text: str = "", role: str = "", *, wrap: bool = False, name: str = "", selectable: bool = False) -> QLabel:

@@ -183,6 +183,11 @@ class MessageText(QWidget):
         """All of the message, as it was written."""
         return self._text
 
+    def start_text(self, text: str) -> None:
+        """Show another message, as much of it as at first."""
+        self._limit = self._at_once
+        self.set_text(text)
+
     def set_text(self, text: str, *, caret: bool = False) -> None:
         """Show another text; with `caret` while more is to come."""
         self._text, self._caret = text, caret

@@ -217,6 +217,11 @@ class TableView(QTableView):
         """The current row, None if there is none."""
         return self.rows.row_at(self.currentIndex())
 
+    def let_go(self) -> None:
+        """No row is current or selected."""
+        self.setCurrentIndex(QModelIndex())
+        self.clearSelection()
+
     def selected(self) -> list[Any]:
         """The selected rows, from top to bottom."""
         # By ranges: an index a row makes selecting everything slow.

@@ -128,9 +128,11 @@ class Detail:
         return found
 
 
-def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Detail:
-    """Row, turns, stage reports and sources; a file that can't be read is a problem, not the end."""
-    row = store.get(db, conversation_id)
+def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Detail | None:
+    """Row, turns, stage reports and sources, None if it was deleted; a file that can't be read is a problem."""
+    row = next(iter(store.listing(db, Filter(ids=(conversation_id,)), limit=1)), None)
+    if row is None:
+        return None
     problems: list[AppError] = []
     turns: list[Turn] = []
     found: Mapping[str, Any] = {}

@@ -31,34 +31,54 @@ SCORE_WORDS = {
 
 
 class TurnCard(Card):
-    """One turn; the client's is tinted."""
+    """One turn of a conversation; the client's is tinted. `show_turn` puts another one of that role in."""
 
-    def __init__(self, number: int, turn: Turn, remark: str) -> None:
-        client = turn.role == "user"
-        super().__init__("", gap=theme().sizes.half, role="tint" if client else "card")
-        self.setObjectName(f"turn_{number}")
+    def __init__(self, role: str) -> None:
+        self.turn_role = role
+        super().__init__("", gap=theme().sizes.half, role="tint" if role == "user" else "card")
         sizes = theme().sizes
         self.body.setContentsMargins(sizes.grid + 4, sizes.grid + 2, sizes.grid + 4, sizes.grid + 2)
-        who = label("Client" if client else "Consultant", "strong")
-        place = ElidedLabel(" · ".join(part for part in (f"turn {number}", remark) if part), "caption")
-        place.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.add(row(who, place, stretch=place))
-        missing = turn.content is None
-        words = "No answer yet. The turn is kept but not trained on." if missing else turn.content
+        self._who = "Client" if role == "user" else "Consultant"
+        self._place = ElidedLabel("", "caption")
+        self._place.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.add(row(label(self._who, "strong"), self._place, stretch=self._place))
         # Laying out a text costs with its length, at every resize.
-        text = MessageText(words or "", markdown=False, at_once=CHARACTERS_AT_ONCE)
-        self.add(label(words or "", "muted", wrap=True) if missing else text)
-        self.setAccessibleName(f"{'Client' if client else 'Consultant'}, turn {number}: {words}")
+        self.text = MessageText(markdown=False, at_once=CHARACTERS_AT_ONCE)
+        self._missing = label("No answer yet. The turn is kept but not trained on.", "muted", wrap=True)
+        self.add(self.text)
+        self.add(self._missing)
+
+    def show_turn(self, number: int, turn: Turn, remark: str) -> None:
+        """Another turn, from its start."""
+        self.setObjectName(f"turn_{number}")
+        self._place.setText(" · ".join(part for part in (f"turn {number}", remark) if part))
+        missing = turn.content is None
+        self._missing.setVisible(missing)
+        self.text.setVisible(not missing)
+        self.text.start_text(turn.content or "")
+        words = self._missing.text() if missing else turn.content
+        self.setAccessibleName(f"{self._who}, turn {number}: {words}")
+
+    def put_away(self) -> None:
+        """It shows no turn for now."""
+        self.hide()
+        self.setObjectName("")
 
 
 class TurnList(ScrollColumn):
-    """The turns as cards; long conversations are built in parts."""
+    """The turns as cards; long conversations are built in parts.
+
+    The cards stay for the next conversation: making and styling new ones is most of what showing one costs.
+    """
 
     def __init__(self) -> None:
         super().__init__(name="turns", accessible="Turns")
         self._turns: list[tuple[int, Turn, str]] = []
+        self._cards: list[TurnCard] = []
         self._shown = 0
+        self._nothing = label("", "muted", wrap=True)
         self._more = Button("", "link", on_click=self._show_more, name="more_turns")
+        self.set_items(self._nothing, self._more)
 
     def show_turns(self, detail: Detail) -> None:
         """Other turns, from the top."""
@@ -70,22 +90,46 @@ class TurnList(ScrollColumn):
                 remark = detail.remarks[exchange] if exchange < len(detail.remarks) else ""
                 exchange += 1
             self._turns.append((number, turn, remark))
+        self._nothing.setVisible(not self._turns)
+        self._nothing.setText(
+            detail.problems[0].message if detail.problems else "This conversation has no turns to show."
+        )
+        for card in self._cards[len(self._turns) :]:
+            card.put_away()
+        for card in self._cards[TURNS_AT_ONCE:]:
+            card.put_away()
+            card.deleteLater()
+        del self._cards[TURNS_AT_ONCE:]
         self._shown = 0
-        self._more = Button("", "link", on_click=self._show_more, name="more_turns")
-        self.set_items(self._more)
-        if not self._turns:
-            text = detail.problems[0].message if detail.problems else "This conversation has no turns to show."
-            self.set_items(label(text, "muted", wrap=True))
-            return
+        self.verticalScrollBar().setValue(0)
         self._show_more()
 
     def _show_more(self) -> None:
-        for number, turn, remark in self._turns[self._shown : self._shown + TURNS_AT_ONCE]:
-            self.body.insertWidget(self.body.indexOf(self._more), TurnCard(number, turn, remark))
-        self._shown = min(len(self._turns), self._shown + TURNS_AT_ONCE)
-        left = len(self._turns) - self._shown
+        shown = min(len(self._turns), self._shown + TURNS_AT_ONCE)
+        for place in range(self._shown, shown):
+            number, turn, remark = self._turns[place]
+            card = self._card(place, turn.role)
+            card.show_turn(number, turn, remark)
+            card.show()
+        self._shown = shown
+        left = len(self._turns) - shown
         self._more.setText(f"Show {fmt.plural(min(left, TURNS_AT_ONCE), 'more turn')}")
         self._more.setVisible(left > 0)
+
+    def _card(self, place: int, role: str) -> TurnCard:
+        if place < len(self._cards) and self._cards[place].turn_role == role:
+            return self._cards[place]
+        card = TurnCard(role)
+        if place < len(self._cards):
+            old = self._cards[place]
+            self.body.replaceWidget(old, card)
+            old.put_away()
+            old.deleteLater()
+            self._cards[place] = card
+        else:
+            self.body.insertWidget(self.body.indexOf(self._more), card)
+            self._cards.append(card)
+        return card
 
 
 class Scores(QWidget):

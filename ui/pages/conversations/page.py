@@ -103,7 +103,7 @@ class ConversationsPage(Page):
         self.table = TableView(self.model, "conversations", "Conversations")
         self.table.review_keys = True
         self.pages = PagedRows(
-            self.services, self.model, self._fetch, self, count=self._count, keep=self.table.place,
+            self.services, self.model, self._fetch, self, count=self._count, keep=self.table,
             sort="created_at", descending=True,
         )  # fmt: skip
         self.pages.loaded.connect(self._on_loaded)
@@ -207,17 +207,27 @@ class ConversationsPage(Page):
     @Slot(int)
     def _on_loaded(self, total: int) -> None:
         self._rows.setCurrentIndex(0 if total or not (self.filters.active or self._search_text) else 1)
-        if self._wanted_id and self.table.select_id(self._wanted_id):
-            self._wanted_id = ""
-        elif self.model.rowCount() and not self.table.currentIndex().isValid():
-            self.table.select_id(self.model.rows[0].id)
+        wanted, self._wanted_id = self._wanted_id, ""
+        if wanted and not self.table.select_id(wanted):
+            # It is further down than the list was read.
+            self.table.let_go()
+            self._read_detail(wanted)
         shown, current = self.inspector.detail, self.table.current()
         if not self.model.rowCount():
             self.inspector.show_nothing()
-        elif shown is None or (current is not None and current != shown.row):
-            self._read_detail()
+        elif current is not None and (shown is None or current != shown.row):
+            self._read_detail(current.id)
+        elif current is None and not wanted:
+            self._keep_reading(shown)
         self._show_buttons()
         self._show_caption()
+
+    def _keep_reading(self, shown: Detail | None) -> None:
+        """Without a current row: what is shown stays as long as it is there, else the first row comes."""
+        if shown is None:
+            self.table.select_id(self.model.rows[0].id)
+        else:
+            self._read_detail(shown.row.id)
 
     def _show_caption(self) -> None:
         chosen = len(self.table.selected())
@@ -225,19 +235,21 @@ class ConversationsPage(Page):
         self.caption.setText(f"{shown} · {fmt.count(chosen)} selected · {KEYS}" if chosen < 2 else shown)
 
     @Slot(object)
-    def _on_current(self, _row: object) -> None:
-        self._read_detail()
+    def _on_current(self, found: Conversation | None) -> None:
+        if found is not None:
+            self._read_detail(found.id)
 
-    def _read_detail(self) -> None:
-        found = self.table.current()
-        if found is None:
-            return
+    def _read_detail(self, ident: str) -> None:
         workspace = self.services.workspace
-        self.read(lambda db: read_detail(db, workspace, found.id), self._show_detail, "detail")
+        self.read(lambda db: read_detail(db, workspace, ident), self._show_detail, "detail")
 
-    def _show_detail(self, detail: Detail) -> None:
+    def _show_detail(self, detail: Detail | None) -> None:
         current = self.table.current()
-        if current is not None and current.id == detail.row.id:
+        if detail is None:
+            if current is None:
+                self.inspector.show_nothing()
+                self.pages.reload()
+        elif current is None or current.id == detail.row.id:
             self.inspector.show_detail(detail)
 
     @Slot(object)
@@ -250,11 +262,17 @@ class ConversationsPage(Page):
     @Slot(str)
     def _on_search(self, text: str) -> None:
         self._search_text = text
-        self.pages.reload()
+        self._look()
 
     @Slot()
     def _on_filter(self) -> None:
-        self.pages.reload()
+        self._look()
+
+    def _look(self) -> None:
+        """Other rows are wanted: what is shown may be none of them."""
+        if self.table.current() is None:
+            self.inspector.show_nothing()
+        self.pages.restart()
 
     def clear_filters(self) -> None:
         """Everything again."""

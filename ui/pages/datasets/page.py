@@ -113,7 +113,7 @@ class DatasetsPage(Page):
         FitColumns(self.table, LEAVES_FIRST)
         self.table.remember(services.state)
         self.pages = PagedRows(
-            services, self.model, self._fetch, self, count=self._count, keep=self.table.place, sort="created_at",
+            services, self.model, self._fetch, self, count=self._count, keep=self.table, sort="created_at",
             descending=True,
         )  # fmt: skip
         self.caption = label("", "caption", name="datasets_caption")
@@ -171,7 +171,7 @@ class DatasetsPage(Page):
     @Slot()
     def _on_searched(self) -> None:
         self._term = self.search.text() if self.search is not None else ""
-        self.reload()
+        self.pages.restart()
 
     def _fetch(self, db: Database, query: Query) -> list[Dataset]:
         return store.listing(

@@ -113,12 +113,23 @@ class Services:
         then: Callable[[Job], None] | None = None,
         owner: QObject | None = None,
         waits_for: Sequence[str] = (),
+        refused: Callable[[], None] | None = None,
     ) -> str:
-        """Queue a job and return its id; `then(job)` once it is done, in whatever state, unless `owner` is gone."""
+        """Queue a job and return its id; `then(job)` once it is done, in whatever state, unless `owner` is gone.
+
+        `refused()` when it could not even be queued, as on a full disk; the error is reported before.
+        """
         job_id = new_id()
         if then is not None:
             self._waiting.setdefault(job_id, []).append((owner or self.root, then))
-        self.queue.submit(kind, title, params, job_id, waits_for)
+
+        def on_refused(exc: Exception) -> None:
+            self._waiting.pop(job_id, None)
+            self.notifier.report(exc)
+            if refused is not None:
+                refused()
+
+        self.queue.submit(kind, title, params, job_id, waits_for, on_refused)
         return job_id
 
     def when_finished(self, job_id: str, owner: QObject, then: Callable[[Job], None]) -> None:

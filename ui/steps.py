@@ -21,7 +21,8 @@ from core.training_files.store import TrainingFile
 from core.workspace import settings
 from ui import format as fmt
 
-Then = Callable[[Job], None]
+# Called with the job at its end, or without one when it could not be queued.
+End = Callable[..., None]
 _OWN, _SAMPLE = "All conversations", "Sample conversations"
 
 
@@ -58,12 +59,12 @@ def again(services: Services, name: str) -> None:
     services.root.setProperty(f"step_{name}", False)
 
 
-def _start(services: Services, name: str, read: Callable[[Database], Any], start: Callable[[Any, Then], Any]) -> None:
+def _start(services: Services, name: str, read: Callable[[Database], Any], start: Callable[[Any, End], Any]) -> None:
     """Read what the step is made of, start its job, and let no second one begin before it is at its end."""
     if not once(services, name):
         return
 
-    def ended(_job: Job) -> None:
+    def end(_job: Job | None = None) -> None:
         again(services, name)
 
     def failed(exc: Exception) -> None:
@@ -71,24 +72,24 @@ def _start(services: Services, name: str, read: Callable[[Database], Any], start
         services.notifier.report(exc)
 
     def begin(found: Any) -> None:
-        if start(found, ended) is None:
+        if start(found, end) is None:
             again(services, name)
 
     services.read(services.root, read, begin, failed)
 
 
-def enrich(services: Services, ids: Sequence[str], then: Then | None = None, owner: QObject | None = None) -> str:
+def enrich(services: Services, ids: Sequence[str], end: End, owner: QObject | None = None) -> str:
     """Enrich these conversations; returns the job's id."""
     title = f"Enriching {fmt.plural(len(ids), 'conversation')}"
-    return services.start_job("enrich", title, {"conversation_ids": list(ids)}, then, owner)
+    return services.start_job("enrich", title, {"conversation_ids": list(ids)}, end, owner, refused=end)
 
 
 def enrich_waiting(services: Services) -> None:
     """Enrich all conversations that are not enriched; where none is left, show those that failed."""
 
-    def start(ids: list[str], ended: Then) -> str | None:
+    def start(ids: list[str], end: End) -> str | None:
         if ids:
-            return enrich(services, ids, ended)
+            return enrich(services, ids, end)
         services.navigator.open_page("conversations", {"enrichment_status": "failed"})
         return None
 
@@ -106,13 +107,13 @@ def build_training_file(services: Services) -> None:
         ids = [c.conversation_id for c in training_files.eligible(db) if c.conversation_id not in rejected]
         return free_name(db, "training_files", _SAMPLE if settings.get(db, "is_sample") else _OWN), ids
 
-    def start(found: tuple[str, list[str]], ended: Then) -> str | None:
+    def start(found: tuple[str, list[str]], end: End) -> str | None:
         name, ids = found
         if not ids:
             services.navigator.open_page("conversations")
             return None
         params = {"conversation_ids": ids, "name": name, "description": ""}
-        return services.start_job("build_training_file", f"Building {name}", params, ended)
+        return services.start_job("build_training_file", f"Building {name}", params, end, refused=end)
 
     _start(services, "build_training_file", read, start)
 
@@ -120,13 +121,13 @@ def build_training_file(services: Services) -> None:
 def make_dataset(services: Services) -> None:
     """Build a dataset of the newest training file, counted in the default base's tokens."""
 
-    def start(offer: Offer, ended: Then) -> str | None:
+    def start(offer: Offer, end: End) -> str | None:
         if offer.file is None:
             services.navigator.open_page("training_files")
             return None
         name = f"{offer.file.name} v{offer.file.version}"
         params = {"training_file_id": offer.file.id, "name": name}
-        return services.start_job("build_dataset", f"Building dataset {name}", params, ended)
+        return services.start_job("build_dataset", f"Building dataset {name}", params, end, refused=end)
 
     _start(services, "build_dataset", read_offer, start)
 

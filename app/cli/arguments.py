@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from core.errors import AppError
 from core.reading.encoding import printable
-from core.training.config import DEFAULT_PRESET, PRESETS
+from core.training.config import DEFAULT_PRESET, PRESETS, configure
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(args: Sequence[str]) -> argparse.Namespace:
-    """Read the arguments. Raises AppError `usage`."""
+    """Read the arguments; `config` is the training configuration they make. Raises AppError for what is wrong."""
     parser = Parser(prog="app pipeline", description="Import files, train an adapter, and print a report.")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--base", type=Path, help="folder with a base model (default: the practice model)")
@@ -34,6 +34,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES")
     options = parser.parse_args(list(args))
     refuse_unreadable(options.workspace, options.base, options.name, options.ask, *options.set)
+    options.config = configure(options.preset, overrides_of(options.set))
     return options
 
 

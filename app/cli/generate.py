@@ -10,8 +10,6 @@ Exit codes: 0 everything was written; 1 nothing; 2 usage or lock; 3 some.
 from __future__ import annotations
 
 import argparse
-import signal
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,15 +17,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from app.cli.arguments import Parser, refuse_unreadable
-from app.cli.output import Output, as_error
+from app.cli.session import Session, run_session
 from app.cli.steps import Steps
-from app.opening import open_workspace, settle
 from core import jobs
-from core.cancel import CancelToken
-from core.db.connection import connect
 from core.errors import AppError
 from core.generation import bill, store
 from core.generation.create import check_batch, complete, create_batch, provider_of
@@ -41,7 +34,6 @@ from core.generation.settings import TURNS, WHOLE, RunSettings
 from core.jobs import Job, JobState
 from core.models import store as base_models
 from core.models.practice import PRACTICE_ID
-from core.workspace.paths import Workspace
 
 PROVIDERS = ("claude", "claude-batch", "local")
 REASONS = 200
@@ -92,11 +84,10 @@ def _cap(text: str) -> Decimal | None:
 class Generate:
     """One call over an open workspace."""
 
-    def __init__(
-        self, workspace: Workspace, db: Database, options: argparse.Namespace, token: CancelToken, out: Output
-    ) -> None:
-        self.workspace, self.db, self.options, self.token, self.out = workspace, db, options, token, out
-        self.steps = Steps(db, workspace, token, out, self._listen, lambda _job: None)
+    def __init__(self, session: Session) -> None:
+        self.workspace, self.db = session.workspace, session.db
+        self.options, self.out = session.options, session.out
+        self.steps = Steps(session.db, session.workspace, session.token, session.out, self._listen, lambda _job: None)
         self.batch = ""
         self.estimate: Mapping[str, Any] | None = None
         self.error: AppError | None = None
@@ -224,38 +215,20 @@ class Generate:
 
 def main(args: Sequence[str]) -> int:
     """Entry of `python -m app generate`."""
-    token = CancelToken()
-    out = Output(token)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: token.cancel("user"))
-    root = Path()
-    try:
-        options = parse(args)
-        root = options.workspace.absolute()
-        opened = open_workspace(Workspace(root))
-    except (AppError, OSError, sqlite3.Error) as exc:
-        out.error(as_error(exc, root))
-        return 2
-    try:
-        db = connect(opened.workspace.db_path)
-        try:
-            return _run(Generate(opened.workspace, db, options, token, out), root)
-        finally:
-            db.close()
-    finally:
-        opened.lock.release()
+    return run_session(args, parse, _work)
 
 
-def _run(call: Generate, root: Path) -> int:
+def _work(session: Session) -> int:
+    call = Generate(session)
     try:
-        settle(call.db, call.workspace)
+        session.settle()
         job = call.prepare()
     except Exception as exc:
-        call.out.error(as_error(exc, root))
+        session.out.error(session.explain(exc))
         return 2
     try:
         call.run(job)
     except Exception as exc:
-        call.error = as_error(exc, root)
-        call.out.error(call.error)
+        call.error = session.explain(exc)
+        session.out.error(call.error)
     return call.report()

@@ -8,10 +8,7 @@ Exit codes: 0 everything was used; 1 nothing came out; 2 usage or lock; 3 some w
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import signal
-import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,17 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
-from app.cli.arguments import overrides_of, parse
-from app.cli.output import Output, as_error
+from app.cli.arguments import parse
+from app.cli.output import as_error
+from app.cli.session import Session, run_session
 from app.cli.steps import Steps
-from app.opening import open_workspace, settle
 from core import jobs
-from core.cancel import CancelToken
 from core.datasets import store as datasets
 from core.datasets.store import Dataset
-from core.db.connection import connect, free_name
+from core.db.connection import free_name
 from core.errors import AppError
 from core.importing.walk import Walk
 from core.inference.client import InferenceClient
@@ -42,11 +37,10 @@ from core.models.store import BaseModel
 from core.reading import report
 from core.reading.encoding import file_size, printable, refuse_name
 from core.training import store as training
-from core.training.config import TrainingConfig, configure
+from core.training.config import TrainingConfig
 from core.training_files.store import has_version
 from core.workspace import settings
 from core.workspace.files import sha256_file
-from core.workspace.paths import Workspace
 
 CONVERSATIONS = "conversations"
 
@@ -58,18 +52,11 @@ class Pipeline:
     and neither used nor left out yet; at the end it is empty.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        db: Database,
-        options: argparse.Namespace,
-        config: TrainingConfig,
-        token: CancelToken,
-        out: Output,
-    ) -> None:
-        self.workspace, self.db = workspace, db
-        self.options, self.config, self.token, self.out = options, config, token, out
-        self.steps = Steps(db, workspace, token, out, self._listen, self._items)
+    def __init__(self, session: Session) -> None:
+        self.workspace, self.db = session.workspace, session.db
+        self.options, self.token, self.out = session.options, session.token, session.out
+        self.config: TrainingConfig = session.options.config
+        self.steps = Steps(self.db, self.workspace, self.token, self.out, self._listen, self._items)
         self.total, self.used, self.rejected, self.cut = 0, 0, 0, 0
         self.open: dict[str, int] = {}
         self.reasons: list[dict[str, Any]] = []
@@ -361,31 +348,16 @@ def _is_there(base: BaseModel, folder: Path) -> bool:
 
 def main(args: Sequence[str]) -> int:
     """Entry of `python -m app pipeline`."""
-    token = CancelToken()
-    out = Output(token)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: token.cancel("user"))
-    root = Path()
+    return run_session(args, parse, _work)
+
+
+def _work(session: Session) -> int:
+    pipeline = Pipeline(session)
     try:
-        options = parse(args)
-        config = configure(options.preset, overrides_of(options.set))
-        root = options.workspace.absolute()
-        opened = open_workspace(Workspace(root))
-    except (AppError, OSError, sqlite3.Error) as exc:
-        out.error(as_error(exc, root))
-        return 2
-    try:
-        db = connect(opened.workspace.db_path)
-        pipeline = Pipeline(opened.workspace, db, options, config, token, out)
-        try:
-            settle(db, opened.workspace)
-            pipeline.run()
-        except Exception as exc:
-            error = as_error(exc, root)
-            out.error(error)
-            pipeline.give_up(error)
-        finally:
-            db.close()
-    finally:
-        opened.lock.release()
+        session.settle()
+        pipeline.run()
+    except Exception as exc:
+        error = session.explain(exc)
+        session.out.error(error)
+        pipeline.give_up(error)
     return pipeline.report()

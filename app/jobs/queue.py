@@ -86,9 +86,16 @@ class JobQueue(QObject):
         params: Mapping[str, Any],
         job_id: str | None = None,
         waits_for: Sequence[str] = (),
+        refused: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Queue a job; it starts when its lane is free and the jobs it waits for are completed."""
-        self._write(lambda: jobs.create(self._connections.db, kind, title, params, job_id=job_id, waits_for=waits_for))
+        """Queue a job; it starts when its lane is free and the jobs it waits for are completed.
+
+        `refused(error)` instead of `failed` when it could not be written down.
+        """
+        self._write(
+            lambda: jobs.create(self._connections.db, kind, title, params, job_id=job_id, waits_for=waits_for),
+            refused=refused,
+        )
 
     def move(self, job_id: str, before: str | None) -> None:
         """Put a queued job in front of another of its lane, or after all of them."""
@@ -147,8 +154,13 @@ class JobQueue(QObject):
 
     # Back in the GUI thread
 
-    def _write(self, fn: Callable[[], Job], done: Callable[[Job], None] | None = None) -> None:
-        self._tasks.run(self, fn, done or self._on_written, self.failed.emit, serial=True)
+    def _write(
+        self,
+        fn: Callable[[], Job],
+        done: Callable[[Job], None] | None = None,
+        refused: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._tasks.run(self, fn, done or self._on_written, refused or self.failed.emit, serial=True)
 
     def _on_written(self, job: Job) -> None:
         self.job_changed.emit(job)

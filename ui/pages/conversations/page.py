@@ -28,13 +28,13 @@ from ui.pages.conversations.data import (
     read_detail,
     read_overview,
 )
+from ui.pages.conversations.ends import file_built, some_failed
 from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.filter_bar import Filters
 from ui.pages.conversations.inspector import Inspector
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
 from ui.sample import open_sample
-from ui.widgets.banner import Banner
 from ui.widgets.basic import Button, ElidedLabel, column
 from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
 from ui.widgets.empty import EmptyState
@@ -336,8 +336,9 @@ class ConversationsPage(Page):
         self.enrich_button.setEnabled(False)
         steps.enrich(self.services, ids, self._on_enriched, self)
 
-    def _on_enriched(self, _job: Job) -> None:
+    def _on_enriched(self, _job: Job | None = None) -> None:
         self._enriching = ()
+        self._show_buttons()
 
     @Slot(object)
     def _on_mend(self, missing: tuple[str, str]) -> None:
@@ -369,15 +370,6 @@ class ConversationsPage(Page):
     @Slot(object)
     def _on_add(self, params: dict[str, object]) -> None:
         self.services.start_job("build_training_file", f"Building {params['name']}", params)
-
-    def _show_built(self, job: Job) -> None:
-        ident, version = str(job.result["training_file_id"]), job.result["version"]
-        text = f"“{job.params['name']}” version {version} is ready"
-        navigator = self.services.navigator
-        open_it = ("Open training file", lambda: navigator.open_page("training_files", ident))
-        mixed = int(job.result.get("mixed_profiles", 0))
-        told = f"{fmt.plural(mixed, 'member')} enriched with an earlier consultant profile; the file uses the newest."
-        self.banners.add(Banner("ok", text, told if mixed else "", action=open_it))
 
     # Review
 
@@ -425,16 +417,14 @@ class ConversationsPage(Page):
             return job.status is not JobState.FAILED
         if job.status is not JobState.COMPLETED:
             return False
+        banner = None
         if job.kind == "build_training_file":
-            self._show_built(job)
-            return True
-        if job.kind == "enrich" and job.result.get("rejected"):
-            failed = fmt.plural(int(job.result["rejected"]), "conversation")
-            text = f"Enrichment: {job.result['used']:,} of {job.result['in']:,} enriched, {failed} failed"
-            hint = "Each report says why and how to fix it."
-            self.banners.add(Banner("warn", text, hint, action=("Show failed", self._show_failed), topic="enrich"))
-            return True
-        return False
+            banner = file_built(job, self.services.navigator)
+        elif job.kind == "enrich" and job.result.get("rejected"):
+            banner = some_failed(job, self._show_failed)
+        if banner is not None:
+            self.banners.add(banner)
+        return banner is not None
 
     def _show_failed(self) -> None:
         self.clear_filters()

@@ -1,0 +1,28 @@
+"""What the page says when a job of its own has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.navigator import Navigator
+from core.jobs import Job
+from ui import format as fmt
+from ui.widgets.banner import Banner
+
+
+def file_built(job: Job, navigator: Navigator) -> Banner:
+    """A training file is there; where members were enriched with different consultant profiles, that too."""
+    ident, version = str(job.result["training_file_id"]), job.result["version"]
+    text = f"“{job.params['name']}” version {version} is ready"
+    mixed = int(job.result.get("mixed_profiles", 0))
+    note = f"{fmt.plural(mixed, 'member')} enriched with an earlier consultant profile; the file uses the newest."
+    open_it = ("Open training file", lambda: navigator.open_page("training_files", ident))
+    return Banner("ok", text, note if mixed else "", action=open_it)
+
+
+def some_failed(job: Job, show: Callable[[], None]) -> Banner:
+    """An enrichment left some conversations out."""
+    failed = fmt.plural(int(job.result["rejected"]), "conversation")
+    text = f"Enrichment: {job.result['used']:,} of {job.result['in']:,} enriched, {failed} failed"
+    hint = "Each report says why and how to fix it."
+    return Banner("warn", text, hint, action=("Show failed", show), topic="enrich")

@@ -37,6 +37,6 @@ def test_the_window_opens_without_heavy_libraries(tmp_path: Path) -> None:
     assert imported == "[]"
     told = json.loads(report)
     assert told["heavy"] == []
-    # Generous, for machines that run other tests beside this one; the benchmark holds it to a second.
-    assert 0 < told["seconds"] < 5
+    # How soon is the benchmark's matter.
+    assert told["seconds"] > 0
     assert not (tmp_path / "w" / "logs" / "crash.log").exists()

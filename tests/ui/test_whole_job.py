@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.bootstrap import Application, Options
 from core import jobs
 from core.sample import sample_files
+from core.training import config
 from core.training import store as training
 from core.workspace.paths import Workspace
 from tests.support.pages import click, dialog, find, until
@@ -120,7 +121,11 @@ def test_from_raw_conversations_to_an_assistant_with_its_own_adapter(
     talk_and_switch(me)
 
 
-def test_home_leads_to_the_first_answer_in_eight_clicks(qtbot: QtBot, qapp: Any, application: Application) -> None:
+def test_home_leads_to_the_first_answer_in_eight_clicks(
+    qtbot: QtBot, qapp: Any, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How much those settings change is the other test's matter; here one time through the data is enough.
+    monkeypatch.setitem(config.PRACTICE_OVERRIDES, "epochs", 1)
     assert application.start()
     me = Consultant(qtbot, application, qapp)
     me.wait_for(lambda: me.page.welcome.isVisible(), "the welcome")

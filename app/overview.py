@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from core import jobs
-from core.jobs import ACTIVE, Job
+from core.jobs import ACTIVE, Job, JobState
 from core.workspace import settings
 
 RECENT = 8
+UNFINISHED = (JobState.PAUSED, JobState.INTERRUPTED)
 _COUNTS = {
     "conversations": "select count(*) from conversations where deleted_at is null",
     "enriched": "select count(*) from conversations where deleted_at is null and enrichment_status = 'completed'",
@@ -23,7 +24,8 @@ _COUNTS = {
 
 @dataclass(frozen=True)
 class Overview:
-    """Counts by step in the order of the line, the newest jobs, those under way, and what kind of workspace this is."""
+    """Counts by step in the order of the line, the newest jobs and those that can be resumed, those under way, and
+    what kind of workspace this is."""
 
     counts: dict[str, int]
     jobs: tuple[Job, ...]
@@ -42,7 +44,10 @@ class Overview:
 def read_overview(db: Database) -> Overview:
     """All of it, by one reader."""
     counts = {name: int(db.execute(sql).fetchone()[0]) for name, sql in _COUNTS.items()}
-    recent = tuple(jobs.listing(db, limit=RECENT))
+    newest = jobs.listing(db, limit=RECENT)
+    # What can be resumed stays, however many others came after it.
+    unfinished = [job for job in jobs.listing(db, states=UNFINISHED) if job.can_resume]
+    recent = tuple({job.id: job for job in (*newest, *unfinished)}.values())
     under_way = tuple(jobs.listing(db, states=ACTIVE))
     return Overview(
         counts, recent, under_way, bool(settings.get(db, "is_sample")), bool(settings.get(db, "started", False))

@@ -146,9 +146,12 @@ def create(
 ) -> Job:
     """Queue a job at the end of its lane. It starts when its turn comes and all jobs it waits for are completed.
 
-    `key` names its inputs for `by_key`.
+    `key` names its inputs for `by_key`. Raises AppError `no_such_job` for one that is not there yet: no circle of
+    jobs that wait for each other can come to be.
     """
     kind = job_kind(kind_name)
+    for waited in waits_for:
+        get(db, waited)
     ident = job_id or new_id()
     with transaction(db):
         db.execute(

@@ -57,6 +57,7 @@ PAGES = PageRegistry(
     PageSpec("home", "Home", "", "ph.house", "ui.pages.home.page:HomePage"),
     PageSpec("scaffolding", "Scaffolding", "DATA", "ph.books", "ui.pages.scaffolding.page:ScaffoldingPage",
              rows="ui.pages.scaffolding.find:find"),
+    PageSpec("generate", "Generate", "DATA", "ph.sparkle", "ui.pages.generate.page:GeneratePage"),
     PageSpec("conversations", "Conversations", "DATA", "ph.chats-circle",
              "ui.pages.conversations.page:ConversationsPage", rows="ui.pages.conversations.find:find"),
     PageSpec("training_files", "Training files", "DATA", "ph.stack", "ui.pages.training_files.page:TrainingFilesPage",

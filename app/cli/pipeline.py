@@ -32,13 +32,13 @@ from core.inference.engine import AdapterRef, GenerateRequest, Sampling
 from core.jobs import Job, JobState
 from core.models import store as models
 from core.models.fingerprint import content_fingerprint
-from core.models.practice import PRACTICE_ID, shipped_folder
+from core.models.practice import PRACTICE_ID
 from core.models.store import BaseModel
 from core.reading import report
 from core.reading.encoding import file_size, printable, refuse_name
 from core.training import store as training
 from core.training.config import TrainingConfig
-from core.training_files.store import has_version
+from core.training_files import store as training_files
 from core.workspace import settings
 from core.workspace.files import sha256_file
 
@@ -48,8 +48,8 @@ CONVERSATIONS = "conversations"
 class Pipeline:
     """One run over an open workspace.
 
-    `open` holds the units of each source (a file that became a dataset, or all conversations together) that are in
-    and neither used nor left out yet; at the end it is empty.
+    `open` holds the units of each source (a dataset that a file became, by its id, or all conversations together) that
+    are in and neither used nor left out yet; at the end it is empty.
     """
 
     def __init__(self, session: Session) -> None:
@@ -59,6 +59,8 @@ class Pipeline:
         self.steps = Steps(self.db, self.workspace, self.token, self.out, self._listen, self._items)
         self.total, self.used, self.rejected, self.cut = 0, 0, 0, 0
         self.open: dict[str, int] = {}
+        self._files: dict[str, str] = {}
+        self._troubled = False
         self.reasons: list[dict[str, Any]] = []
         self.adapters: list[dict[str, Any]] = []
 
@@ -104,10 +106,11 @@ class Pipeline:
 
     def give_up(self, error: AppError, *sources: str) -> None:
         """These sources, or all that are still open, come to nothing because of `error`."""
+        self._troubled = True
         for source in sources or tuple(self.open):
             if units := self.open.pop(source, 0):
                 self.rejected += units
-                self.fail(error, source)
+                self.fail(error, self._files.get(source, source))
 
     def run(self) -> None:
         """Import, enrich, gather, train: each source on its own, so that a bad one never stops a good one."""
@@ -122,11 +125,12 @@ class Pipeline:
         self.cut += int(result["cut"])
         conversations = list(result["conversations"])
         imported = [datasets.get(self.db, ident) for ident in result["datasets"]]
-        self.open = {CONVERSATIONS: len(conversations)} | {d.source_path: d.counts["used"] for d in imported}
+        self.open = {CONVERSATIONS: len(conversations)} | {d.id: d.counts["used"] for d in imported}
+        self._files = {d.id: d.source_path for d in imported}
         if conversations:
             self._attempt(CONVERSATIONS, partial(self.from_conversations, conversations, base))
         for dataset in imported:
-            self._attempt(dataset.source_path, partial(self.train, dataset.source_path, dataset, base))
+            self._attempt(dataset.id, partial(self.train, dataset.id, dataset, base))
 
     def _attempt(self, source: str, work: Callable[[], None]) -> None:
         try:
@@ -172,7 +176,7 @@ class Pipeline:
             " json_each(?1))) + (select count(*) from datasets where deleted_at is null and id in (select value from"
             " json_each(?1)))", [ids],
         ).fetchone()[0]  # fmt: skip
-        return bool(there == len(set(orjson.loads(ids))))
+        return bool(there == len(set(orjson.loads(ids)))) and all(map(self._dataset_is_there, job.result["datasets"]))
 
     def base(self) -> BaseModel:
         """The base model asked for, added to the workspace when it is new."""
@@ -184,7 +188,8 @@ class Pipeline:
             notes = f"Weights stay in {folder.resolve()}"
             known = next((m for m in models.listing(self.db) if notes in m.notes), None)
             title, params = folder.name, {"path": str(folder.absolute()), "name": folder.name}
-        if known is not None and _is_there(known, folder or shipped_folder()):
+        # The practice model may have been built again on this machine.
+        if known is not None and _is_there(known, folder):
             return known
         # Never an earlier job that is complete: what it added is not there any more.
         done = self.steps.step("add_base_model", title, params, jobs.key_of(params), lambda _job: False)
@@ -227,23 +232,29 @@ class Pipeline:
         params = {"name": name, "description": "", "conversation_ids": members}
 
         def whole(job: Job) -> bool:
-            return has_version(self.db, job.result["training_file_id"], int(job.result["version"]))
+            return self._version_is_there(job.result["training_file_id"], int(job.result["version"]))
 
         job = self.steps.step("build_training_file", name, params, key, whole)
-        return {"name": job.params["name"], **job.result}
+        return {"name": training_files.get(self.db, job.result["training_file_id"]).name, **job.result}
 
     def _dataset(self, file: Mapping[str, Any], base: BaseModel) -> Mapping[str, Any]:
         """The result of making a dataset of that version, counted in the tokens of this base."""
         ident, name = file["training_file_id"], file["name"]
         split = [settings.get(self.db, "validation_share"), settings.get(self.db, "split_seed")]
         key = jobs.key_of(ident, file["version"], split, base.id, base.content_fingerprint)
-        params = {"training_file_id": ident, "name": name, "base_model_id": base.id}
+        params = {"training_file_id": ident, "version": file["version"], "name": name, "base_model_id": base.id}
 
         def whole(job: Job) -> bool:
             return self._dataset_is_there(job.result["dataset_id"])
 
         job = self.steps.step("build_dataset", name, params, key, whole)
         return job.result
+
+    def _version_is_there(self, ident: str, version: int) -> bool:
+        if not training_files.has_version(self.db, ident, version):
+            return False
+        found = next(v for v in training_files.versions(self.db, ident) if v.version == version)
+        return all(self.workspace.absolute(path).exists() for path in (found.json_file_path, found.jsonl_file_path))
 
     def _dataset_is_there(self, ident: str) -> bool:
         try:
@@ -275,7 +286,7 @@ class Pipeline:
         """Train an adapter on a dataset and ask it the question."""
         asked = self.options.name.strip()
         name = asked or dataset.name
-        found = training.find_same(self.db, dataset.content_hash or "", base, self.config, asked)
+        found = training.find_same(self.db, self.workspace, dataset.content_hash or "", base, self.config, asked)
         if found is None:
             job = self.steps.run(training.create_run(
                 self.db, name=name, dataset_id=dataset.id, base_model_id=base.id,
@@ -327,23 +338,25 @@ class Pipeline:
 
     def report(self) -> int:
         """Print the final report; returns the exit code."""
-        left_out = self.rejected or self.cut
-        code = (3 if left_out else 0) if self.adapters else 1
+        counts = (self.used, self.rejected, self.cut)
+        adds_up = self.total == sum(counts) and min(counts) >= 0
+        some = self.rejected or self.cut or self._troubled or not adds_up
+        code = (3 if some else 0) if self.adapters else 1
         self.out.line(
             "report", **{"in": self.total}, used=self.used, rejected=self.rejected, cut=self.cut,
-            adds_up=self.total == self.used + self.rejected + self.cut, adapters=self.adapters,
+            adds_up=adds_up, adapters=self.adapters,
             reasons=self.reasons, exit_code=code,
         )  # fmt: skip
         return code
 
 
-def _is_there(base: BaseModel, folder: Path) -> bool:
-    """Whether a base's view is whole, and the weights of the folder are those it was made of."""
+def _is_there(base: BaseModel, folder: Path | None) -> bool:
+    """Whether a base's view is whole, and the weights of the folder, if one was named, are those it was made of."""
     try:
         models.require_folder(base)
     except AppError:
         return False
-    return base.content_fingerprint == content_fingerprint(folder)
+    return folder is None or base.content_fingerprint == content_fingerprint(folder)
 
 
 def main(args: Sequence[str]) -> int:

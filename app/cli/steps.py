@@ -53,7 +53,8 @@ class Steps:
         cut_short = next((job for job in found if job.status is not JobState.COMPLETED), None)
         if cut_short is None:
             return self.run(jobs.create(self._db, kind, title, params, key=key))
-        return self.run(jobs.restart(self._db, cut_short.id, cut_short.params))
+        # Asked for as now: the name it was to have may be another's by now.
+        return self.run(jobs.restart(self._db, cut_short.id, params))
 
     def use(self, job: Job) -> Job:
         """Report a job of an earlier call that is complete."""

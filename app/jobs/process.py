@@ -122,9 +122,10 @@ class ProcessJob(QObject):
         self._ask("orphan")
 
     def _ask(self, reason: str) -> None:
-        if self._asked and reason != "orphan":
+        stop_after_pause = self._asked == "pause" and reason == "user"
+        if self._asked and reason != "orphan" and not stop_after_pause:
             return
-        self._asked = reason if not self._asked else self._asked
+        self._asked = reason if not self._asked or stop_after_pause else self._asked
         if reason == "orphan" and self._retry.isActive():
             # The next start finds it under way, and writes its end.
             self._retry.stop()
@@ -301,6 +302,9 @@ class ProcessJob(QObject):
         elif session.final is None and self._asked:
             # It had to be killed, or never began: the user's word counts, not how the process went.
             session.final = {"type": "stopped", "reason": self._asked}
+        elif session.final and session.final.get("reason") == "pause" and self._asked == "user":
+            # Stopped while it was about to pause.
+            session.final = {**session.final, "reason": "user"}
         changed = session.finish(db, exit_text, self._log_tail())
         return jobs.get(db, self.job.id), changed
 

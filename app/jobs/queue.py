@@ -55,6 +55,8 @@ class JobQueue(QObject):
         self._closing = False
         self._claiming = False
         self._again = False
+        # Taken out of the queue here, and not yet told; asked twice, a job ends once.
+        self._left: set[str] = set()
 
     # What runs
 
@@ -141,8 +143,10 @@ class JobQueue(QObject):
 
     def _leave_queue(self, job_id: str, state: JobState) -> Job:
         job = jobs.get(self._connections.db, job_id)
-        if job.status == JobState.QUEUED:
-            jobs.set_state(self._connections.db, job_id, state)
+        if job.status != JobState.QUEUED:
+            return job
+        jobs.set_state(self._connections.db, job_id, state)
+        self._left.add(job_id)
         return jobs.get(self._connections.db, job_id)
 
     def _claim(self) -> tuple[Job | None, list[Job]]:
@@ -165,8 +169,9 @@ class JobQueue(QObject):
     def _on_written(self, job: Job) -> None:
         self.job_changed.emit(job)
         self._hub.announce(Changed.JOBS)
-        if job.status == JobState.CANCELLED:
+        if job.id in self._left and job.status == JobState.CANCELLED:
             self.finished.emit(job)
+        self._left.discard(job.id)
         self.kick()
 
     def _on_left(self, ask: Callable[[str], None], job: Job) -> None:

@@ -92,7 +92,7 @@ class DatasetIngest:
             return ""
         complete = self._complete(row | columns, ident, importer, folder, base)
         self._file_by_content[columns["content_hash"]] = Path(row["source_path"]).name
-        present = store.by_content(self._db, columns["content_hash"]) if self._use_known else None
+        present = store.by_content(self._db, intake.workspace, columns["content_hash"]) if self._use_known else None
         if present is not None:
             shutil.rmtree(folder)
             intake.add_present(DATASET, present, "dataset_here")

@@ -74,13 +74,13 @@ class Dataset:
         return self.status is DatasetStatus.READY and self.training_ready
 
 
-def by_content(db: Database, content_hash: str) -> str | None:
-    """The id of a dataset with that content that can be trained on and is not in the trash."""
-    row = db.execute(
-        "select id from datasets where content_hash = ? and status = 'ready' and training_ready = 1"
+def by_content(db: Database, workspace: Workspace, content_hash: str) -> str | None:
+    """The id of a dataset with that content that can be trained on, is not in the trash, and whose files are there."""
+    rows = db.execute(
+        "select id, file_path from datasets where content_hash = ? and status = 'ready' and training_ready = 1"
         " and deleted_at is null order by created_at", [content_hash],
-    ).fetchone()  # fmt: skip
-    return str(row["id"]) if row else None
+    ).fetchall()  # fmt: skip
+    return next((str(row["id"]) for row in rows if workspace.absolute(row["file_path"]).exists()), None)
 
 
 def _value(row: Mapping[str, Any]) -> Dataset:

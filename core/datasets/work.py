@@ -17,10 +17,10 @@ from core.workers.host import JobContext
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """The handler of `build_dataset`."""
+    """The handler of `build_dataset`. Params: training_file_id, name, and maybe version and base_model_id."""
     db = context.open_db()
     try:
-        source = _training_file(db, str(context.params["training_file_id"]))
+        source = _training_file(db, str(context.params["training_file_id"]), context.params.get("version"))
         path = context.workspace.absolute(source["jsonl_file_path"])
         intake = Intake(context, path.stat().st_size)
         ingest = DatasetIngest(intake, db)
@@ -47,8 +47,14 @@ def run(context: JobContext) -> dict[str, Any]:
     return {"dataset_id": dataset_id, **tally.to_json()}
 
 
-def _training_file(db: Database, ident: str) -> dict[str, Any]:
-    row = db.execute("select * from training_files where id = ? and deleted_at is null", [ident]).fetchone()
+def _training_file(db: Database, ident: str, version: int | None) -> dict[str, Any]:
+    """A version of a training file, the newest without one asked for: id, name, version and the path of its lines."""
+    row = db.execute(
+        "select f.id, f.name, v.version, v.jsonl_file_path from training_files f join training_file_versions v"
+        " on v.training_file_id = f.id where f.id = ?1 and f.deleted_at is null"
+        " and v.version = coalesce(?2, f.version)",
+        [ident, version],
+    ).fetchone()
     if row is None or not row["jsonl_file_path"]:
         raise AppError(
             "no_such_training_file",

@@ -46,6 +46,19 @@ def summary(db: Database, batch: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def curve(db: Database, batch: str) -> list[Decimal]:
+    """USD spent after each conversation that was finished, written or not, in the order in which they were."""
+    rows = db.execute(
+        "select cost_usd from batch_items where batch_job_id = ? and status in ('completed', 'failed')"
+        " order by updated_at, position", [batch],
+    ).fetchall()  # fmt: skip
+    total, out = Decimal(0), []
+    for row in rows:
+        total += Decimal(row[0])
+        out.append(total)
+    return out
+
+
 def spending(db: Database, since: date | None = None) -> list[dict[str, Any]]:
     """The ledger: USD, tokens and replies by day, model and tier, newest first."""
     rows = db.execute(

@@ -168,15 +168,24 @@ def override(db: Database, model: str, prices: Mapping[str, str] | None, since: 
     return settings.put(db, SETTING, own)
 
 
+def check_price(text: str) -> str:
+    """A price as it is kept. Raises ValueError for what is none."""
+    plain = text.strip().lstrip("$")
+    try:
+        value = Decimal(plain)
+    except InvalidOperation as exc:
+        raise ValueError(text) from exc
+    if not value.is_finite() or value < 0:
+        raise ValueError(text)
+    return plain
+
+
 def _price(prices: Mapping[str, str], kind: str) -> str:
     text = str(prices.get(kind, "")).strip()
     try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value < 0:
+        return check_price(text)
+    except ValueError as exc:
         raise AppError(
             "bad_price", f"{text or 'Nothing'} is not a price.", hint="Enter USD per million tokens, for example 2.50.",
             where=Where(field=kind),
-        )  # fmt: skip
-    return text
+        ) from exc  # fmt: skip

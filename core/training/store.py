@@ -17,6 +17,7 @@ from core.jobs import Job, JobState
 from core.models import store as models
 from core.models.store import BaseModel
 from core.training.config import TrainingConfig, check
+from core.workspace.paths import Workspace
 
 METRIC_COLUMNS = (
     "step", "epoch", "train_loss", "validation_loss", "learning_rate", "grad_norm", "tokens",
@@ -145,11 +146,12 @@ def get_run(db: Database, run_id: str) -> TrainingRun:
 
 
 def find_same(
-    db: Database, dataset_hash: str, base: BaseModel, config: TrainingConfig, name: str = ""
+    db: Database, workspace: Workspace, dataset_hash: str, base: BaseModel, config: TrainingConfig, name: str = ""
 ) -> TrainingRun | None:
     """The run of the same data, base and settings, and of `name` if given: one with its adapter, or unfinished.
 
-    One that made an adapter which is in the trash by now is not the same: what it made is not wanted any more.
+    One whose adapter is in the trash is not the same, since what it made is not wanted any more; nor is one whose
+    adapter's folder is gone.
     """
     cut_short = None
     for run in list_runs(db):
@@ -160,16 +162,17 @@ def find_same(
             and facts["base"]["content_fingerprint"] == base.content_fingerprint
             and (run.base_model_id, run.config) == (base.id, config)
         )
-        if same and run.job.status is JobState.COMPLETED and _has_adapter(db, run):
+        if same and run.job.status is JobState.COMPLETED and _has_adapter(db, workspace, run):
             return run
         if same and run.job.status is not JobState.COMPLETED and cut_short is None:
             cut_short = run
     return cut_short
 
 
-def _has_adapter(db: Database, run: TrainingRun) -> bool:
-    sql = "select 1 from model_artifacts where id = ? and deleted_at is null"
-    return db.execute(sql, [run.artifact_id]).fetchone() is not None
+def _has_adapter(db: Database, workspace: Workspace, run: TrainingRun) -> bool:
+    sql = "select path from model_artifacts where id = ? and deleted_at is null"
+    row = db.execute(sql, [run.artifact_id]).fetchone()
+    return row is not None and workspace.absolute(row["path"]).exists()
 
 
 def metrics(db: Database, run_id: str, after_step: int = -1) -> list[dict[str, Any]]:

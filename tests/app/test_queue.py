@@ -128,6 +128,23 @@ def test_stop_is_cancelled_and_never_failed(qtbot: QtBot, make: Make) -> None:
     assert house.rows("a") == 3
 
 
+def test_stop_after_pause_is_a_stop_and_said_once(qtbot: QtBot, make: Make) -> None:
+    house = make()
+    ends: list[str] = []
+    house.queue.finished.connect(lambda job: ends.append(job.id))
+    house.queue.submit("tiny", "Tiny", {"mode": "loop"}, "a")
+    house.queue.submit("tiny", "Waits", {}, "b")
+    wait_running(qtbot, house, "a")
+    for _ in range(2):
+        house.queue.stop("b")
+    wait_finished(qtbot, house, "b")
+    house.queue.pause("a")
+    house.queue.stop("a")
+    wait_finished(qtbot, house, "a")
+    assert house.finished["a"].status == JobState.CANCELLED
+    assert ends == ["b", "a"]
+
+
 def test_stop_before_the_worker_runs(qtbot: QtBot, make: Make) -> None:
     house = make()
     house.queue.submit("tiny", "Tiny", {"mode": "loop"}, "a")

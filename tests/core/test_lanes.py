@@ -131,8 +131,14 @@ def test_a_deleted_job_is_not_waited_for_for_ever(db: Database) -> None:
     add(db, "two", Lane.GPU, "one")
     with db.conn:
         db.execute("update jobs set deleted_at = 'now' where id = 'one'")
-    add(db, "three", Lane.GPU, "never there")
-    assert {job.id for job in jobs.fail_waiting(db)} == {"two", "three"}
+    assert {job.id for job in jobs.fail_waiting(db)} == {"two"}
+
+
+def test_jobs_can_not_wait_for_each_other(db: Database) -> None:
+    for waited in ("one", "two"):
+        with pytest.raises(AppError, match="no job"):
+            add(db, "one", Lane.DATA, waited)
+    assert jobs.queued(db) == []
 
 
 def test_a_worker_gets_what_its_lane_allows(workspace: Workspace) -> None:

@@ -321,3 +321,15 @@ def test_a_large_build_stays_flat_in_memory(here: Place, tmp_path: Path) -> None
 
     peak(1)
     assert peak(8) < peak(1) + size
+
+
+def test_a_dataset_is_made_of_the_version_that_is_asked_for(here: Place) -> None:
+    alpha, beta, _ = three(here)
+    ident = build(here, [alpha]).result["training_file_id"]
+    assert build(here, [beta], training_file_id=ident).result["version"] == 2
+    for version, conversations in ((1, 1), (None, 2), (2, 2)):
+        params = {"training_file_id": ident, "name": f"Of {version}"}
+        made = run_job(here, "build_dataset", params if version is None else params | {"version": version})
+        assert made.status == "completed", made.error
+        row = here.db.execute("select * from datasets where id = ?", [made.result["dataset_id"]]).fetchone()
+        assert (row["total_conversations"], row["training_file_version"]) == (conversations, version or 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +20,10 @@ from app.services import Services
 from core import jobs
 from core.conversations import store as conversations
 from core.datasets import store as datasets
+from core.generation.plan import Library
 from core.training_files import store as training_files
 from tests.support.pages import find, until
+from ui.dialogs.api_key import ApiKeyDialog
 from ui.dialogs.base import ConfirmDialog, DetailsDialog, Dialog, confirm
 from ui.dialogs.shortcuts import ShortcutsDialog
 from ui.dialogs.trash import TrashDialog
@@ -29,6 +32,8 @@ from ui.pages.conversations.data import read_detail
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
 from ui.pages.datasets import page as dataset_page
+from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
+from ui.pages.generate.start_dialogs import CapDialog, CountDialog, TermsDialog
 from ui.pages.training_files import dialogs as training_file_dialogs
 from ui.pages.training_files.dialogs import DatasetDialog
 from ui.widgets.import_result import ImportReport
@@ -124,8 +129,48 @@ READERS: dict[type[Dialog], Callable[[Any], Dialog]] = {
 }
 
 
+def add_one(here: Any) -> Dialog:
+    made = AddOneDialog(here.window, Library.of(here.db))
+    made.chosen.connect(lambda matrix: here.said.append(matrix.total))
+    return made
+
+
+def matrix_dialog(here: Any) -> Dialog:
+    made = MatrixDialog(here.window, Library.of(here.db))
+    made.chosen.connect(lambda matrix: here.said.append(matrix.total))
+    return made
+
+
+def count_dialog(here: Any) -> Dialog:
+    made = CountDialog(here.window, "A line", 3, 9)
+    made.chosen.connect(here.said.append)
+    return made
+
+
+def cap_dialog(here: Any) -> Dialog:
+    settings = SimpleNamespace(cap=Decimal(5))
+    made = CapDialog(
+        here.window, SimpleNamespace(spent=Decimal(4), unsure=Decimal(0), not_reached=2, settings=settings)
+    )
+    made.chosen.connect(here.said.append)
+    return made
+
+
+def terms_dialog(here: Any) -> Dialog:
+    made = TermsDialog(here.window)
+    made.agreed.connect(lambda: here.said.append("agreed"))
+    return made
+
+
+# What Enter does in those that are ready as they open.
+READY: dict[type[Dialog], tuple[Callable[[Any], Dialog], object]] = {
+    AddOneDialog: (add_one, 1), MatrixDialog: (matrix_dialog, 20), CountDialog: (count_dialog, 3),
+    CapDialog: (cap_dialog, "10.00"), TermsDialog: (terms_dialog, "agreed"),
+}  # fmt: skip
+
+
 def test_no_dialog_is_left_out() -> None:
-    assert every_dialog() == {*FORMS, *CHOICES, *READERS, ConfirmDialog}
+    assert every_dialog() == {*FORMS, *CHOICES, *READERS, *READY, ApiKeyDialog, ConfirmDialog}
 
 
 def focus_on(qtbot: QtBot, window: QWidget) -> None:
@@ -278,6 +323,33 @@ def test_what_is_only_read_is_closed_by_either_key(qtbot: QtBot, here: Any, kind
     keys.press(key)
     assert question() is None
     assert keys.gone
+
+
+@pytest.mark.parametrize("kind", list(READY), ids=lambda kind: kind.__name__)
+def test_enter_does_at_once_what_is_ready_and_escape_does_nothing(qtbot: QtBot, here: Any, kind: type[Dialog]) -> None:
+    opened, result = READY[kind]
+    keys = Keyboard(qtbot, opened(here))
+    keys.press(Qt.Key.Key_Escape)
+    assert (keys.gone, here.said) == ([0], [])
+    keys = Keyboard(qtbot, opened(here))
+    keys.press(Qt.Key.Key_Return)
+    assert (keys.gone, here.said) == ([1], [result])
+
+
+def test_a_key_is_asked_for_before_anything_is_saved(qtbot: QtBot, here: Any) -> None:
+    keys = Keyboard(qtbot, ApiKeyDialog(here.window, here.services))
+    keys.tab_to("api_key")
+    keys.press(Qt.Key.Key_Return)
+    assert keys.complaints() == ["Paste the key first."]
+    keys.type("sk-ant-test")
+    assert find(keys.shown, QLineEdit, "api_key").echoMode() is QLineEdit.EchoMode.Password
+    keys.press(Qt.Key.Key_Escape)
+    asked = question()
+    assert asked is not None
+    focus_on(qtbot, asked)
+    keys.tab_to("confirm")
+    keys.press(Qt.Key.Key_Return)
+    assert keys.gone == [0]
 
 
 def test_enter_never_deletes_for_good(qtbot: QtBot, here: Any) -> None:

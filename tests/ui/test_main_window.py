@@ -63,9 +63,9 @@ def test_a_registered_page_appears_and_is_made_when_opened(qtbot: QtBot, demo: P
 
 
 def test_pages_open_by_key_and_the_cheat_sheet_tells_so(qtbot: QtBot, demo: PageSpec, window: MainWindow) -> None:
-    number = [spec.name for spec in PAGES.specs()].index("demo") + 1
-    press(qtbot, window, getattr(Qt.Key, f"Key_{number}"))
-    assert isinstance(window.current_page, DemoPage)
+    for number, spec in enumerate(PAGES.specs()[:9], start=1):
+        press(qtbot, window, getattr(Qt.Key, f"Key_{number}"))
+        assert window.current_page is window.page(spec.name)
     window.actions_["shortcuts"].trigger()
     sheet = window.findChild(QDialog, "shortcuts_dialog")
     assert sheet is not None

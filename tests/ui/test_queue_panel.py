@@ -11,9 +11,10 @@ from pytestqt.qtbot import QtBot
 
 from app.services import Services
 from core import jobs
+from core.events import Changed
 from core.jobs import JobState
 from core.lanes import Lane
-from tests.support.pages import find
+from tests.support.pages import find, settle
 from ui.window.main_window import MainWindow
 from ui.window.queue_panel import QueuePanel
 
@@ -60,6 +61,16 @@ def test_alt_and_arrows_move_a_job(qtbot: QtBot, panel: QueuePanel, services: Se
     qtbot.waitUntil(lambda: listed.ids() == [FOURTH, SECOND, THIRD])
     qtbot.keyClick(listed, Qt.Key.Key_Down, Qt.KeyboardModifier.AltModifier)
     qtbot.waitUntil(lambda: order(services) == [SECOND, FOURTH, THIRD])
+
+
+def test_news_of_other_jobs_leaves_the_rows_alone(
+    qtbot: QtBot, panel: QueuePanel, services: Services, window: MainWindow
+) -> None:
+    listed = panel.lists[Lane.DATA]
+    listed.item(1).setData(Qt.ItemDataRole.WhatsThisRole, "held by the pointer")
+    services.hub.announce(Changed.JOBS)
+    settle(qtbot, window)
+    assert listed.item(1).data(Qt.ItemDataRole.WhatsThisRole) == "held by the pointer"
 
 
 def test_a_drag_moves_a_job(qtbot: QtBot, panel: QueuePanel, services: Services) -> None:

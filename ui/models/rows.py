@@ -32,7 +32,8 @@ class Column:
     `key` names the attribute (or mapping key) of a row, `value(row)` replaces it. `formatter(value)` gives text or
     a `Status`. `room` is what the column has room for: text, a pill, or several of them of which the widest counts;
     its title always has room. Without `room` the column takes what is left. `role` is "text", "muted", "strong",
-    "status" or "progress" (value 0 to 1). `sort` is what `sort_requested` says, empty if the column can't be sorted;
+    "status", "progress" (value 0 to 1) or "dots" (value: a tuple of "ok", "warn", "bad", "busy", "done" or "").
+    `sort` is what `sort_requested` says, empty if the column can't be sorted;
     `order(row)` is what `ui.models.local` sorts by, where that is not the value. Units go into `title`.
     """
 
@@ -222,7 +223,8 @@ class RowModel(QAbstractTableModel):
             cell = self._cell(index)
             return cell.kind if isinstance(cell, Status) else ""
         if role == STYLE_ROLE:
-            return column.raw(self._rows[index.row()]) if column.role == "progress" else column.role
+            drawn = column.role in ("progress", "dots")
+            return column.raw(self._rows[index.row()]) if drawn else column.role
         if role == ROW_ROLE:
             return self._rows[index.row()]
         if role == Qt.ItemDataRole.AccessibleTextRole:

@@ -26,7 +26,7 @@ from ui.icons import icon
 from ui.theme import theme
 
 Item = QWidget | None
-_LONG_WORD = re.compile(r"\S{80,}")
+_LONG_WORD = re.compile(r"\S{40,}")
 LONG_TIP = 100
 _PIECE = re.compile(".{1,20}")
 

@@ -49,7 +49,10 @@ def import_line(counts: Mapping[str, int]) -> str:
     return ", ".join(parts)
 
 
-class ImportBanner(Banner):
+_ENDS = {JobState.INTERRUPTED: "interrupted", JobState.PAUSED: "paused"}
+
+
+class ReportBanner(Banner):
     """Stays when its button was used: the list of rejections is read beside it."""
 
     def _act(self) -> None:
@@ -62,21 +65,22 @@ def import_banner(
 ) -> Banner | None:
     """The banner for an import that ended; None where the error has a banner of its own."""
     line = import_line(counts)
-    short = "" if job.status == JobState.COMPLETED else f"{job.title} was stopped: "
+    short = "" if job.status == JobState.COMPLETED else f"{job.title} was {_ENDS.get(job.status, 'stopped')}: "
     ignored = int(job.result.get("ignored_files") or 0)
     hint = f"{fmt.plural(ignored, 'other file')} in the folder contained nothing to import." if ignored else ""
     if job.can_resume and job.status in (JobState.CANCELLED, JobState.INTERRUPTED, JobState.PAUSED):
-        return ImportBanner(
-            "warn", f"{short}{line} so far", "Resume continues where it stopped.", action=("Resume", resume),
-            topic=TOPIC,
+        far = f"{short}{line} so far" if counts["in"] else short.removesuffix(": ")
+        return Banner(
+            "warn", far, "Resume passes over the files that are done and reads the others again.",
+            action=("Resume", resume), topic=TOPIC,
         )  # fmt: skip
     if job.status != JobState.COMPLETED:
         return None
     if counts["rejected"]:
         kind = "warn" if counts["used"] else "bad"
         hint = hint or "Each is listed with its place, the reason, and how to fix it."
-        return ImportBanner(kind, f"Import: {line}", hint, action=("Show rejected", show), topic=TOPIC)
-    return ImportBanner("ok", f"Import: {line}", hint, action=("Show report", show), topic=TOPIC)
+        return ReportBanner(kind, f"Import: {line}", hint, action=("Show rejected", show), topic=TOPIC)
+    return ReportBanner("ok", f"Import: {line}", hint, action=("Show report", show), topic=TOPIC)
 
 
 def _place(item: ImportItem) -> str:

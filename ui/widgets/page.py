@@ -27,7 +27,7 @@ from ui.icons import icon
 from ui.theme import theme
 from ui.tokens import Sizes
 from ui.widgets.banner import Action, BannerArea
-from ui.widgets.basic import Button, ElidedLabel, label, scrolled
+from ui.widgets.basic import Button, ElidedLabel, scrolled
 from ui.widgets.keys import Keys
 from ui.widgets.page_commands import PageCommand, of_button
 from ui.widgets.scroll import ScrollColumn, Tall
@@ -85,7 +85,8 @@ class Page(QWidget):
 
     def _build(self) -> None:
         sizes = theme().sizes
-        self._title, self._line = label("", "title", name="page_title"), ElidedLabel("", "muted")
+        self._title, self._line = ElidedLabel("", "title"), ElidedLabel("", "muted")
+        self._title.setObjectName("page_title")
         self._right = QHBoxLayout()
         self._right.setSpacing(sizes.grid)
         words = QVBoxLayout()

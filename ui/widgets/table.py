@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QHelpEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QHelpEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -60,6 +60,8 @@ class CellDelegate(QStyledItemDelegate):
             paint_pill(painter, QRectF(inner), Status(kind, text))
         elif isinstance(style, float | int):
             self._bar(painter, inner, float(style))
+        elif isinstance(style, tuple):
+            self._dots(painter, inner, style)
         else:
             painter.setFont(self._strong if style == "strong" else self._plain)
             painter.setPen(theme().colour("muted" if style == "muted" else "text"))
@@ -76,6 +78,19 @@ class CellDelegate(QStyledItemDelegate):
         for width, token in ((box.width(), "line"), (box.width() * max(0.0, min(1.0, share)), "accent")):
             painter.setBrush(theme().colour(token))
             painter.drawRoundedRect(QRectF(box.left(), box.top(), width, height), height / 2, height / 2)
+
+    @staticmethod
+    def _dots(painter: QPainter, area: QRect, kinds: tuple[str, ...]) -> None:
+        side = theme().sizes.grid + 2
+        step = min(side + theme().sizes.half - 1, max(side / 3, area.width() / max(1, len(kinds))))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for place, kind in enumerate(kinds):
+            colour = {"ok": "ok", "warn": "warn", "bad": "bad", "done": "accent", "busy": "accent"}.get(kind, "edge")
+            painter.setPen(QPen(theme().colour(colour), 1.5))
+            filled = kind in ("ok", "warn", "bad", "done")
+            painter.setBrush(theme().colour(colour) if filled else Qt.BrushStyle.NoBrush)
+            box = QRectF(area.left() + place * step, area.center().y() - side / 2, side, side)
+            painter.drawEllipse(box.adjusted(1, 1, -1, -1))
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return QSize(theme().sizes.row, theme().sizes.row)

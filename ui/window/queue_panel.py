@@ -46,6 +46,10 @@ class LaneList(QListWidget):
 
     def show_jobs(self, found: Sequence[Job], titles: Mapping[str, str]) -> None:
         """Show these, keeping the current one."""
+        shown = [(job.id, waiting_text(job, titles)) for job in found]
+        if shown == [(str(item.data(ID_ROLE)), item.text()) for item in map(self.item, range(self.count()))]:
+            # A row that is being dragged must not be taken away by news of other jobs.
+            return
         current = self.current_id()
         self.clear()
         for job in found:

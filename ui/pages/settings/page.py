@@ -18,6 +18,7 @@ from app.services import Services
 from core.events import Changed
 from core.workspace import settings
 from core.workspace.paths import models_cache
+from ui.pages.settings.claude import ClaudeKey, Prices
 from ui.theme import SCALES, theme
 from ui.widgets.basic import Button, label, row, scrolled
 from ui.widgets.card import Card
@@ -58,7 +59,11 @@ class SettingsPage(Page):
         box = QVBoxLayout(inner)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid * 2)
-        for card in (self._appearance(), self._folders(), self._datasets(), self._jobs(), self.about):
+        self.claude, self.prices = ClaudeKey(self), Prices(self)
+        cards = (
+            self._appearance(), self._folders(), self.claude, self.prices, self._datasets(), self._jobs(), self.about,
+        )  # fmt: skip
+        for card in cards:
             box.addWidget(card)
         box.addStretch(1)
         self._area = scrolled(inner)
@@ -130,6 +135,8 @@ class SettingsPage(Page):
 
     def reload(self) -> None:
         self.read(lambda db: {key: float(settings.get(db, key)) for key in NUMBERS}, self._show)
+        self.claude.read()
+        self.prices.read()
 
     def _show(self, stored: Mapping[str, float]) -> None:
         self._loading = True

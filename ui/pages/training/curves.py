@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 from app.services import Services
 from core.training.config import TrainingConfig
 from ui import format as fmt
-from ui.pages.training.line_chart import Chart, Line, load
 from ui.theme import theme
+from ui.widgets.line_chart import Chart, Line, load
 
 SMOOTHING, SMOOTHED_SHARE = (0.5, 0.9), 25
 WAITING = "The curve appears after the first step."

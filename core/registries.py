@@ -53,6 +53,7 @@ JOB_KINDS: Registry[Any] = Registry(
     "job_kind",
     {
         "import": "core.importing.jobs:IMPORT",
+        "check_conversations": "core.conversations.jobs:CHECK",
         "enrich": "core.enrichment.jobs:ENRICH",
         "build_training_file": "core.training_files.jobs:BUILD",
         "build_dataset": "core.datasets.jobs:BUILD",

@@ -109,6 +109,39 @@ def test_search_and_filters_are_answered_in_sql(qtbot: QtBot, window: MainWindow
     until(qtbot, lambda: page.model.rowCount() == 2)
 
 
+def test_filters_stay_while_another_page_is_open(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    add_conversation(here, parsed(("I lost my job.", "b"), title="One"), tier="template")
+    wanted = add_conversation(here, parsed(("I kept my job.", "c"), title="Two"), tier="template")
+    hidden = add_conversation(here, parsed(("I want a job.", "d"), title="Three"), tier="edge_case")
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 3)
+    qtbot.keyClicks(page.search, "kept job")
+    page.findChild(object, "filter_tier_template").trigger()
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Two"])
+    window.services.navigator.open_page("home")
+    assert opened(qtbot, window) is page
+    until(qtbot, lambda: not page.services.tasks.busy)
+    assert (page.search.text(), page.filters.value.tier) == ("kept job", "template")
+    window.services.navigator.open_page("conversations", wanted)
+    assert page.filters.value.tier == "template"
+    window.services.navigator.open_page("conversations", hidden)
+    until(qtbot, lambda: page.table.current() is not None and page.table.current().id == hidden)
+    assert not page.filters.active
+
+
+def test_an_older_workspace_is_prepared_for_the_search(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    add_conversation(here, parsed(("I lost my job.", "b"), title="One"))
+    here.db.execute("delete from conversation_digests")
+    here.db.conn.commit()
+    page = opened(qtbot, window)
+    until(qtbot, lambda: [job.status for job in jobs.listing(here.db, kind="check_conversations")] == ["completed"])
+    qtbot.keyClicks(page.search, "lost")
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["One"] and page.pages.total == 1)
+    page.services.hub.announce(Changed.CONVERSATIONS)
+    until(qtbot, lambda: not page.services.tasks.busy)
+    assert len(jobs.listing(here.db, kind="check_conversations")) == 1
+
+
 def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     ident = add_conversation(here)
     page = opened(qtbot, window)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core import jobs
-from core.conversations import store
+from core.conversations import digests, store
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, Filter, ReviewStatus
 from core.enrichment import provenance
@@ -73,11 +73,12 @@ FOLD_ORDER = ("tier", "turn_count", "arc_name", "persona_name", "quality_score")
 
 @dataclass(frozen=True)
 class Overview:
-    """What the page knows besides the rows it shows."""
+    """What the page knows besides the rows it shows; `unread` have no digest of their present content."""
 
     total: int
     waiting: tuple[str, ...]
     enriched: int
+    unread: int
     last_import: Job | None
     importing: bool
     enriching: bool
@@ -94,6 +95,7 @@ def read_overview(db: Database) -> Overview:
         total=store.count(db),
         waiting=tuple(enrichment.waiting(db)),
         enriched=store.count(db, Filter(enrichment_status="completed")),
+        unread=digests.behind(db),
         last_import=last,
         importing=bool(jobs.listing(db, kind="import", states=ACTIVE, limit=1)),
         enriching=bool(jobs.listing(db, kind="enrich", states=ACTIVE, limit=1)),

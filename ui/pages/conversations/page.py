@@ -59,6 +59,7 @@ class ConversationsPage(Page):
         self._import_ended = ""
         self._search_text = ""
         self._enriching: tuple[str, ...] = ()
+        self._reading = False
         self.imports = ImportDesk(self)
         self.set_header("Conversations", "Review imported conversations, enrich them, and add them to a training file.")
         self.add_action("Import", "ph.download-simple", self.choose_files)
@@ -85,7 +86,7 @@ class ConversationsPage(Page):
     # Building
 
     def _build_toolbar(self) -> None:
-        self.add_search("Search titles and scaffolding", self._on_search)
+        self.add_search("Search titles and turns", self._on_search)
         self.filters = Filters(self)
         self.filters.changed.connect(self._on_filter)
         self.add_tool(self.filters.chips)
@@ -181,9 +182,17 @@ class ConversationsPage(Page):
             self.show_empty()
         self.last_import.setVisible(found.last_import is not None)
         self._show_buttons()
+        self._read_unread(found)
         if found.last_import is not None:
             ended_here = found.last_import.id == self._import_ended
             self.imports.announce(found.last_import, problems_only=not ended_here)
+
+    def _read_unread(self, found: Overview) -> None:
+        """Conversations of an older workspace are found by their words once a job has read them; once a session."""
+        if found.unread and not self._reading and not found.importing:
+            self._reading = True
+            title = f"Preparing {fmt.plural(found.unread, 'conversation')} for the search"
+            self.services.start_job("check_conversations", title, {})
 
     def _show_buttons(self) -> None:
         found, chosen = self.overview, self.table.selected()
@@ -293,9 +302,9 @@ class ConversationsPage(Page):
         if isinstance(argument, Mapping):
             known = {k: v for k, v in argument.items() if k in Filter.__dataclass_fields__}
             self.filters.replace_all(Filter(**known))
-        elif isinstance(argument, str):
+        elif isinstance(argument, str) and not self.table.select_id(argument):
             self.clear_filters()
-            self._wanted_id = "" if self.table.select_id(argument) else argument
+            self._wanted_id = argument
 
     # Import
 

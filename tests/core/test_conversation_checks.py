@@ -43,7 +43,7 @@ def test_what_is_found_in_a_turn(text: str, check: Check) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["The card 4111 1111 1111 1112 is none.", "DE89 3704 0044 0532 0130 01 is none.", 
+    ["The card 4111 1111 1111 1112 is none.", "DE89 3704 0044 0532 0130 01 is none.",
      "The password is the one you know.", "The todos are many.", "Call me at 5 or 6.", "The client: well, me."],
 )  # fmt: skip
 def test_what_only_looks_like_it(text: str) -> None:

@@ -18,7 +18,7 @@ from core.conversations import store
 from core.events import Changed
 from core.workspace.files import write_json
 from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
-from tests.support.pages import click, dialog, filled, find, open_page, until
+from tests.support.pages import click, dialog, filled, find, open_page, shown_text, until
 from ui.models import paged
 from ui.pages.conversations.inspector import TurnCard
 from ui.pages.conversations.page import ConversationsPage
@@ -220,6 +220,34 @@ def test_another_conversation_shows_its_own_turns_only(qtbot: QtBot, window: Mai
         assert choose_and_read(places[1]) == ["One", "Two", ""]
         assert "No answer yet" in turns.findChild(TurnCard, "turn_3").accessibleName()
         assert not any(label.isVisible() for label in turns.findChildren(QPushButton))
+
+
+def test_beats_stand_beside_the_turns_and_the_arc_shows_what_was_heard(
+    qtbot: QtBot, window: MainWindow, here: Place
+) -> None:
+    ident = add_conversation(here)
+    nobodys = parsed(("a", "b"), title="No arc", input_parameters={})
+    other = add_conversation(here, nobodys)
+    here.db.execute("update conversations set emotional_arc_key = 'confusion_to_clarity' where id = ?", [ident])
+    here.db.conn.commit()
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    page.table.select_id(ident)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == ident)
+    turns = page.inspector.turns
+    assert turns.findChild(TurnCard, "turn_1").remark == "turn 1 · beat: confusion 0.8"
+    assert "known after enrichment" in shown_text(turns, "arc_line")
+    assert turns.findChild(TurnCard, "turn_2").remark.startswith("turn 2 · Name the conflicting advice")
+    enrich(here, ident)
+    page.services.hub.announce(Changed.CONVERSATIONS)
+    until(qtbot, lambda: page.inspector.detail.arc.heard != ())
+    assert turns.findChild(TurnCard, "turn_1").remark == "turn 1 · beat: confusion 0.8 · heard: confusion"
+    assert turns.findChild(TurnCard, "turn_3").remark.startswith("turn 3 · beat: clarity 0.8")
+    assert "1 of 2 exchanges" in shown_text(turns, "arc_line")
+    page.table.select_id(other)
+    until(qtbot, lambda: page.inspector.detail.row.id == other)
+    assert turns.findChild(TurnCard, "turn_1").remark == "turn 1"
+    assert not find(turns, QLabel, "arc_line").isVisible()
 
 
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:

@@ -22,6 +22,7 @@ from core.workspace.files import read_json
 from core.workspace.paths import Workspace
 from ui import format as fmt
 from ui.models.rows import Column, Status
+from ui.pages.conversations.arc import ArcReading, read_arc
 from ui.words.scaffolding import TIER_WORDS, tier_word
 
 ENRICHMENT_WORDS = {
@@ -104,14 +105,14 @@ def read_overview(db: Database) -> Overview:
 
 @dataclass(frozen=True)
 class Detail:
-    """One conversation for the inspector; `remarks` has a line a client's turn, `problems` what could not be read."""
+    """One conversation for the inspector; `problems` are what could not be read."""
 
     row: Conversation
     turns: Sequence[Turn] = ()
     reports: Sequence[StageReport] = ()
     stages: Sequence[tuple[str, str]] = ()
     sources: Mapping[str, Any] = field(default_factory=dict)
-    remarks: Sequence[str] = ()
+    arc: ArcReading = field(default_factory=ArcReading)
     problems: Sequence[AppError] = ()
 
     @property
@@ -138,7 +139,7 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
     problems: list[AppError] = []
     turns: list[Turn] = []
     found: Mapping[str, Any] = {}
-    remarks: list[str] = []
+    document: Mapping[str, Any] = {}
     try:
         turns = store.turns(workspace, row)
     except AppError as error:
@@ -146,18 +147,9 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
     if row.enrichment_status == "completed" and row.enriched_file_path:
         try:
             found = provenance.load(workspace, row.enriched_file_path)
-            remarks = _remarks(read_json(workspace.absolute(row.enriched_file_path)))
+            document = read_json(workspace.absolute(row.enriched_file_path))
         except AppError as error:
             problems.append(error)
     chain = [(name, str(stage.title)) for name, stage in STAGES.items()]
-    return Detail(row, turns, enrichment.reports(db, row.id), chain, found, remarks, problems)
-
-
-def _remarks(document: Mapping[str, Any]) -> list[str]:
-    out = []
-    for pair in document.get("training_pairs") or []:
-        emotions = (pair.get("emotional_context") or {}).get("detected_emotions") or []
-        beat = (pair.get("training_metadata") or {}).get("emotional_progression_target") or ""
-        feels = ", ".join(str(name) for name in emotions[:2])
-        out.append(" · ".join(part for part in (feels, f"beat: {beat}" if beat else "") if part))
-    return out
+    arc = read_arc(db, row.emotional_arc_key, turns, document)
+    return Detail(row, turns, enrichment.reports(db, row.id), chain, found, arc, problems)

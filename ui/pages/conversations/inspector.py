@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, ReviewStatus
 from ui import format as fmt
+from ui.pages.conversations.arc_curve import ArcView
 from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, state_words
 from ui.pages.conversations.enrichment_report import ReportView
 from ui.theme import theme
@@ -59,6 +60,11 @@ class TurnCard(Card):
         words = self._missing.text() if missing else turn.content
         self.setAccessibleName(f"{self._who}, turn {number}: {words}")
 
+    @property
+    def remark(self) -> str:
+        """What stands beside the turn."""
+        return self._place.text()
+
     def put_away(self) -> None:
         """It shows no turn for now."""
         self.hide()
@@ -76,20 +82,20 @@ class TurnList(ScrollColumn):
         self._turns: list[tuple[int, Turn, str]] = []
         self._cards: list[TurnCard] = []
         self._shown = 0
+        # It scrolls with the turns: in a low window they need the room.
+        self._arc = ArcView()
         self._nothing = label("", "muted", wrap=True)
         self._more = Button("", "link", on_click=self._show_more, name="more_turns")
-        self.set_items(self._nothing, self._more)
+        self.set_items(self._arc, self._nothing, self._more)
 
     def show_turns(self, detail: Detail) -> None:
         """Other turns, from the top."""
         self._turns = []
-        exchange = 0
+        self._arc.show_arc(detail.arc)
+        exchange = -1
         for number, turn in enumerate(detail.turns, start=1):
-            remark = ""
-            if turn.role == "user":
-                remark = detail.remarks[exchange] if exchange < len(detail.remarks) else ""
-                exchange += 1
-            self._turns.append((number, turn, remark))
+            exchange += turn.role == "user"
+            self._turns.append((number, turn, detail.arc.remark(turn, max(0, exchange))))
         self._nothing.setVisible(not self._turns)
         self._nothing.setText(
             detail.problems[0].message if detail.problems else "This conversation has no turns to show."
@@ -249,7 +255,7 @@ class Inspector(Card):
         self.why.setAccessibleName(self.why.text())
         self.why.setVisible(failed or (scored and bool(detail.criteria)))
         same = before is not None and before.row.id == found.id
-        if not same or before is None or (before.turns, before.remarks) != (detail.turns, detail.remarks):
+        if not same or before is None or (before.turns, before.arc) != (detail.turns, detail.arc):
             self.turns.show_turns(detail)
         if not same or before != detail:
             self.report.show_detail(detail)

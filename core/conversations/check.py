@@ -7,10 +7,22 @@ import time
 from typing import Any
 
 from core.conversations import digests, store
+from core.conversations.parse import Turn
+from core.conversations.store import Conversation
 from core.errors import AppError
 from core.workers.host import JobContext
+from core.workspace.paths import Workspace
 
 _PROGRESS_S = 0.1
+
+
+def read(workspace: Workspace, conversation: Conversation) -> tuple[list[Turn], digests.Digest]:
+    """Turns and digest; a file that is missing, damaged or of another shape has no turns and says so."""
+    try:
+        turns = store.turns(workspace, conversation)
+        return turns, digests.digest(turns)
+    except (AppError, AttributeError, KeyError, TypeError):
+        return [], digests.UNREADABLE
 
 
 def run(ctx: JobContext) -> dict[str, Any]:
@@ -25,9 +37,7 @@ def run(ctx: JobContext) -> dict[str, Any]:
                 ctx.progress(index, len(ids), "Reading conversations")
             with contextlib.suppress(AppError):
                 row = store.get(db, ident)
-                found = digests.UNREADABLE
-                with contextlib.suppress(AppError, KeyError, TypeError):
-                    found = digests.digest(store.turns(ctx.workspace, row))
+                _, found = read(ctx.workspace, row)
                 ctx.emit("checked", conversation_id=ident, content_hash=row.content_hash, digest=found.to_json())
     ctx.progress(len(ids), len(ids), "Reading conversations")
     return {"checked": len(ids)}

@@ -86,7 +86,7 @@ def put(db: Database, ident: str, content_hash: str, turns: Sequence[Turn], foun
             "insert or ignore into conversation_buckets(bucket, number) values(?, ?)",
             [(bucket, number) for bucket in likeness.buckets(found.signature)],
         )
-        words = "\n".join(turn.content or "" for turn in turns)[:_MOST_WORDS]
+        words = "\n".join(turn.content for turn in turns if isinstance(turn.content, str))[:_MOST_WORDS]
         db.execute("insert into conversation_search(rowid, words) values(?, ?)", [number, fold(words)])
 
 

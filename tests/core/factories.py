@@ -16,8 +16,7 @@ import orjson
 from sqlite_utils import Database
 
 from core import jobs
-from core.conversations import digests
-from core.conversations.parse import Turn
+from core.conversations import check, digests, store
 from core.db.connection import new_id, now, open_database, transaction
 from core.jobs import Job
 from core.scaffolding.store import seed
@@ -98,8 +97,8 @@ def add_conversation(here: Place, content: dict[str, Any] | None = None, *, raw:
         here.db.execute(
             f"insert into conversations({', '.join(row)}) values({', '.join('?' * len(row))})", list(row.values())
         )
-        turns = [Turn(turn["role"], turn["content"]) for turn in content.get("turns") or []]
-        digests.put(here.db, ident, str(row["content_hash"]), turns, digests.digest(turns))
+        turns, found = check.read(here.workspace, store.get(here.db, ident))
+        digests.put(here.db, ident, str(row["content_hash"]), turns, found)
     return ident
 
 

@@ -219,7 +219,8 @@ def test_another_conversation_shows_its_own_turns_only(qtbot: QtBot, window: Mai
         click(qtbot, turns.findChild(TurnCard, "turn_2"), "show_more")
         assert choose_and_read(places[1]) == ["One", "Two", ""]
         assert "No answer yet" in turns.findChild(TurnCard, "turn_3").accessibleName()
-        assert not any(label.isVisible() for label in turns.findChildren(QPushButton))
+        others = [button for button in turns.findChildren(QPushButton) if button.objectName() != "edit_turn"]
+        assert not any(button.isVisible() for button in others)
 
 
 def test_beats_stand_beside_the_turns_and_the_arc_shows_what_was_heard(
@@ -248,6 +249,45 @@ def test_beats_stand_beside_the_turns_and_the_arc_shows_what_was_heard(
     until(qtbot, lambda: page.inspector.detail.row.id == other)
     assert turns.findChild(TurnCard, "turn_1").remark == "turn 1"
     assert not find(turns, QLabel, "arc_line").isVisible()
+
+
+def test_a_turn_is_edited_undone_looked_at_and_enriched_again(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place
+) -> None:
+    ident = add_conversation(here)
+    enrich(here, ident)
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.inspector.detail is not None and page.enrich_button.text() == "Enrich")
+
+    def shown(number: int) -> str:
+        return page.inspector.turns.findChild(TurnCard, f"turn_{number}").text.plain_text()
+
+    def edit(text: str) -> None:
+        click(qtbot, page.inspector.turns.findChild(TurnCard, "turn_2"), "edit_turn")
+        asked = dialog(qapp, "edit_turn_dialog")
+        asked.text.selectAll()
+        qtbot.keyClicks(asked.text, text)
+        click(qtbot, asked, "save_turn")
+        until(qtbot, lambda: shown(2) == text)
+
+    before = shown(2)
+    edit("We look at one number.")
+    assert page.inspector.enriched_pill.status.word == "Edited"
+    until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: shown(2) == before)
+    until(qtbot, lambda: page.inspector.enriched_pill.status.word == "Enriched")
+    edit("We look at two numbers.")
+    click(qtbot, page, "show_versions")
+    asked = dialog(qapp, "versions_dialog")
+    assert [row.version for row in asked.model.rows] == [3, 2, 1]
+    asked.table.select_id(2)
+    until(qtbot, lambda: "We look at one number." in asked.words.toPlainText())
+    click(qtbot, asked, "restore_version")
+    until(qtbot, lambda: shown(2) == "We look at one number.")
+    click(qtbot, page, "enrich_edited")
+    until(qtbot, lambda: page.inspector.enriched_pill.status.word == "Enriched")
+    assert not store.get(here.db, ident).stale
 
 
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from sqlite_utils import Database
 
 from core import jobs
-from core.conversations import digests, store
+from core.conversations import digests, store, versions
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, Filter, ReviewStatus
+from core.conversations.versions import Version
 from core.enrichment import provenance
 from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport
@@ -33,7 +34,8 @@ REVIEW_WORDS = {
     ReviewStatus.DRAFT: Status("neutral", "Draft"), ReviewStatus.NEEDS_REVIEW: Status("warn", "Needs review"),
     ReviewStatus.APPROVED: Status("ok", "Approved"), ReviewStatus.REJECTED: Status("neutral", "Rejected"),
 }  # fmt: skip
-STATES = (*ENRICHMENT_WORDS.values(), *REVIEW_WORDS.values(), Status("warn", fmt.plural(24, "finding")))
+STALE = Status("warn", "Edited")
+STATES = (STALE, *ENRICHMENT_WORDS.values(), *REVIEW_WORDS.values(), Status("warn", fmt.plural(24, "finding")))
 ACTIVE = (JobState.QUEUED, JobState.INITIALIZING, JobState.RUNNING)
 
 
@@ -43,13 +45,20 @@ def state_of(row: Conversation) -> Status:
         if row.status is ReviewStatus.NEEDS_REVIEW and row.warning_count:
             return Status("warn", fmt.plural(row.warning_count, "finding"))
         return REVIEW_WORDS[row.status]
+    return enrichment_of(row)
+
+
+def enrichment_of(row: Conversation) -> Status:
+    """How far its enrichment is; edited ones have to be enriched again."""
+    if row.stale:
+        return STALE
     return ENRICHMENT_WORDS.get(row.enrichment_status, Status("neutral", fmt.word(row.enrichment_status)))
 
 
 def state_words(row: Conversation) -> str:
     """The same in full, for the tooltip."""
-    enriched = ENRICHMENT_WORDS.get(row.enrichment_status)
-    parts = [REVIEW_WORDS[row.status].word, enriched.word if enriched else fmt.word(row.enrichment_status)]
+    enriched = "Edited since it was enriched" if row.stale else enrichment_of(row).word
+    parts = [REVIEW_WORDS[row.status].word, enriched]
     if row.warning_count:
         parts.append(fmt.plural(row.warning_count, "finding") + " from enrichment")
     return " · ".join(parts)
@@ -114,6 +123,7 @@ class Detail:
     sources: Mapping[str, Any] = field(default_factory=dict)
     arc: ArcReading = field(default_factory=ArcReading)
     problems: Sequence[AppError] = ()
+    versions: Sequence[Version] = ()
 
     @property
     def error(self) -> AppError | None:
@@ -152,4 +162,4 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
             problems.append(error)
     chain = [(name, str(stage.title)) for name, stage in STAGES.items()]
     arc = read_arc(db, row.emotional_arc_key, turns, document)
-    return Detail(row, turns, enrichment.reports(db, row.id), chain, found, arc, problems)
+    return Detail(row, turns, enrichment.reports(db, row.id), chain, found, arc, problems, versions.versions(db, row))

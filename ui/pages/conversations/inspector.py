@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
@@ -9,12 +11,13 @@ from core.conversations.parse import Turn
 from core.conversations.store import Conversation, ReviewStatus
 from ui import format as fmt
 from ui.pages.conversations.arc_curve import ArcView
-from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, state_words
+from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, enrichment_of, state_words
 from ui.pages.conversations.enrichment_report import ReportView
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
+from ui.widgets.flow import Flow
 from ui.widgets.forms import text_area
 from ui.widgets.plain_markdown import MessageText
 from ui.widgets.scroll import ScrollColumn
@@ -34,15 +37,17 @@ SCORE_WORDS = {
 class TurnCard(Card):
     """One turn of a conversation; the client's is tinted. `show_turn` puts another one of that role in."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, edit: Callable[[int], object]) -> None:
         self.turn_role = role
+        self._number = 0
         super().__init__("", gap=theme().sizes.half, role="tint" if role == "user" else "card")
         sizes = theme().sizes
         self.body.setContentsMargins(sizes.grid + 4, sizes.grid + 2, sizes.grid + 4, sizes.grid + 2)
         self._who = "Client" if role == "user" else "Consultant"
         self._place = ElidedLabel("", "caption")
         self._place.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.add(row(label(self._who, "strong"), self._place, stretch=self._place))
+        self.edit = Button("", "ghost", "ph.pencil-simple", on_click=lambda: edit(self._number), name="edit_turn")
+        self.add(row(label(self._who, "strong"), self._place, self.edit, stretch=self._place))
         # Laying out a text costs with its length, at every resize.
         self.text = MessageText(markdown=False, at_once=CHARACTERS_AT_ONCE)
         self._missing = label("No answer yet. The turn is kept but not trained on.", "muted", wrap=True)
@@ -51,7 +56,10 @@ class TurnCard(Card):
 
     def show_turn(self, number: int, turn: Turn, remark: str) -> None:
         """Another turn, from its start."""
+        self._number = number
         self.setObjectName(f"turn_{number}")
+        self.edit.setToolTip(f"Edit turn {number}")
+        self.edit.setAccessibleName(f"Edit turn {number}")
         self._place.setText(" · ".join(part for part in (f"turn {number}", remark) if part))
         missing = turn.content is None
         self._missing.setVisible(missing)
@@ -75,7 +83,10 @@ class TurnList(ScrollColumn):
     """The turns as cards; long conversations are built in parts.
 
     The cards stay for the next conversation: making and styling new ones is most of what showing one costs.
+    `edit_wanted(number)` when the user asks to edit a turn.
     """
+
+    edit_wanted = Signal(int)
 
     def __init__(self) -> None:
         super().__init__(name="turns", accessible="Turns")
@@ -125,7 +136,7 @@ class TurnList(ScrollColumn):
     def _card(self, place: int, role: str) -> TurnCard:
         if place < len(self._cards) and self._cards[place].turn_role == role:
             return self._cards[place]
-        card = TurnCard(role)
+        card = TurnCard(role, self.edit_wanted.emit)
         if place < len(self._cards):
             old = self._cards[place]
             self.body.replaceWidget(old, card)
@@ -162,11 +173,17 @@ class Scores(QWidget):
             value.setAccessibleName(f"{SCORE_WORDS[name]} {value.text()}")
 
 
+def _left(flow: Flow) -> Flow:
+    flow.align(right=False)
+    return flow
+
+
 class Inspector(Card):
     """Shows a `Detail`; what the user decides goes out by signals with the conversation."""
 
     reviewed = Signal(object, str)
     notes_changed = Signal(object, str)
+    versions_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__("", gap=10)
@@ -189,6 +206,8 @@ class Inspector(Card):
         self.title = label("", "section", wrap=True, name="inspector_title")
         self.pill = StatusPill(REVIEW_WORDS[ReviewStatus.DRAFT])
         self.enriched_pill = StatusPill(ENRICHMENT_WORDS["not_started"])
+        self.again = Button("Enrich again", "link", on_click=self.report.again.emit, name="enrich_edited")
+        self.older = Button("", "link", on_click=self.versions_wanted.emit, name="show_versions")
         self.line = label("", "muted", wrap=True)
         self.scores = Scores()
         self.tabs = Segments({"turns": "Turns", "report": "Report"}, "Parts of the conversation", "detail_tabs")
@@ -202,7 +221,7 @@ class Inspector(Card):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid)
         box.addWidget(self.title)
-        box.addWidget(row(self.pill, self.enriched_pill, None, gap=theme().sizes.half + 2))
+        box.addWidget(_left(Flow(self.pill, self.enriched_pill, self.again, self.older, gap=theme().sizes.half + 2)))
         box.addWidget(self.line)
         box.addWidget(self.scores)
         box.addWidget(row(self.tabs, self.why, stretch=self.tabs))
@@ -243,7 +262,10 @@ class Inspector(Card):
         self.title.setText(found.title[:TITLE_SHOWN] + "…" if long else found.title)
         self.title.setToolTip(plain_tip(found.title) if long else "")
         self.pill.set_status(REVIEW_WORDS[found.status])
-        self.enriched_pill.set_status(ENRICHMENT_WORDS.get(found.enrichment_status, ENRICHMENT_WORDS["not_started"]))
+        self.enriched_pill.set_status(enrichment_of(found))
+        self.again.setVisible(found.stale)
+        self.older.setVisible(bool(detail.versions))
+        self.older.setText(fmt.plural(len(detail.versions), "version"))
         self.enriched_pill.setToolTip(state_words(found))
         names = (found.persona_name, found.arc_name, found.topic_name, tier_word(found.tier) if found.tier else "")
         self.line.setText(" · ".join(part for part in names if part) or "Scaffolding not yet known")

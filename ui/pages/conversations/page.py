@@ -28,6 +28,7 @@ from ui.pages.conversations.data import (
     read_detail,
     read_overview,
 )
+from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
 from ui.pages.conversations.ends import file_built, some_failed
 from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
 from ui.pages.conversations.field_sources import SourcesDialog
@@ -136,6 +137,8 @@ class ConversationsPage(Page):
         self.inspector = Inspector()
         self.inspector.reviewed.connect(self._on_reviewed)
         self.inspector.notes_changed.connect(self._on_notes)
+        self.inspector.turns.edit_wanted.connect(self.edit_turn)
+        self.inspector.versions_wanted.connect(self.show_versions)
         report = self.inspector.report
         report.again.connect(self._enrich_shown)
         report.mend.connect(self._on_mend)
@@ -363,6 +366,19 @@ class ConversationsPage(Page):
         """Where every field of the shown conversation comes from."""
         if self.inspector.detail is not None:
             SourcesDialog(self, self.inspector.detail).open()
+
+    # Edits
+
+    @Slot(int)
+    def edit_turn(self, number: int) -> None:
+        """Write a turn of the shown conversation anew."""
+        if self.inspector.detail is not None:
+            EditTurnDialog(self, self.inspector.detail, number).open()
+
+    def show_versions(self) -> None:
+        """The earlier words of the shown conversation."""
+        if self.inspector.detail is not None:
+            VersionsDialog(self, self.inspector.detail).open()
 
     def flush(self) -> None:
         self.inspector.flush_notes()

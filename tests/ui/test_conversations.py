@@ -15,9 +15,10 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from core import jobs, trash
 from core.conversations import store
+from core.conversations.checks import Check
 from core.events import Changed
 from core.workspace.files import write_json
-from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
+from tests.core.factories import KIND, PARAMETERS, Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, open_page, shown_text, until
 from ui.models import paged
 from ui.pages.conversations.inspector import TurnCard
@@ -288,6 +289,31 @@ def test_a_turn_is_edited_undone_looked_at_and_enriched_again(
     click(qtbot, page, "enrich_edited")
     until(qtbot, lambda: page.inspector.enriched_pill.status.word == "Enriched")
     assert not store.get(here.db, ident).stale
+
+
+def test_checks_are_badges_that_lead_to_the_near_duplicate_and_filter(
+    qtbot: QtBot, window: MainWindow, here: Place
+) -> None:
+    first = add_conversation(here, parsed(title="First"))
+    content = parsed((*KIND[:-1], f"{KIND[-1]} Write to a@b.org."), title="Again")
+    again = add_conversation(here, content)
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    page.table.select_id(again)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == again)
+    badges = page.inspector.badges
+    assert [pill.status.word for pill in badges.pills.values() if pill.isVisible()] == [
+        "Personal data",
+        "Near-duplicate",
+    ]
+    assert "Turn 4: Contains an email address" in badges.pills[Check.PERSONAL].toolTip()
+    assert "“First”" in badges.pills[Check.NEAR_DUPLICATE].toolTip()
+    click(qtbot, badges, "near_duplicate")
+    until(qtbot, lambda: page.inspector.detail.row.id == first)
+    assert not badges.isVisible()
+    page.findChild(object, f"filter_check_{int(Check.PERSONAL)}").trigger()
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Again"])
+    assert any(b.text().startswith("Checks: Personal data") for b in page.filters.chips.findChildren(QPushButton))
 
 
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:

@@ -10,6 +10,8 @@ from sqlite_utils import Database
 
 from core import jobs
 from core.conversations import digests, store, versions
+from core.conversations.checks import Remark
+from core.conversations.digests import Near
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, Filter, ReviewStatus
 from core.conversations.versions import Version
@@ -24,6 +26,7 @@ from core.workspace.paths import Workspace
 from ui import format as fmt
 from ui.models.rows import Column, Status
 from ui.pages.conversations.arc import ArcReading, read_arc
+from ui.pages.conversations.badges import CHECK_WORDS, checks_cell, checks_words
 from ui.words.scaffolding import TIER_WORDS, tier_word
 
 ENRICHMENT_WORDS = {
@@ -75,10 +78,18 @@ COLUMNS = (
     Column("tier", "Tier", tuple(TIER_WORDS.values()), sort="tier", formatter=tier_word),
     Column("turn_count", "Turns", "1,204", "right", fmt.count, sort="turns"),
     Column("quality_score", "Quality", "4.6", "right", _score, sort="quality"),
+    Column(
+        "check_flags",
+        "Checks",
+        tuple(CHECK_WORDS.values()),
+        formatter=checks_cell,
+        sort="checks",
+        tooltip=lambda row: checks_words(row.check_flags),
+    ),
     Column("state", "State", STATES, value=state_of, formatter=lambda v: v, sort="status", tooltip=state_words),
 )
 # The first goes first when the table is narrow.
-FOLD_ORDER = ("tier", "turn_count", "arc_name", "persona_name", "quality_score")
+FOLD_ORDER = ("check_flags", "tier", "turn_count", "arc_name", "persona_name", "quality_score")
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,8 @@ class Detail:
     arc: ArcReading = field(default_factory=ArcReading)
     problems: Sequence[AppError] = ()
     versions: Sequence[Version] = ()
+    remarks: Sequence[Remark] = ()
+    near: Near | None = None
 
     @property
     def error(self) -> AppError | None:
@@ -162,4 +175,7 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
             problems.append(error)
     chain = [(name, str(stage.title)) for name, stage in STAGES.items()]
     arc = read_arc(db, row.emotional_arc_key, turns, document)
-    return Detail(row, turns, enrichment.reports(db, row.id), chain, found, arc, problems, versions.versions(db, row))
+    return Detail(
+        row, turns, enrichment.reports(db, row.id), chain, found, arc, problems, versions.versions(db, row),
+        digests.remarks(db, row.id), digests.near(db, row.id),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
 from core.conversations.store import Filter, ReviewStatus
+from ui.pages.conversations.badges import CHECK_WORDS
 from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS
 from ui.widgets.basic import Button
 from ui.widgets.chip import ChipRow
@@ -20,6 +21,7 @@ CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
     "status": ("Review", REVIEW_CHOICES),
     "enrichment_status": ("Enrichment", {key: status.word for key, status in ENRICHMENT_WORDS.items()}),
     "tier": ("Tier", TIER_WORDS),
+    "check": ("Checks", {int(check): status.word for check, status in CHECK_WORDS.items()}),
     "min_quality": ("Quality", {3.0: "3 or more", 3.5: "3.5 or more", 4.0: "4 or more"}),
 }
 KEYS = {"persona_key": "Persona", "emotional_arc_key": "Arc", "training_topic_key": "Topic"}

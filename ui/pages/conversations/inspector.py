@@ -11,6 +11,7 @@ from core.conversations.parse import Turn
 from core.conversations.store import Conversation, ReviewStatus
 from ui import format as fmt
 from ui.pages.conversations.arc_curve import ArcView
+from ui.pages.conversations.badges import Badges
 from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, enrichment_of, state_words
 from ui.pages.conversations.enrichment_report import ReportView
 from ui.theme import theme
@@ -209,6 +210,7 @@ class Inspector(Card):
         self.again = Button("Enrich again", "link", on_click=self.report.again.emit, name="enrich_edited")
         self.older = Button("", "link", on_click=self.versions_wanted.emit, name="show_versions")
         self.line = label("", "muted", wrap=True)
+        self.badges = Badges()
         self.scores = Scores()
         self.tabs = Segments({"turns": "Turns", "report": "Report"}, "Parts of the conversation", "detail_tabs")
         self.tabs.chosen.connect(self._on_tab)
@@ -223,6 +225,7 @@ class Inspector(Card):
         box.addWidget(self.title)
         box.addWidget(_left(Flow(self.pill, self.enriched_pill, self.again, self.older, gap=theme().sizes.half + 2)))
         box.addWidget(self.line)
+        box.addWidget(self.badges)
         box.addWidget(self.scores)
         box.addWidget(row(self.tabs, self.why, stretch=self.tabs))
         box.addWidget(self._views, 1)
@@ -269,6 +272,7 @@ class Inspector(Card):
         self.enriched_pill.setToolTip(state_words(found))
         names = (found.persona_name, found.arc_name, found.topic_name, tier_word(found.tier) if found.tier else "")
         self.line.setText(" · ".join(part for part in names if part) or "Scaffolding not yet known")
+        self.badges.show_checks(detail.remarks, detail.near)
         self.scores.show_row(found)
         scored = found.quality_score is not None
         self.scores.setVisible(scored)

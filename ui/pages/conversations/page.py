@@ -138,6 +138,7 @@ class ConversationsPage(Page):
         self.inspector.reviewed.connect(self._on_reviewed)
         self.inspector.notes_changed.connect(self._on_notes)
         self.inspector.turns.edit_wanted.connect(self.edit_turn)
+        self.inspector.badges.other_wanted.connect(self.open_item)
         self.inspector.versions_wanted.connect(self.show_versions)
         report = self.inspector.report
         report.again.connect(self._enrich_shown)

@@ -100,6 +100,11 @@ class Conversation:
     check_flags: Check = Check.NONE
 
     @property
+    def score(self) -> float | None:
+        """The quality that counts: by hand where there is one, else computed."""
+        return self.human_score if self.human_score is not None else self.quality_score
+
+    @property
     def stale(self) -> bool:
         """Whether it was enriched and then edited, so that it has to be enriched again."""
         return self.enrichment_status == "not_started" and self.enriched_at is not None
@@ -119,6 +124,7 @@ class Filter:
     min_quality: float | None = None
     reviewed: bool | None = None
     check: int = 0
+    tag: str = ""
     ids: tuple[str, ...] = ()
     deleted: bool = False
 
@@ -185,6 +191,9 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
     if wanted.check:
         where.append(f"{_FLAGS} & ?")
         args.append(wanted.check)
+    if wanted.tag:
+        where.append("c.id in (select t.conversation_id from conversation_tags t where t.tag = ?)")
+        args.append(wanted.tag)
     if wanted.ids:
         where.append("c.id in (select value from json_each(?))")
         args.append(orjson.dumps(wanted.ids).decode())

@@ -316,6 +316,52 @@ def test_checks_are_badges_that_lead_to_the_near_duplicate_and_filter(
     assert any(b.text().startswith("Checks: Personal data") for b in page.filters.chips.findChildren(QPushButton))
 
 
+def test_tags_are_added_to_several_filtered_and_taken_off(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place
+) -> None:
+    first = add_conversation(here, parsed(title="First"))
+    add_conversation(here, parsed(("a", "b"), title="Second"))
+    add_conversation(here, parsed(("c", "d"), title="Third"))
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 3)
+    choose(page, "First", "Second")
+    until(qtbot, page.bulk.isVisible)
+    click(qtbot, page, "bulk_tag")
+    asked = dialog(qapp, "tag_dialog")
+    qtbot.keyClicks(asked.tag, "Keep")
+    click(qtbot, asked, "save_tag")
+    until(qtbot, lambda: page.findChild(object, "filter_tag_Keep") is not None)
+    page.findChild(object, "filter_tag_Keep").trigger()
+    until(qtbot, lambda: {row.title for row in page.model.rows} == {"First", "Second"} and page.pages.total == 2)
+    page.table.select_id(first)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == first)
+    chip = next(b for b in page.inspector.tags.findChildren(QPushButton) if b.text().startswith("Keep"))
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Second"])
+    until(qtbot, window.toast.isVisible)
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: page.model.rowCount() == 2)
+
+
+def test_scores_by_hand_stand_in_for_the_computed_ones(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place
+) -> None:
+    ident = add_conversation(here)
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.inspector.detail is not None)
+    click(qtbot, page, "rate")
+    asked = dialog(qapp, "rate_dialog")
+    field = asked.form.field("empathy_score")
+    field.setCurrentIndex(field.findData(4.5))
+    click(qtbot, asked, "save_rating")
+    until(qtbot, lambda: page.inspector.detail.row.score == 4.5)
+    assert shown_text(page, "score_empathy_score") == "4.5"
+    assert page.inspector.rate.text() == "Rated by hand"
+    assert store.get(here.db, ident).human_reviewed
+    page.findChild(object, "filter_min_quality_4.0").trigger()
+    until(qtbot, lambda: page.filters.active and page.model.rowCount() == 1)
+
+
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     add_conversation(here, parsed(title="One"))
     page = opened(qtbot, window)

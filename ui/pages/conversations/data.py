@@ -9,7 +9,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core import jobs
-from core.conversations import digests, store, versions
+from core.conversations import digests, review, store, versions
 from core.conversations.checks import Remark
 from core.conversations.digests import Near
 from core.conversations.parse import Turn
@@ -77,7 +77,7 @@ COLUMNS = (
     Column("arc_name", "Arc", "Shame → Acceptance", sort="arc", formatter=lambda v: v or fmt.NOTHING),
     Column("tier", "Tier", tuple(TIER_WORDS.values()), sort="tier", formatter=tier_word),
     Column("turn_count", "Turns", "1,204", "right", fmt.count, sort="turns"),
-    Column("quality_score", "Quality", "4.6", "right", _score, sort="quality"),
+    Column("quality_score", "Quality", "4.6", "right", _score, sort="quality", value=lambda row: row.score),
     Column(
         "check_flags",
         "Checks",
@@ -100,6 +100,7 @@ class Overview:
     waiting: tuple[str, ...]
     enriched: int
     unread: int
+    tags: tuple[tuple[str, int], ...]
     last_import: Job | None
     importing: bool
     enriching: bool
@@ -117,6 +118,7 @@ def read_overview(db: Database) -> Overview:
         waiting=tuple(enrichment.waiting(db)),
         enriched=store.count(db, Filter(enrichment_status="completed")),
         unread=digests.behind(db),
+        tags=tuple(review.all_tags(db)),
         last_import=last,
         importing=bool(jobs.listing(db, kind="import", states=ACTIVE, limit=1)),
         enriching=bool(jobs.listing(db, kind="enrich", states=ACTIVE, limit=1)),
@@ -137,6 +139,7 @@ class Detail:
     versions: Sequence[Version] = ()
     remarks: Sequence[Remark] = ()
     near: Near | None = None
+    tags: Sequence[str] = ()
 
     @property
     def error(self) -> AppError | None:
@@ -177,5 +180,5 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
     arc = read_arc(db, row.emotional_arc_key, turns, document)
     return Detail(
         row, turns, enrichment.reports(db, row.id), chain, found, arc, problems, versions.versions(db, row),
-        digests.remarks(db, row.id), digests.near(db, row.id),
+        digests.remarks(db, row.id), digests.near(db, row.id), review.tags(db, row.id),
     )  # fmt: skip

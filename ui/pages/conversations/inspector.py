@@ -14,6 +14,8 @@ from ui.pages.conversations.arc_curve import ArcView
 from ui.pages.conversations.badges import Badges
 from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, enrichment_of, state_words
 from ui.pages.conversations.enrichment_report import ReportView
+from ui.pages.conversations.rate import CRITERIA_WORDS
+from ui.pages.conversations.tags import TagRow
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.card import Card
@@ -29,10 +31,6 @@ TURNS_AT_ONCE = 40
 CHARACTERS_AT_ONCE = 1500
 TITLE_SHOWN = 120
 NOTES_MS = 700
-SCORE_WORDS = {
-    "empathy_score": "Empathy", "clarity_score": "Clarity", "brand_voice_alignment": "Voice",
-    "appropriateness_score": "Appropriateness",
-}  # fmt: skip
 
 
 class TurnCard(Card):
@@ -158,7 +156,7 @@ class Scores(QWidget):
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         self._values = {}
-        for name, words in SCORE_WORDS.items():
+        for name, words in CRITERIA_WORDS.items():
             caption, value = label(words, "caption"), label(fmt.NOTHING, "strong", name=f"score_{name}")
             value.setFont(theme().font(tabular=True))
             self._values[name] = value
@@ -169,9 +167,13 @@ class Scores(QWidget):
     def show_row(self, found: Conversation) -> None:
         """The scores of a conversation."""
         for name, value in self._values.items():
-            score = found.quality_criteria.get(name)
+            computed, by_hand = found.quality_criteria.get(name), found.human_criteria.get(name)
+            score = computed if by_hand is None else by_hand
             value.setText(fmt.decimal(score, 1) if isinstance(score, int | float) else fmt.NOTHING)
-            value.setAccessibleName(f"{SCORE_WORDS[name]} {value.text()}")
+            other = fmt.decimal(computed, 1) if isinstance(computed, int | float) else "not computed"
+            told = f"By hand; computed: {other}" if by_hand is not None else ""
+            value.setToolTip(told)
+            value.setAccessibleName(f"{CRITERIA_WORDS[name]} {value.text()} {told}".strip())
 
 
 def _left(flow: Flow) -> Flow:
@@ -185,6 +187,7 @@ class Inspector(Card):
     reviewed = Signal(object, str)
     notes_changed = Signal(object, str)
     versions_wanted = Signal()
+    rate_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__("", gap=10)
@@ -210,10 +213,11 @@ class Inspector(Card):
         self.again = Button("Enrich again", "link", on_click=self.report.again.emit, name="enrich_edited")
         self.older = Button("", "link", on_click=self.versions_wanted.emit, name="show_versions")
         self.line = label("", "muted", wrap=True)
-        self.badges = Badges()
+        self.badges, self.tags = Badges(), TagRow()
         self.scores = Scores()
         self.tabs = Segments({"turns": "Turns", "report": "Report"}, "Parts of the conversation", "detail_tabs")
         self.tabs.chosen.connect(self._on_tab)
+        self.rate = Button("", "link", on_click=self.rate_wanted.emit, name="rate")
         self.why = Button("Show reasons", "link", on_click=self.show_why, name="why_score")
         self._views = QStackedWidget()
         self._views.addWidget(self.turns)
@@ -225,9 +229,10 @@ class Inspector(Card):
         box.addWidget(self.title)
         box.addWidget(_left(Flow(self.pill, self.enriched_pill, self.again, self.older, gap=theme().sizes.half + 2)))
         box.addWidget(self.line)
+        box.addWidget(self.tags)
         box.addWidget(self.badges)
         box.addWidget(self.scores)
-        box.addWidget(row(self.tabs, self.why, stretch=self.tabs))
+        box.addWidget(row(self.tabs, self.rate, self.why, stretch=self.tabs))
         box.addWidget(self._views, 1)
         box.addWidget(self._review_bar())
         return out
@@ -272,9 +277,11 @@ class Inspector(Card):
         self.enriched_pill.setToolTip(state_words(found))
         names = (found.persona_name, found.arc_name, found.topic_name, tier_word(found.tier) if found.tier else "")
         self.line.setText(" · ".join(part for part in names if part) or "Scaffolding not yet known")
+        self.tags.show_tags(detail.tags)
         self.badges.show_checks(detail.remarks, detail.near)
         self.scores.show_row(found)
-        scored = found.quality_score is not None
+        scored = found.score is not None
+        self.rate.setText("Rated by hand" if found.human_criteria else "Rate")
         self.scores.setVisible(scored)
         failed = detail.error is not None
         self.why.setText("Show why it failed" if failed else "Show reasons")

@@ -34,7 +34,9 @@ from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.filter_bar import Filters
 from ui.pages.conversations.inspector import Inspector
+from ui.pages.conversations.rate import RateDialog
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
+from ui.pages.conversations.tags import TagDialog, take_off
 from ui.sample import open_sample
 from ui.widgets.basic import Button, ElidedLabel, column
 from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
@@ -126,6 +128,7 @@ class ConversationsPage(Page):
             "conversations",
             BulkAction("Approve", "ph.check", self.approve, "bulk_approve"),
             BulkAction("Reject", "ph.x", self.reject, "bulk_reject"),
+            BulkAction("Tag", "ph.tag", self.tag_selected, "bulk_tag"),
             BulkAction("Enrich", ENRICH_ICON, self.enrich_selected, "bulk_enrich"),
             BulkAction("Delete", "ph.trash", self.delete_selected, "bulk_delete"),
         )
@@ -139,6 +142,9 @@ class ConversationsPage(Page):
         self.inspector.notes_changed.connect(self._on_notes)
         self.inspector.turns.edit_wanted.connect(self.edit_turn)
         self.inspector.badges.other_wanted.connect(self.open_item)
+        self.inspector.rate_wanted.connect(self.rate)
+        self.inspector.tags.add_wanted.connect(self._tag_shown)
+        self.inspector.tags.removed.connect(self._on_tag_removed)
         self.inspector.versions_wanted.connect(self.show_versions)
         report = self.inspector.report
         report.again.connect(self._enrich_shown)
@@ -153,6 +159,7 @@ class ConversationsPage(Page):
         for command in (
             PageCommand("approve", "Approve selected", self.approve, ("A",), chosen),
             PageCommand("reject", "Reject selected", self.reject, ("R",), chosen),
+            PageCommand("tag", "Tag selected", self.tag_selected, ("T",), chosen),
             PageCommand("enrich", "Enrich selected", self.enrich_selected, ("E",), chosen),
             PageCommand("delete", "Delete selected conversations", self.delete_selected, DELETE_KEYS, chosen),
         ):
@@ -186,6 +193,7 @@ class ConversationsPage(Page):
             self.show_empty()
         self.last_import.setVisible(found.last_import is not None)
         self._show_buttons()
+        self.filters.set_tags(found.tags)
         self._read_unread(found)
         if found.last_import is not None:
             ended_here = found.last_import.id == self._import_ended
@@ -422,6 +430,32 @@ class ConversationsPage(Page):
     @Slot(object, str)
     def _on_notes(self, found: Conversation, notes: str) -> None:
         self.write(lambda db: store.set_status(db, [found.id], store.get(db, found.id).status, notes))
+
+    def rate(self) -> None:
+        """Score the shown conversation by hand."""
+        if self.inspector.detail is not None:
+            RateDialog(self, self.inspector.detail.row).open()
+
+    # Tags
+
+    def tag_selected(self) -> None:
+        """Add a tag to what is selected, or take one off."""
+        if ids := self._selected_ids():
+            self._tag(ids)
+
+    @Slot()
+    def _tag_shown(self) -> None:
+        if self.inspector.detail is not None:
+            self._tag([self.inspector.detail.row.id])
+
+    def _tag(self, ids: Sequence[str]) -> None:
+        known = [tag for tag, _ in self.overview.tags] if self.overview is not None else []
+        TagDialog(self, ids, known).open()
+
+    @Slot(str)
+    def _on_tag_removed(self, tag: str) -> None:
+        if self.inspector.detail is not None:
+            take_off(self.services, [self.inspector.detail.row.id], tag)
 
     # Trash
 

@@ -93,10 +93,10 @@ class TurnList(ScrollColumn):
         self._cards: list[TurnCard] = []
         self._shown = 0
         # It scrolls with the turns: in a low window they need the room.
-        self._arc = ArcView()
+        self.tags, self._arc = TagRow(), ArcView()
         self._nothing = label("", "muted", wrap=True)
         self._more = Button("", "link", on_click=self._show_more, name="more_turns")
-        self.set_items(self._arc, self._nothing, self._more)
+        self.set_items(self.tags, self._arc, self._nothing, self._more)
 
     def show_turns(self, detail: Detail) -> None:
         """Other turns, from the top."""
@@ -213,7 +213,7 @@ class Inspector(Card):
         self.again = Button("Enrich again", "link", on_click=self.report.again.emit, name="enrich_edited")
         self.older = Button("", "link", on_click=self.versions_wanted.emit, name="show_versions")
         self.line = label("", "muted", wrap=True)
-        self.badges, self.tags = Badges(), TagRow()
+        self.badges, self.tags = Badges(), self.turns.tags
         self.scores = Scores()
         self.tabs = Segments({"turns": "Turns", "report": "Report"}, "Parts of the conversation", "detail_tabs")
         self.tabs.chosen.connect(self._on_tab)
@@ -229,7 +229,6 @@ class Inspector(Card):
         box.addWidget(self.title)
         box.addWidget(_left(Flow(self.pill, self.enriched_pill, self.again, self.older, gap=theme().sizes.half + 2)))
         box.addWidget(self.line)
-        box.addWidget(self.tags)
         box.addWidget(self.badges)
         box.addWidget(self.scores)
         box.addWidget(row(self.tabs, self.rate, self.why, stretch=self.tabs))

@@ -54,6 +54,7 @@ JOB_KINDS: Registry[Any] = Registry(
     {
         "import": "core.importing.jobs:IMPORT",
         "check_conversations": "core.conversations.jobs:CHECK",
+        "export_conversations": "core.conversations.jobs:EXPORT",
         "enrich": "core.enrichment.jobs:ENRICH",
         "build_training_file": "core.training_files.jobs:BUILD",
         "build_dataset": "core.datasets.jobs:BUILD",

@@ -1,6 +1,10 @@
-"""The job kind "check_conversations": digests for conversations that have none, such as those of older workspaces.
+"""The job kinds of conversations. Light: the window imports it.
 
-No params; what is behind is looked up when it begins. Result: {"checked"}. Light: the window imports it.
+"check_conversations" makes digests for conversations that have none, such as those of older workspaces. No params;
+what is behind is looked up when it begins. Result: {"checked"}.
+
+"export_conversations" writes what a filter lets through. Params: {"filter": fields of `Filter`, "form": "raw" or
+"enriched", "folder": bool, "path"}; result: {"exported", "left_out", "path"}.
 """
 
 from __future__ import annotations
@@ -37,3 +41,12 @@ CHECK = JobKind(
     "check_conversations", handler="core.conversations.check:run", events=("checked",), apply=apply, resumable=True,
     page="conversations",
 )  # fmt: skip
+
+
+def _nothing(_db: Database, _workspace: Workspace, _job: Job, _event: Mapping[str, Any]) -> Changed:
+    return Changed.NOTHING
+
+
+EXPORT = JobKind(
+    "export_conversations", handler="core.conversations.export:run", events=(), apply=_nothing, page="conversations"
+)

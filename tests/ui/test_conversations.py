@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtGui import QGuiApplication
@@ -360,6 +361,26 @@ def test_scores_by_hand_stand_in_for_the_computed_ones(
     assert store.get(here.db, ident).human_reviewed
     page.findChild(object, "filter_min_quality_4.0").trigger()
     until(qtbot, lambda: page.filters.active and page.model.rowCount() == 1)
+
+
+def test_exactly_what_is_shown_is_exported(qtbot: QtBot, window: MainWindow, here: Place, tmp_path: Path) -> None:
+    good = add_conversation(here, parsed(title="Good"), tier="template")
+    add_conversation(here, parsed(("a", "b"), title="Not enriched"), tier="template")
+    add_conversation(here, parsed(("c", "d"), title="Other tier"), tier="edge_case")
+    enrich(here, good)
+    page = opened(qtbot, window)
+    page.findChild(object, "filter_tier_template").trigger()
+    until(qtbot, lambda: page.pages.total == 2 and page.export_button.isEnabled())
+    click(qtbot, page, "export")
+    menu = page.findChild(object, "export_menu")
+    menu.findChild(object, "export_enriched_file").trigger()
+    menu.close()
+    asked = page.findChild(object, "export_dialog")
+    asked.fileSelected.emit(str(tmp_path / "out.json"))
+    asked.close()
+    until(qtbot, lambda: any("1 conversation exported" in banner.text for banner in page.banners.banners))
+    (document,) = orjson.loads((tmp_path / "out.json").read_bytes())
+    assert document["training_pairs"][0]["conversation_id"] == good
 
 
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:

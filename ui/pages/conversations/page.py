@@ -29,8 +29,9 @@ from ui.pages.conversations.data import (
     read_overview,
 )
 from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
-from ui.pages.conversations.ends import file_built, some_failed
+from ui.pages.conversations.ends import exported, file_built, some_failed
 from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
+from ui.pages.conversations.export import KIND, Export
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.filter_bar import Filters
 from ui.pages.conversations.inspector import Inspector
@@ -63,7 +64,7 @@ class ConversationsPage(Page):
         self._search_text = ""
         self._enriching: tuple[str, ...] = ()
         self._reading = False
-        self.imports = ImportDesk(self)
+        self.imports, self.exports = ImportDesk(self), Export(self, services)
         self.set_header("Conversations", "Review imported conversations, enrich them, and add them to a training file.")
         self.add_action("Import", "ph.download-simple", self.choose_files)
         folder = Button("", "", "ph.folder-open", on_click=self.imports.choose_folder, name="import_folder",
@@ -95,6 +96,9 @@ class ConversationsPage(Page):
         self.add_tool(self.filters.chips)
         self.add_tool(self.filters.button)
         self.add_tool(None)
+        self.export_button = Button("Export", "", "ph.export", on_click=self.export_shown, name="export",
+                                    tip="Export the conversations that are shown")  # fmt: skip
+        self.add_tool(self.export_button)
         self.last_import = Button(
             "Show last import", "link", "ph.clock-counter-clockwise", on_click=self.show_last_import,
             name="last_import", tip="Show what was used and what was rejected",
@@ -227,6 +231,7 @@ class ConversationsPage(Page):
 
     @Slot(int)
     def _on_loaded(self, total: int) -> None:
+        self.export_button.setEnabled(total > 0)
         self._rows.setCurrentIndex(0 if total or not (self.filters.active or self._search_text) else 1)
         wanted, self._wanted_id = self._wanted_id, ""
         if wanted and not self.table.select_id(wanted):
@@ -317,6 +322,12 @@ class ConversationsPage(Page):
         elif isinstance(argument, str) and not self.table.select_id(argument):
             self.clear_filters()
             self._wanted_id = argument
+
+    # Export
+
+    def export_shown(self) -> None:
+        """What the filters let through, as it is listed."""
+        self.exports.open_menu(self._filter, self.pages.total, self.export_button)
 
     # Import
 
@@ -480,6 +491,8 @@ class ConversationsPage(Page):
         banner = None
         if job.kind == "build_training_file":
             banner = file_built(job, self.services.navigator)
+        elif job.kind == KIND:
+            banner = exported(job)
         elif job.kind == "enrich" and job.result.get("rejected"):
             banner = some_failed(job, self._show_failed)
         if banner is not None:

@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named: startup stalls data_line reading adapter_switch training_speed generation."""
+"""Run all benchmarks, or those named (NAMES)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-NAMES = ("startup", "stalls", "data_line", "reading", "adapter_switch", "training_speed", "generation")
+NAMES = ("startup", "stalls", "data_line", "reading", "conversations", "adapter_switch", "training_speed", "generation")
 
 
 def main() -> int:

@@ -53,6 +53,8 @@ JOB_KINDS: Registry[Any] = Registry(
     "job_kind",
     {
         "import": "core.importing.jobs:IMPORT",
+        "check_conversations": "core.conversations.jobs:CHECK",
+        "export_conversations": "core.conversations.jobs:EXPORT",
         "enrich": "core.enrichment.jobs:ENRICH",
         "build_training_file": "core.training_files.jobs:BUILD",
         "build_dataset": "core.datasets.jobs:BUILD",

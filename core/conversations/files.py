@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from core.conversations.digests import digest
 from core.conversations.parse import Parsed
 from core.workspace.files import dump_json, new_folder
 from core.workspace.paths import Workspace
@@ -26,5 +27,5 @@ def write(workspace: Workspace, ident: str, raw: bytes, parsed: Parsed) -> dict[
         "emotional_arc_key": parsed.key("emotional_arc_key"), "training_topic_key": parsed.key("training_topic_key"),
         "source_id": parsed.source_id, "source_ids": dict(parsed.source_ids), "content_hash": parsed.content_hash,
         "turn_count": len(parsed.turns), "raw_response_path": f"{place}/{RAW}", "file_path": f"{place}/{PARSED}",
-        "import_notes": list(parsed.notes),
+        "import_notes": list(parsed.notes), "digest": digest(parsed.turns).to_json(),
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,11 @@ class Turn:
         return out | ({"emotional_context": dict(self.emotional_context)} if self.emotional_context else {})
 
 
+def content_hash(turns: Iterable[Turn]) -> str:
+    """What tells two conversations apart: who says what."""
+    return hashlib.sha256(orjson.dumps([[turn.role, turn.content] for turn in turns])).hexdigest()
+
+
 @dataclass(frozen=True)
 class Parsed:
     """What the product works with; `source_ids` keeps ids and names from elsewhere."""
@@ -66,8 +71,7 @@ class Parsed:
     @property
     def content_hash(self) -> str:
         """Same turns, same hash, whatever the title or the scaffolding."""
-        turns = [[turn.role, turn.content] for turn in self.turns]
-        return hashlib.sha256(orjson.dumps(turns)).hexdigest()
+        return content_hash(self.turns)
 
     def key(self, name: str) -> str | None:
         """One of the scaffolding keys, None if it is absent."""
@@ -206,6 +210,11 @@ def _title(raw: Mapping[str, Any], turns: list[Turn], notes: list[str]) -> str:
     title = raw.get("title")
     if isinstance(title, str) and title.strip():
         return " ".join(title.split())[:200]
-    text = " ".join((turns[0].content or "").split())
     notes.append("It has no title: its first words are used instead.")
+    return first_words(turns)
+
+
+def first_words(turns: Sequence[Turn]) -> str:
+    """The title of a conversation that has none."""
+    text = " ".join((turns[0].content or "").split())
     return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1].rstrip() + "…"

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import orjson
 from sqlite_utils import Database
 
+from core.conversations import digests
+from core.conversations.checks import Check
 from core.conversations.parse import Turn
 from core.db.connection import fold, now, transaction
+from core.db.lookup import folded
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic, require_key
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace
 
-_JSON = ("source_ids", "quality_criteria", "import_notes")
-ORDERS = {
-    "created_at": "c.created_at", "updated_at": "c.updated_at", "title": "c.title collate nocase",
-    "status": "c.status", "enrichment_status": "c.enrichment_status", "tier": "c.tier", "turns": "c.turn_count",
-    "quality": "c.quality_score", "persona": "persona_name collate nocase", "arc": "arc_name collate nocase",
-    "topic": "topic_name collate nocase", "warnings": "c.warning_count",
-}  # fmt: skip
+_JSON = ("source_ids", "quality_criteria", "import_notes", "human_criteria")
 _NAMES = (
     ("persona", "personas", "persona_key"), ("arc", "emotional_arcs", "emotional_arc_key"),
     ("topic", "training_topics", "training_topic_key"),
 )  # fmt: skip
 _FOREIGN = {"persona": "persona_name", "arc": "emotional_arc_name", "topic": "training_topic_name"}
+
+
+def _name(kind: str) -> str:
+    """SQL for the name of a conversation's persona, arc or topic: the library's, else the file's, else the key."""
+    table, key = next((table, key) for name, table, key in _NAMES if name == kind)
+    return (
+        f"coalesce((select x.name from {table} x where x.{key} = c.{key} and x.deleted_at is null),"
+        f" json_extract(c.source_ids, '$.{_FOREIGN[kind]}'), c.{key}, '')"
+    )
+
+
+ORDERS = {
+    "created_at": "c.created_at", "updated_at": "c.updated_at", "title": "c.title collate nocase",
+    "status": "c.status", "enrichment_status": "c.enrichment_status", "tier": "c.tier", "turns": "c.turn_count",
+    "quality": "coalesce(c.human_score, c.quality_score)", "checks": "c.check_flags",
+    "warnings": "c.warning_count", **{name: f"{_name(name)} collate nocase" for name in _FOREIGN},
+}  # fmt: skip
 
 
 class ReviewStatus(StrEnum):
@@ -75,9 +90,24 @@ class Conversation:
     updated_at: str
     enriched_at: str | None
     deleted_at: str | None
+    enriched_hash: str | None = None
+    edited_at: str | None = None
+    human_criteria: Mapping[str, float] = field(default_factory=dict)
+    human_score: float | None = None
     persona_name: str = ""
     arc_name: str = ""
     topic_name: str = ""
+    check_flags: Check = Check.NONE
+
+    @property
+    def score(self) -> float | None:
+        """The quality that counts: by hand where there is one, else computed."""
+        return self.human_score if self.human_score is not None else self.quality_score
+
+    @property
+    def stale(self) -> bool:
+        """Whether it was enriched and then edited, so that it has to be enriched again."""
+        return self.enrichment_status == "not_started" and self.enriched_at is not None
 
 
 @dataclass(frozen=True)
@@ -93,17 +123,26 @@ class Filter:
     training_topic_key: str = ""
     min_quality: float | None = None
     reviewed: bool | None = None
+    check: int = 0
+    tag: str = ""
     ids: tuple[str, ...] = ()
     deleted: bool = False
 
 
+# What is nearly the same as one in the trash is not a near-duplicate for now.
+_NEAR = int(Check.NEAR_DUPLICATE)
+_FLAGS = (
+    f"c.check_flags & case when c.check_flags & {_NEAR} and not exists(select 1 from conversation_digests d"
+    f" join conversations n on n.id = d.near_id where d.number = c.number and n.deleted_at is null)"
+    f" then {~_NEAR} else -1 end"
+)
+
+
 def _select() -> str:
-    columns = [f"c.{name}" for name in Conversation.__dataclass_fields__ if not name.endswith("_name")]
-    for name, table, key in _NAMES:
-        columns.append(
-            f"coalesce((select x.name from {table} x where x.{key} = c.{key} and x.deleted_at is null),"
-            f" json_extract(c.source_ids, '$.{_FOREIGN[name]}'), c.{key}, '') as {name}_name"
-        )
+    computed = ("persona_name", "arc_name", "topic_name", "check_flags")
+    columns = [f"c.{name}" for name in Conversation.__dataclass_fields__ if name not in computed]
+    columns += [f"{_name(name)} as {name}_name" for name in _FOREIGN]
+    columns.append(f"{_FLAGS} as check_flags")
     return f"select {', '.join(columns)} from conversations c"
 
 
@@ -114,7 +153,26 @@ def _value(row: Mapping[str, Any]) -> Conversation:
     values = {name: row[name] for name in Conversation.__dataclass_fields__}
     values |= {name: orjson.loads(values[name]) for name in _JSON}
     values |= {"status": ReviewStatus(values["status"]), "human_reviewed": bool(values["human_reviewed"])}
+    values["check_flags"] = Check(values["check_flags"])
     return Conversation(**values)
+
+
+def _searched(text: str) -> list[str]:
+    """The words of a search that SQLite can be asked for: no lone surrogates, no zero bytes."""
+    return text.encode("utf-8", "ignore").decode().replace("\0", " ").split()
+
+
+def _word(word: str) -> tuple[str, list[Any]]:
+    """A condition for one word of a search: anywhere in title and notes, in the keys or the names of the scaffolding,
+    or at the beginning of a word of a turn."""
+    parts = ["c.number in (select rowid from conversation_search where conversation_search match ?)"]
+    parts.append("instr(c.searched, ?)")
+    parts += [
+        f"c.{key} in (select x.{key} from {table} x where instr({folded('x.name')}, ?))" for _, table, key in _NAMES
+    ]
+    # A short word or number is somewhere in some uuid.
+    parts += ["instr(c.id, ?)", "instr(lower(c.source_id), ?)"] if len(word) >= 8 else []
+    return f"({' or '.join(parts)})", [digests.match(word), *[fold(word)] * (len(parts) - 1)]
 
 
 def _where(wanted: Filter) -> tuple[str, list[Any]]:
@@ -125,24 +183,24 @@ def _where(wanted: Filter) -> tuple[str, list[Any]]:
             where.append(f"c.{name} = ?")
             args.append(str(value))
     if wanted.min_quality is not None:
-        where.append("c.quality_score >= ?")
+        where.append("coalesce(c.human_score, c.quality_score) >= ?")
         args.append(wanted.min_quality)
     if wanted.reviewed is not None:
         where.append("c.human_reviewed = ?")
         args.append(int(wanted.reviewed))
+    if wanted.check:
+        where.append(f"{_FLAGS} & ?")
+        args.append(wanted.check)
+    if wanted.tag:
+        where.append("c.id in (select t.conversation_id from conversation_tags t where t.tag = ?)")
+        args.append(wanted.tag)
     if wanted.ids:
         where.append("c.id in (select value from json_each(?))")
         args.append(orjson.dumps(wanted.ids).decode())
-    for word in wanted.search.split():
-        places = ["c.title", "c.reviewer_notes", *(f"c.{key}" for _, _, key in _NAMES)]
-        # A short word or number is somewhere in some uuid.
-        places += ["c.id", "c.source_id"] if len(word) >= 8 else []
-        parts = [f"instr(fold({place}), ?)" for place in places]
-        parts += [
-            f"c.{key} in (select x.{key} from {table} x where instr(fold(x.name), ?))" for _, table, key in _NAMES
-        ]
-        where.append(f"({' or '.join(parts)})")
-        args += [fold(word)] * len(parts)
+    for word in _searched(wanted.search):
+        sql, values = _word(word)
+        where.append(sql)
+        args += values
     return " and ".join(where), args
 
 
@@ -154,7 +212,12 @@ def listing(
     where, args = _where(wanted or Filter())
     order = ORDERS.get(order_by, ORDERS["created_at"])
     way = "desc" if descending else "asc"
-    sql = f"{_SELECT} where {where} order by {order} {way} nulls last, c.id {way} limit ? offset ?"
+    # Which rows first: to sort whole rows of all conversations takes several times as long.
+    page = (
+        f"select c.id as place, {order} as key from conversations c where {where}"
+        f" order by key {way} nulls last, c.id {way} limit ? offset ?"
+    )
+    sql = f"{_SELECT} join ({page}) p on p.place = c.id order by p.key {way} nulls last, c.id {way}"
     return [_value(row) for row in db.execute(sql, [*args, limit, offset]).fetchall()]
 
 
@@ -250,9 +313,12 @@ def by_hash(db: Database) -> dict[str, tuple[str, str]]:
     return {row[0]: (row[1], row[2]) for row in db.execute(sql).fetchall()}
 
 
-def insert(db: Database, row: Mapping[str, Any]) -> bool:
-    """Write the row a worker reported, ids of the library looked up by key. False when its content is there already."""
-    values = {k: orjson.dumps(v).decode() if k in _JSON else v for k, v in row.items()}
+def insert(db: Database, workspace: Workspace, row: Mapping[str, Any]) -> bool:
+    """Write the row a worker reported, ids of the library looked up by key. False when its content is there already.
+
+    `row["digest"]`, which `files.write` makes, is kept beside it, with the words of its turns for the search.
+    """
+    values = {k: orjson.dumps(v).decode() if k in _JSON else v for k, v in row.items() if k != "digest"}
     stamp = now()
     values |= {
         "conversation_id": row["id"], "created_at": stamp, "updated_at": stamp,
@@ -269,4 +335,13 @@ def insert(db: Database, row: Mapping[str, Any]) -> bool:
             " on conflict(id) do nothing",
             list(values.values()),
         )
+        if "digest" in row:
+            _keep_digest(db, workspace, row)
     return True
+
+
+def _keep_digest(db: Database, workspace: Workspace, row: Mapping[str, Any]) -> None:
+    # A file that can't be read any more is told by the job that looks for conversations without a digest.
+    with contextlib.suppress(AppError, KeyError, TypeError):
+        found = turns(workspace, get(db, row["id"]))
+        digests.put(db, row["id"], row["content_hash"], found, digests.Digest.from_json(row["digest"]))

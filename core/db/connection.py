@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sqlite3
 import threading
 import unicodedata
@@ -21,6 +22,8 @@ from core.errors import AppError, bug_report
 from core.workspace.files import TMP_PREFIX, disk_error, publish_file, sweep_temporary
 
 BACKUPS = 10
+# Of Latin, Greek and Cyrillic letters; in other scripts such marks make another letter.
+_ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 def now() -> str:
@@ -34,8 +37,13 @@ def new_id() -> str:
 
 
 def fold(text: str | None) -> str | None:
-    """A text as searches compare it; also the SQL function `fold`, since SQLite's lower() and LIKE know ASCII only."""
-    return None if text is None else unicodedata.normalize("NFC", text).casefold()
+    """A text as searches compare it: without capitals and accents.
+
+    Also the SQL function `fold`, since SQLite's lower() and LIKE know ASCII only.
+    """
+    if text is None or text.isascii():
+        return text and text.lower()
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text.casefold())))
 
 
 def free_name(db: Database, table: str, wanted: str, taken: Iterable[str] = ()) -> str:

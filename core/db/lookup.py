@@ -9,6 +9,14 @@ from sqlite_utils import Database
 from core.db.connection import fold
 
 
+def folded(column: str) -> str:
+    """SQL for `fold(column)` that calls Python only for texts that need it.
+
+    Python's `fold` for each of 20,000 rows holds the window up, since only one thread runs Python at a time.
+    """
+    return f"case when length({column}) = length(cast({column} as blob)) then lower({column}) else fold({column}) end"
+
+
 def by_name(db: Database, table: str, title: str, text: str, limit: int, *columns: str) -> list[sqlite3.Row]:
     """At most `limit` rows out of the trash whose column `title` has all words of `text`.
 
@@ -18,9 +26,8 @@ def by_name(db: Database, table: str, title: str, text: str, limit: int, *column
     if not words:
         return []
     # No index helps to look inside names, and one of rows out of the trash would be walked row by row.
-    # `fold` is Python's, and a thread that calls it 20,000 times holds the window up: only names that need it get it.
-    folded = f"case when length({title}) = length(cast({title} as blob)) then lower({title}) else fold({title}) end"
-    where = " and ".join(["deleted_at is null", *(f"instr({folded}, ?)" for _ in words)])
-    order = f"instr({folded}, ?) = 1 desc, rowid desc"
+    name = folded(title)
+    where = " and ".join(["deleted_at is null", *(f"instr({name}, ?)" for _ in words)])
+    order = f"instr({name}, ?) = 1 desc, rowid desc"
     sql = f"select {', '.join(('id', title, *columns))} from {table} not indexed where {where} order by {order} limit ?"
     return list(db.execute(sql, [*words, words[0], limit]).fetchall())

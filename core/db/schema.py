@@ -178,6 +178,47 @@ create index cost_records_batch on cost_records(batch_job_id);
 create index cost_records_day on cost_records(created_at);
 """
 
+# `number` is the row of the full text: row ids of a table without an integer key may change when SQLite vacuums.
+# `searched` is what a search looks into besides the turns, folded once: to fold it for every row of every search would
+# take longer than the search may. Triggers keep it, whoever writes.
+_READING = """
+alter table conversations add column enriched_hash text;
+alter table conversations add column edited_at text;
+alter table conversations add column human_criteria text not null default '{}';
+alter table conversations add column human_score real;
+alter table conversations add column number integer;
+alter table conversations add column check_flags integer not null default 0;
+alter table conversations add column searched text not null default '';
+create table conversation_digests(
+  number integer primary key, conversation_id text not null unique references conversations(id) on delete cascade,
+  content_hash text not null, version integer not null,
+  checks text not null default '[]', signature blob not null, near_id text, near_share real);
+create table conversation_buckets(
+  bucket integer not null, number integer not null references conversation_digests(number) on delete cascade,
+  primary key(bucket, number)) without rowid;
+create index conversation_buckets_number on conversation_buckets(number);
+create virtual table conversation_search using fts5(words, tokenize="unicode61 remove_diacritics 2");
+create table conversation_versions(
+  conversation_id text not null references conversations(id) on delete cascade, version integer not null,
+  title text not null, file_path text not null, content_hash text not null, turn_count integer not null,
+  created_at text not null, primary key(conversation_id, version));
+create table conversation_tags(
+  conversation_id text not null references conversations(id) on delete cascade, tag text not null collate nocase,
+  primary key(conversation_id, tag)) without rowid;
+create index conversation_tags_tag on conversation_tags(tag)
+"""
+_SEARCHED = (
+    "update conversations set searched = fold(title || ' ' || coalesce(reviewer_notes, '') || ' ' ||"
+    " coalesce(persona_key, '') || ' ' || coalesce(emotional_arc_key, '') || ' ' || coalesce(training_topic_key, ''))"
+)
+_READING_TRIGGERS = (
+    "create trigger conversation_digests_gone after delete on conversation_digests begin"
+    " delete from conversation_search where rowid = old.number; end",
+    f"create trigger conversations_searched after insert on conversations begin {_SEARCHED} where id = new.id; end",
+    "create trigger conversations_searched_again after update of title, reviewer_notes, persona_key,"
+    f" emotional_arc_key, training_topic_key on conversations begin {_SEARCHED} where id = new.id; end",
+)
+
 
 @migrations()
 def m001_settings(db: Database) -> None:
@@ -234,6 +275,18 @@ def m007_job_keys(db: Database) -> None:
 def m008_generation(db: Database) -> None:
     """Batches of conversations from a model: their items, what failed, what each reply cost."""
     _run(db, _GENERATION)
+
+
+@migrations()
+def m009_reading(db: Database) -> None:
+    """What is read out of a conversation's turns (words to search, checks, likeness), its versions, ratings, tags.
+
+    The digests of conversations that are there already are made by the job `check_conversations`.
+    """
+    _run(db, _READING)
+    db.execute(_SEARCHED)
+    for trigger in _READING_TRIGGERS:
+        db.execute(trigger)
 
 
 def _run(db: Database, script: str) -> None:

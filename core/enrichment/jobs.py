@@ -79,7 +79,8 @@ def _write_reports(db: Database, ident: str, reports: list[Mapping[str, Any]]) -
 
 def _succeed(db: Database, ident: str, event: Mapping[str, Any]) -> None:
     columns = event["columns"]
-    row = db.execute("select source_ids from conversations where id = ?", [ident]).fetchone()
+    row = db.execute("select source_ids, content_hash from conversations where id = ?", [ident]).fetchone()
+    source = event.get("content_hash") or row["content_hash"]
     stamp = now()
     values: dict[str, Any] = {name: columns[name] for name in _PLAIN if name in columns}
     values |= {
@@ -87,7 +88,11 @@ def _succeed(db: Database, ident: str, event: Mapping[str, Any]) -> None:
         "quality_criteria": orjson.dumps(columns.get("quality_criteria", {})).decode(),
         "warning_count": event["warnings"], "enrichment_status": "completed", "failed_stage": None,
         "enrichment_error": None, "enriched_at": stamp, "updated_at": stamp,
+        "enriched_hash": source,
     }  # fmt: skip
+    if source != row["content_hash"]:
+        # It was edited after the worker had read it: what came out is of the earlier words.
+        values |= {"enrichment_status": "not_started", "enriched_file_path": None}
     sets = [f"{name} = ?" for name in values]
     args = list(values.values())
     for name, table in _SCAFFOLDING.items():

@@ -14,7 +14,7 @@ from core.errors import AppError
 from core.workers.host import JobContext
 
 _COLUMNS = (
-    "id, conversation_id, title, raw_response_path, file_path, human_reviewed, reviewer_notes, created_at"
+    "id, conversation_id, title, raw_response_path, file_path, human_reviewed, reviewer_notes, created_at, content_hash"
 )  # fmt: skip
 _PROGRESS_S = 0.1
 
@@ -35,7 +35,7 @@ def run(ctx: JobContext) -> dict[str, Any]:
                 ctx.progress(index, len(ids), "enrich", title)
             ctx.emit("stage", conversation_id=ident)
             result = run_conversation(ctx.workspace, row, scaffolding, ctx.token) if row else _gone(ident)
-            _emit(ctx, result)
+            _emit(ctx, result, row["content_hash"] if row else "")
             used += result.error is None
             rejected += result.error is not None
     ctx.progress(len(ids), len(ids), "enrich")
@@ -56,10 +56,11 @@ def _gone(ident: str) -> Result:
     return Result(ident, (), {}, "fetch", error)
 
 
-def _emit(ctx: JobContext, result: Result) -> None:
+def _emit(ctx: JobContext, result: Result, content_hash: str) -> None:
     common = {
         "conversation_id": result.conversation_id, "warnings": result.warnings,
         "reports": [report.to_json() for report in result.reports], "resumed_at": result.resumed_at,
+        "content_hash": content_hash,
     }  # fmt: skip
     if result.error is None:
         ctx.emit("enriched", columns=dict(result.columns), **common)

@@ -19,8 +19,8 @@ EVENTS = (
 )  # fmt: skip
 
 
-def _apply(db: Database, _workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:
-    return records.apply(db, job.id, event)
+def _apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:
+    return records.apply(db, workspace, job.id, event)
 
 
 def _ended(db: Database, _workspace: Workspace, job: Job) -> Changed:

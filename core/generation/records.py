@@ -14,6 +14,7 @@ from core.conversations import store as conversations
 from core.db.connection import now
 from core.events import Changed
 from core.jobs import Job, JobState
+from core.workspace.paths import Workspace
 
 _TOKENS = (
     "input_tokens", "output_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens",
@@ -26,8 +27,10 @@ _JOB_STATES = {
 ITEM_STATES = ("queued", "processing", "completed", "failed")
 
 
-def apply(db: Database, batch: str, event: Mapping[str, Any]) -> Changed:
+def apply(db: Database, workspace: Workspace, batch: str, event: Mapping[str, Any]) -> Changed:
     """Write one event of the batch's worker."""
+    if event["type"] == "conversation":
+        return _conversation(db, workspace, batch, event)
     return _HANDLERS[str(event["type"])](db, batch, event)
 
 
@@ -111,15 +114,15 @@ def _turn(db: Database, _batch: str, event: Mapping[str, Any]) -> Changed:
     return Changed.GENERATION
 
 
-def _conversation(db: Database, batch: str, event: Mapping[str, Any]) -> Changed:
+def _conversation(db: Database, workspace: Workspace, batch: str, event: Mapping[str, Any]) -> Changed:
     row = dict(event["row"])
     there = db.execute("select 1 from prompt_templates where id = ?", [row.get("template_id")]).fetchone()
     row["template_id"] = row.get("template_id") if there else None
-    if not conversations.insert(db, row):
+    if not conversations.insert(db, workspace, row):
         # It was paid for, so it is kept; review decides which of the two stays.
         row["content_hash"] = hashlib.sha256(f"{row['content_hash']} {row['id']}".encode()).hexdigest()
         row["import_notes"] = [*row["import_notes"], "Another conversation has exactly the same words."]
-        conversations.insert(db, row)
+        conversations.insert(db, workspace, row)
     stamp = now()
     done = db.execute(
         "update batch_items set status = 'completed', conversation_id = ?, title = ?, turns_done = ?, beats = ?,"
@@ -197,7 +200,7 @@ def _remote(db: Database, batch: str, event: Mapping[str, Any]) -> Changed:
 
 _HANDLERS = {
     "started": _started, "asked": _asked, "reply": _reply, "lost": _lost, "rejected": _nothing, "turn": _turn,
-    "conversation": _conversation, "item_failed": _item_failed, "reopened": _reopened, "notice": _notice,
+    "item_failed": _item_failed, "reopened": _reopened, "notice": _notice,
     "batch_asked": _remote, "batch_created": _remote, "batch_status": _remote, "batch_cancel": _remote,
     "batch_ended": _remote,
 }  # fmt: skip

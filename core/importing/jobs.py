@@ -32,7 +32,7 @@ def apply(db: Database, workspace: Workspace, job: Job, event: Mapping[str, Any]
         return report.add(db, job.id, event)
     row = event["row"]
     place = {"seq": event["seq"], "file": event["file"], "line": event["line"]}
-    if conversations.insert(db, row):
+    if conversations.insert(db, workspace, row):
         notes = " ".join(row["import_notes"])
         report.add(db, job.id, {**place, "outcome": "used", "target": row["id"], "message": notes})
     else:

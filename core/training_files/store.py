@@ -143,6 +143,16 @@ def members(db: Database, training_file_id: str) -> list[Candidate]:
     return [_candidate(row) for row in rows]
 
 
+def edited(db: Database, training_file_id: str) -> list[str]:
+    """The titles of members whose words were edited after the newest version was built; it has the earlier words."""
+    rows = db.execute(
+        "select c.title from training_file_conversations m join conversations c on c.conversation_id ="
+        " m.conversation_id where m.training_file_id = ?1 and c.edited_at > (select max(v.created_at) from"
+        " training_file_versions v where v.training_file_id = ?1) order by m.added_at, m.rowid", [training_file_id],
+    ).fetchall()  # fmt: skip
+    return [row[0] for row in rows]
+
+
 def eligible(db: Database, training_file_id: str = "", *, search: str = "") -> list[Candidate]:
     """Conversations that may be chosen: enriched, and not in that training file yet."""
     rows = db.execute(

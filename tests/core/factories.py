@@ -16,6 +16,7 @@ import orjson
 from sqlite_utils import Database
 
 from core import jobs
+from core.conversations import check, digests, store
 from core.db.connection import new_id, now, open_database, transaction
 from core.jobs import Job
 from core.scaffolding.store import seed
@@ -78,7 +79,7 @@ def raw(number: int = 0, **over: Any) -> dict[str, Any]:
 
 
 def add_conversation(here: Place, content: dict[str, Any] | None = None, *, raw: Any = None, **columns: Any) -> str:
-    """A conversation as the importer leaves it: raw.json, parsed.json, a row. Returns its id."""
+    """A conversation as the importer leaves it: raw.json, parsed.json, a row, its digest. Returns its id."""
     content = parsed() if content is None else content
     ident = columns.pop("id", None) or new_id()
     folder = here.workspace.conversations / ident
@@ -96,6 +97,8 @@ def add_conversation(here: Place, content: dict[str, Any] | None = None, *, raw:
         here.db.execute(
             f"insert into conversations({', '.join(row)}) values({', '.join('?' * len(row))})", list(row.values())
         )
+        turns, found = check.read(here.workspace, store.get(here.db, ident))
+        digests.put(here.db, ident, str(row["content_hash"]), turns, found)
     return ident
 
 

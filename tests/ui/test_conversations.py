@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtGui import QGuiApplication
@@ -15,10 +16,11 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from core import jobs, trash
 from core.conversations import store
+from core.conversations.checks import Check
 from core.events import Changed
 from core.workspace.files import write_json
-from tests.core.factories import PARAMETERS, Place, add_conversation, enrich, parsed
-from tests.support.pages import click, dialog, filled, find, open_page, until
+from tests.core.factories import KIND, PARAMETERS, Place, add_conversation, enrich, parsed
+from tests.support.pages import click, dialog, filled, find, open_page, shown_text, until
 from ui.models import paged
 from ui.pages.conversations.inspector import TurnCard
 from ui.pages.conversations.page import ConversationsPage
@@ -109,6 +111,39 @@ def test_search_and_filters_are_answered_in_sql(qtbot: QtBot, window: MainWindow
     until(qtbot, lambda: page.model.rowCount() == 2)
 
 
+def test_filters_stay_while_another_page_is_open(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    add_conversation(here, parsed(("I lost my job.", "b"), title="One"), tier="template")
+    wanted = add_conversation(here, parsed(("I kept my job.", "c"), title="Two"), tier="template")
+    hidden = add_conversation(here, parsed(("I want a job.", "d"), title="Three"), tier="edge_case")
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 3)
+    qtbot.keyClicks(page.search, "kept job")
+    page.findChild(object, "filter_tier_template").trigger()
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Two"])
+    window.services.navigator.open_page("home")
+    assert opened(qtbot, window) is page
+    until(qtbot, lambda: not page.services.tasks.busy)
+    assert (page.search.text(), page.filters.value.tier) == ("kept job", "template")
+    window.services.navigator.open_page("conversations", wanted)
+    assert page.filters.value.tier == "template"
+    window.services.navigator.open_page("conversations", hidden)
+    until(qtbot, lambda: page.table.current() is not None and page.table.current().id == hidden)
+    assert not page.filters.active
+
+
+def test_an_older_workspace_is_prepared_for_the_search(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    add_conversation(here, parsed(("I lost my job.", "b"), title="One"))
+    here.db.execute("delete from conversation_digests")
+    here.db.conn.commit()
+    page = opened(qtbot, window)
+    until(qtbot, lambda: [job.status for job in jobs.listing(here.db, kind="check_conversations")] == ["completed"])
+    qtbot.keyClicks(page.search, "lost")
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["One"] and page.pages.total == 1)
+    page.services.hub.announce(Changed.CONVERSATIONS)
+    until(qtbot, lambda: not page.services.tasks.busy)
+    assert len(jobs.listing(here.db, kind="check_conversations")) == 1
+
+
 def test_enrich_all_then_read_and_approve(qtbot: QtBot, window: MainWindow, here: Place) -> None:
     ident = add_conversation(here)
     page = opened(qtbot, window)
@@ -186,7 +221,168 @@ def test_another_conversation_shows_its_own_turns_only(qtbot: QtBot, window: Mai
         click(qtbot, turns.findChild(TurnCard, "turn_2"), "show_more")
         assert choose_and_read(places[1]) == ["One", "Two", ""]
         assert "No answer yet" in turns.findChild(TurnCard, "turn_3").accessibleName()
-        assert not any(label.isVisible() for label in turns.findChildren(QPushButton))
+        others = [
+            button for button in turns.findChildren(QPushButton) if button.objectName() not in ("edit_turn", "add_tag")
+        ]
+        assert not any(button.isVisible() for button in others)
+
+
+def test_beats_stand_beside_the_turns_and_the_arc_shows_what_was_heard(
+    qtbot: QtBot, window: MainWindow, here: Place
+) -> None:
+    ident = add_conversation(here)
+    nobodys = parsed(("a", "b"), title="No arc", input_parameters={})
+    other = add_conversation(here, nobodys)
+    here.db.execute("update conversations set emotional_arc_key = 'confusion_to_clarity' where id = ?", [ident])
+    here.db.conn.commit()
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    page.table.select_id(ident)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == ident)
+    turns = page.inspector.turns
+    assert turns.findChild(TurnCard, "turn_1").remark == "turn 1 · beat: confusion 0.8"
+    assert "known after enrichment" in shown_text(turns, "arc_line")
+    assert turns.findChild(TurnCard, "turn_2").remark.startswith("turn 2 · Name the conflicting advice")
+    enrich(here, ident)
+    page.services.hub.announce(Changed.CONVERSATIONS)
+    until(qtbot, lambda: page.inspector.detail.arc.heard != ())
+    assert turns.findChild(TurnCard, "turn_1").remark == "turn 1 · beat: confusion 0.8 · heard: confusion"
+    assert turns.findChild(TurnCard, "turn_3").remark.startswith("turn 3 · beat: clarity 0.8")
+    assert "1 of 2 exchanges" in shown_text(turns, "arc_line")
+    page.table.select_id(other)
+    until(qtbot, lambda: page.inspector.detail.row.id == other)
+    assert turns.findChild(TurnCard, "turn_1").remark == "turn 1"
+    assert not find(turns, QLabel, "arc_line").isVisible()
+
+
+def test_a_turn_is_edited_undone_looked_at_and_enriched_again(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place
+) -> None:
+    ident = add_conversation(here)
+    enrich(here, ident)
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.inspector.detail is not None and page.enrich_button.text() == "Enrich")
+
+    def shown(number: int) -> str:
+        return page.inspector.turns.findChild(TurnCard, f"turn_{number}").text.plain_text()
+
+    def edit(text: str) -> None:
+        click(qtbot, page.inspector.turns.findChild(TurnCard, "turn_2"), "edit_turn")
+        asked = dialog(qapp, "edit_turn_dialog")
+        asked.text.selectAll()
+        qtbot.keyClicks(asked.text, text)
+        click(qtbot, asked, "save_turn")
+        until(qtbot, lambda: shown(2) == text)
+
+    before = shown(2)
+    edit("We look at one number.")
+    assert page.inspector.enriched_pill.status.word == "Edited"
+    until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: shown(2) == before)
+    until(qtbot, lambda: page.inspector.enriched_pill.status.word == "Enriched")
+    edit("We look at two numbers.")
+    click(qtbot, page, "show_versions")
+    asked = dialog(qapp, "versions_dialog")
+    assert [row.version for row in asked.model.rows] == [3, 2, 1]
+    asked.table.select_id(2)
+    until(qtbot, lambda: "We look at one number." in asked.words.toPlainText())
+    click(qtbot, asked, "restore_version")
+    until(qtbot, lambda: shown(2) == "We look at one number.")
+    click(qtbot, page, "enrich_edited")
+    until(qtbot, lambda: page.inspector.enriched_pill.status.word == "Enriched")
+    assert not store.get(here.db, ident).stale
+
+
+def test_checks_are_badges_that_lead_to_the_near_duplicate_and_filter(
+    qtbot: QtBot, window: MainWindow, here: Place
+) -> None:
+    first = add_conversation(here, parsed(title="First"))
+    content = parsed((*KIND[:-1], f"{KIND[-1]} Write to a@b.org."), title="Again")
+    again = add_conversation(here, content)
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 2)
+    page.table.select_id(again)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == again)
+    badges = page.inspector.badges
+    assert [pill.status.word for pill in badges.pills.values() if pill.isVisible()] == [
+        "Personal data",
+        "Near-duplicate",
+    ]
+    assert "Turn 4: Contains an email address" in badges.pills[Check.PERSONAL].toolTip()
+    assert "“First”" in badges.pills[Check.NEAR_DUPLICATE].toolTip()
+    click(qtbot, badges, "near_duplicate")
+    until(qtbot, lambda: page.inspector.detail.row.id == first)
+    assert not badges.isVisible()
+    page.findChild(object, f"filter_check_{int(Check.PERSONAL)}").trigger()
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Again"])
+    assert any(b.text().startswith("Checks: Personal data") for b in page.filters.chips.findChildren(QPushButton))
+
+
+def test_tags_are_added_to_several_filtered_and_taken_off(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place
+) -> None:
+    first = add_conversation(here, parsed(title="First"))
+    add_conversation(here, parsed(("a", "b"), title="Second"))
+    add_conversation(here, parsed(("c", "d"), title="Third"))
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 3)
+    choose(page, "First", "Second")
+    until(qtbot, page.bulk.isVisible)
+    click(qtbot, page, "bulk_tag")
+    asked = dialog(qapp, "tag_dialog")
+    qtbot.keyClicks(asked.tag, "Keep")
+    click(qtbot, asked, "save_tag")
+    until(qtbot, lambda: page.findChild(object, "filter_tag_Keep") is not None)
+    page.findChild(object, "filter_tag_Keep").trigger()
+    until(qtbot, lambda: {row.title for row in page.model.rows} == {"First", "Second"} and page.pages.total == 2)
+    page.table.select_id(first)
+    until(qtbot, lambda: page.inspector.detail is not None and page.inspector.detail.row.id == first)
+    chip = next(b for b in page.inspector.tags.findChildren(QPushButton) if b.text().startswith("Keep"))
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: [row.title for row in page.model.rows] == ["Second"])
+    until(qtbot, window.toast.isVisible)
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: page.model.rowCount() == 2)
+
+
+def test_scores_by_hand_stand_in_for_the_computed_ones(
+    qtbot: QtBot, qapp: Any, window: MainWindow, here: Place
+) -> None:
+    ident = add_conversation(here)
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.inspector.detail is not None)
+    click(qtbot, page, "rate")
+    asked = dialog(qapp, "rate_dialog")
+    field = asked.form.field("empathy_score")
+    field.setCurrentIndex(field.findData(4.5))
+    click(qtbot, asked, "save_rating")
+    until(qtbot, lambda: page.inspector.detail.row.score == 4.5)
+    assert shown_text(page, "score_empathy_score") == "4.5"
+    assert page.inspector.rate.text() == "Rated by hand"
+    assert store.get(here.db, ident).human_reviewed
+    page.findChild(object, "filter_min_quality_4.0").trigger()
+    until(qtbot, lambda: page.filters.active and page.model.rowCount() == 1)
+
+
+def test_exactly_what_is_shown_is_exported(qtbot: QtBot, window: MainWindow, here: Place, tmp_path: Path) -> None:
+    good = add_conversation(here, parsed(title="Good"), tier="template")
+    add_conversation(here, parsed(("a", "b"), title="Not enriched"), tier="template")
+    add_conversation(here, parsed(("c", "d"), title="Other tier"), tier="edge_case")
+    enrich(here, good)
+    page = opened(qtbot, window)
+    page.findChild(object, "filter_tier_template").trigger()
+    until(qtbot, lambda: page.pages.total == 2 and page.export_button.isEnabled())
+    click(qtbot, page, "export")
+    menu = page.findChild(object, "export_menu")
+    menu.findChild(object, "export_enriched_file").trigger()
+    menu.close()
+    asked = page.findChild(object, "export_dialog")
+    asked.fileSelected.emit(str(tmp_path / "out.json"))
+    asked.close()
+    until(qtbot, lambda: any("1 conversation exported" in banner.text for banner in page.banners.banners))
+    (document,) = orjson.loads((tmp_path / "out.json").read_bytes())
+    assert document["training_pairs"][0]["conversation_id"] == good
 
 
 def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place) -> None:

@@ -40,7 +40,7 @@ class FlowLayout(QLayout):
         self._arrange(area.adjusted(0, max(0, spare // 2), 0, 0), move=True)
 
     def sizeHint(self) -> QSize:
-        hints = [item.sizeHint() for item in self._items]
+        hints = [item.sizeHint() for item in self._items if not item.isEmpty()]
         return QSize(
             sum(hint.width() for hint in hints) + self._gap * max(0, len(hints) - 1),
             max((hint.height() for hint in hints), default=0),
@@ -54,6 +54,9 @@ class FlowLayout(QLayout):
         lines: list[list[QLayoutItem]] = [[]]
         used = 0
         for item in self._items:
+            if item.isEmpty():
+                # Hidden: no room, and no gap either.
+                continue
             wide = item.sizeHint().width()
             if lines[-1] and used + self._gap + wide > area.width():
                 lines.append([])
@@ -67,7 +70,8 @@ class FlowLayout(QLayout):
             left = max(area.left(), area.right() + 1 - whole) if self.right else area.left()
             for item in line:
                 if move:
-                    item.setGeometry(QRect(QPoint(left, top), item.sizeHint()))
+                    hint = item.sizeHint()
+                    item.setGeometry(QRect(QPoint(left, top + (high - hint.height()) // 2), hint))
                 left += item.sizeHint().width() + self._gap
             top += high + self._gap
         return top - area.top() - self._gap

@@ -9,9 +9,12 @@ from typing import Any
 from sqlite_utils import Database
 
 from core import jobs
-from core.conversations import store
+from core.conversations import digests, review, store, versions
+from core.conversations.checks import Remark
+from core.conversations.digests import Near
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, Filter, ReviewStatus
+from core.conversations.versions import Version
 from core.enrichment import provenance
 from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport
@@ -22,6 +25,8 @@ from core.workspace.files import read_json
 from core.workspace.paths import Workspace
 from ui import format as fmt
 from ui.models.rows import Column, Status
+from ui.pages.conversations.arc import ArcReading, read_arc
+from ui.pages.conversations.badges import CHECK_WORDS, checks_cell, checks_words
 from ui.words.scaffolding import TIER_WORDS, tier_word
 
 ENRICHMENT_WORDS = {
@@ -32,7 +37,8 @@ REVIEW_WORDS = {
     ReviewStatus.DRAFT: Status("neutral", "Draft"), ReviewStatus.NEEDS_REVIEW: Status("warn", "Needs review"),
     ReviewStatus.APPROVED: Status("ok", "Approved"), ReviewStatus.REJECTED: Status("neutral", "Rejected"),
 }  # fmt: skip
-STATES = (*ENRICHMENT_WORDS.values(), *REVIEW_WORDS.values(), Status("warn", fmt.plural(24, "finding")))
+STALE = Status("warn", "Edited")
+STATES = (STALE, *ENRICHMENT_WORDS.values(), *REVIEW_WORDS.values(), Status("warn", fmt.plural(24, "finding")))
 ACTIVE = (JobState.QUEUED, JobState.INITIALIZING, JobState.RUNNING)
 
 
@@ -42,13 +48,20 @@ def state_of(row: Conversation) -> Status:
         if row.status is ReviewStatus.NEEDS_REVIEW and row.warning_count:
             return Status("warn", fmt.plural(row.warning_count, "finding"))
         return REVIEW_WORDS[row.status]
+    return enrichment_of(row)
+
+
+def enrichment_of(row: Conversation) -> Status:
+    """How far its enrichment is; edited ones have to be enriched again."""
+    if row.stale:
+        return STALE
     return ENRICHMENT_WORDS.get(row.enrichment_status, Status("neutral", fmt.word(row.enrichment_status)))
 
 
 def state_words(row: Conversation) -> str:
     """The same in full, for the tooltip."""
-    enriched = ENRICHMENT_WORDS.get(row.enrichment_status)
-    parts = [REVIEW_WORDS[row.status].word, enriched.word if enriched else fmt.word(row.enrichment_status)]
+    enriched = "Edited since it was enriched" if row.stale else enrichment_of(row).word
+    parts = [REVIEW_WORDS[row.status].word, enriched]
     if row.warning_count:
         parts.append(fmt.plural(row.warning_count, "finding") + " from enrichment")
     return " · ".join(parts)
@@ -64,20 +77,30 @@ COLUMNS = (
     Column("arc_name", "Arc", "Shame → Acceptance", sort="arc", formatter=lambda v: v or fmt.NOTHING),
     Column("tier", "Tier", tuple(TIER_WORDS.values()), sort="tier", formatter=tier_word),
     Column("turn_count", "Turns", "1,204", "right", fmt.count, sort="turns"),
-    Column("quality_score", "Quality", "4.6", "right", _score, sort="quality"),
+    Column("quality_score", "Quality", "4.6", "right", _score, sort="quality", value=lambda row: row.score),
+    Column(
+        "check_flags",
+        "Checks",
+        tuple(CHECK_WORDS.values()),
+        formatter=checks_cell,
+        sort="checks",
+        tooltip=lambda row: checks_words(row.check_flags),
+    ),
     Column("state", "State", STATES, value=state_of, formatter=lambda v: v, sort="status", tooltip=state_words),
 )
 # The first goes first when the table is narrow.
-FOLD_ORDER = ("tier", "turn_count", "arc_name", "persona_name", "quality_score")
+FOLD_ORDER = ("check_flags", "tier", "turn_count", "arc_name", "persona_name", "quality_score")
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What the page knows besides the rows it shows."""
+    """What the page knows besides the rows it shows; `unread` have no digest of their present content."""
 
     total: int
     waiting: tuple[str, ...]
     enriched: int
+    unread: int
+    tags: tuple[tuple[str, int], ...]
     last_import: Job | None
     importing: bool
     enriching: bool
@@ -94,6 +117,8 @@ def read_overview(db: Database) -> Overview:
         total=store.count(db),
         waiting=tuple(enrichment.waiting(db)),
         enriched=store.count(db, Filter(enrichment_status="completed")),
+        unread=digests.behind(db),
+        tags=tuple(review.all_tags(db)),
         last_import=last,
         importing=bool(jobs.listing(db, kind="import", states=ACTIVE, limit=1)),
         enriching=bool(jobs.listing(db, kind="enrich", states=ACTIVE, limit=1)),
@@ -102,15 +127,19 @@ def read_overview(db: Database) -> Overview:
 
 @dataclass(frozen=True)
 class Detail:
-    """One conversation for the inspector; `remarks` has a line a client's turn, `problems` what could not be read."""
+    """One conversation for the inspector; `problems` are what could not be read."""
 
     row: Conversation
     turns: Sequence[Turn] = ()
     reports: Sequence[StageReport] = ()
     stages: Sequence[tuple[str, str]] = ()
     sources: Mapping[str, Any] = field(default_factory=dict)
-    remarks: Sequence[str] = ()
+    arc: ArcReading = field(default_factory=ArcReading)
     problems: Sequence[AppError] = ()
+    versions: Sequence[Version] = ()
+    remarks: Sequence[Remark] = ()
+    near: Near | None = None
+    tags: Sequence[str] = ()
 
     @property
     def error(self) -> AppError | None:
@@ -136,7 +165,7 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
     problems: list[AppError] = []
     turns: list[Turn] = []
     found: Mapping[str, Any] = {}
-    remarks: list[str] = []
+    document: Mapping[str, Any] = {}
     try:
         turns = store.turns(workspace, row)
     except AppError as error:
@@ -144,18 +173,12 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
     if row.enrichment_status == "completed" and row.enriched_file_path:
         try:
             found = provenance.load(workspace, row.enriched_file_path)
-            remarks = _remarks(read_json(workspace.absolute(row.enriched_file_path)))
+            document = read_json(workspace.absolute(row.enriched_file_path))
         except AppError as error:
             problems.append(error)
     chain = [(name, str(stage.title)) for name, stage in STAGES.items()]
-    return Detail(row, turns, enrichment.reports(db, row.id), chain, found, remarks, problems)
-
-
-def _remarks(document: Mapping[str, Any]) -> list[str]:
-    out = []
-    for pair in document.get("training_pairs") or []:
-        emotions = (pair.get("emotional_context") or {}).get("detected_emotions") or []
-        beat = (pair.get("training_metadata") or {}).get("emotional_progression_target") or ""
-        feels = ", ".join(str(name) for name in emotions[:2])
-        out.append(" · ".join(part for part in (feels, f"beat: {beat}" if beat else "") if part))
-    return out
+    arc = read_arc(db, row.emotional_arc_key, turns, document)
+    return Detail(
+        row, turns, enrichment.reports(db, row.id), chain, found, arc, problems, versions.versions(db, row),
+        digests.remarks(db, row.id), digests.near(db, row.id), review.tags(db, row.id),
+    )  # fmt: skip

@@ -20,6 +20,14 @@ def file_built(job: Job, navigator: Navigator) -> Banner:
     return Banner("ok", text, note if mixed else "", action=open_it)
 
 
+def exported(job: Job) -> Banner:
+    """What was shown is in a file or folder; what had no enriched form is counted."""
+    done, left = int(job.result["exported"]), int(job.result["left_out"])
+    text = f"{fmt.plural(done, 'conversation')} exported to {job.result['path']}"
+    hint = f"{fmt.plural(left, 'conversation')} not enriched: left out." if left else ""
+    return Banner("warn" if left else "ok", text, hint, topic="export")
+
+
 def some_failed(job: Job, show: Callable[[], None]) -> Banner:
     """An enrichment left some conversations out."""
     failed = fmt.plural(int(job.result["rejected"]), "conversation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QMenu, QWidget
 
 from core.conversations.store import Filter, ReviewStatus
+from ui.pages.conversations.badges import CHECK_WORDS
 from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS
 from ui.widgets.basic import Button
 from ui.widgets.chip import ChipRow
@@ -20,9 +22,10 @@ CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
     "status": ("Review", REVIEW_CHOICES),
     "enrichment_status": ("Enrichment", {key: status.word for key, status in ENRICHMENT_WORDS.items()}),
     "tier": ("Tier", TIER_WORDS),
+    "check": ("Checks", {int(check): status.word for check, status in CHECK_WORDS.items()}),
     "min_quality": ("Quality", {3.0: "3 or more", 3.5: "3.5 or more", 4.0: "4 or more"}),
 }
-KEYS = {"persona_key": "Persona", "emotional_arc_key": "Arc", "training_topic_key": "Topic"}
+KEYS = {"tag": "Tag", "persona_key": "Persona", "emotional_arc_key": "Arc", "training_topic_key": "Topic"}
 _BLANK = Filter()
 
 
@@ -43,6 +46,10 @@ class Filters(QObject):
         self._groups: dict[str, QActionGroup] = {}
         for key, (title, options) in CHOICES.items():
             self._add_group(key, title, options)
+        self._tags: tuple[tuple[str, int], ...] = ()
+        self._tag_menu = self._menu.addMenu("Tag")
+        self._tag_menu.menuAction().setVisible(False)
+        self._tag_menu.triggered.connect(self._on_tag)
 
     def _add_group(self, key: str, title: str, options: dict[Any, str]) -> None:
         menu = self._menu.addMenu(title)
@@ -56,6 +63,23 @@ class Filters(QObject):
             group.addAction(action)
         group.triggered.connect(self._on_action)
         self._groups[key] = group
+
+    def set_tags(self, tags: Sequence[tuple[str, int]]) -> None:
+        """Offer these tags with their counts."""
+        if tuple(tags) == self._tags:
+            return
+        self._tags = tuple(tags)
+        self._tag_menu.clear()
+        self._tag_menu.menuAction().setVisible(bool(tags))
+        for tag, count in tags:
+            action = self._tag_menu.addAction(f"{tag} ({count:,})".replace("&", "&&"))
+            action.setObjectName(f"filter_tag_{tag}")
+            action.setData(("tag", tag))
+        self._show()
+
+    @Slot(QAction)
+    def _on_tag(self, action: QAction) -> None:
+        self.put(tag=action.data()[1])
 
     def _open(self) -> None:
         self._menu.popup(self.button.mapToGlobal(self.button.rect().bottomLeft()))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, ReviewStatus
 from ui import format as fmt
-from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, state_words
+from ui.pages.conversations.arc_curve import ArcView
+from ui.pages.conversations.badges import Badges
+from ui.pages.conversations.data import ENRICHMENT_WORDS, REVIEW_WORDS, Detail, enrichment_of, state_words
 from ui.pages.conversations.enrichment_report import ReportView
+from ui.pages.conversations.rate import CRITERIA_WORDS
+from ui.pages.conversations.tags import TagRow
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
+from ui.widgets.flow import Flow
 from ui.widgets.forms import text_area
 from ui.widgets.plain_markdown import MessageText
 from ui.widgets.scroll import ScrollColumn
@@ -24,24 +31,22 @@ TURNS_AT_ONCE = 40
 CHARACTERS_AT_ONCE = 1500
 TITLE_SHOWN = 120
 NOTES_MS = 700
-SCORE_WORDS = {
-    "empathy_score": "Empathy", "clarity_score": "Clarity", "brand_voice_alignment": "Voice",
-    "appropriateness_score": "Appropriateness",
-}  # fmt: skip
 
 
 class TurnCard(Card):
     """One turn of a conversation; the client's is tinted. `show_turn` puts another one of that role in."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, edit: Callable[[int], object]) -> None:
         self.turn_role = role
+        self._number = 0
         super().__init__("", gap=theme().sizes.half, role="tint" if role == "user" else "card")
         sizes = theme().sizes
         self.body.setContentsMargins(sizes.grid + 4, sizes.grid + 2, sizes.grid + 4, sizes.grid + 2)
         self._who = "Client" if role == "user" else "Consultant"
         self._place = ElidedLabel("", "caption")
         self._place.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.add(row(label(self._who, "strong"), self._place, stretch=self._place))
+        self.edit = Button("", "ghost", "ph.pencil-simple", on_click=lambda: edit(self._number), name="edit_turn")
+        self.add(row(label(self._who, "strong"), self._place, self.edit, stretch=self._place))
         # Laying out a text costs with its length, at every resize.
         self.text = MessageText(markdown=False, at_once=CHARACTERS_AT_ONCE)
         self._missing = label("No answer yet. The turn is kept but not trained on.", "muted", wrap=True)
@@ -50,7 +55,10 @@ class TurnCard(Card):
 
     def show_turn(self, number: int, turn: Turn, remark: str) -> None:
         """Another turn, from its start."""
+        self._number = number
         self.setObjectName(f"turn_{number}")
+        self.edit.setToolTip(f"Edit turn {number}")
+        self.edit.setAccessibleName(f"Edit turn {number}")
         self._place.setText(" · ".join(part for part in (f"turn {number}", remark) if part))
         missing = turn.content is None
         self._missing.setVisible(missing)
@@ -58,6 +66,11 @@ class TurnCard(Card):
         self.text.start_text(turn.content or "")
         words = self._missing.text() if missing else turn.content
         self.setAccessibleName(f"{self._who}, turn {number}: {words}")
+
+    @property
+    def remark(self) -> str:
+        """What stands beside the turn."""
+        return self._place.text()
 
     def put_away(self) -> None:
         """It shows no turn for now."""
@@ -69,27 +82,30 @@ class TurnList(ScrollColumn):
     """The turns as cards; long conversations are built in parts.
 
     The cards stay for the next conversation: making and styling new ones is most of what showing one costs.
+    `edit_wanted(number)` when the user asks to edit a turn.
     """
+
+    edit_wanted = Signal(int)
 
     def __init__(self) -> None:
         super().__init__(name="turns", accessible="Turns")
         self._turns: list[tuple[int, Turn, str]] = []
         self._cards: list[TurnCard] = []
         self._shown = 0
+        # It scrolls with the turns: in a low window they need the room.
+        self.tags, self._arc = TagRow(), ArcView()
         self._nothing = label("", "muted", wrap=True)
         self._more = Button("", "link", on_click=self._show_more, name="more_turns")
-        self.set_items(self._nothing, self._more)
+        self.set_items(self.tags, self._arc, self._nothing, self._more)
 
     def show_turns(self, detail: Detail) -> None:
         """Other turns, from the top."""
         self._turns = []
-        exchange = 0
+        self._arc.show_arc(detail.arc)
+        exchange = -1
         for number, turn in enumerate(detail.turns, start=1):
-            remark = ""
-            if turn.role == "user":
-                remark = detail.remarks[exchange] if exchange < len(detail.remarks) else ""
-                exchange += 1
-            self._turns.append((number, turn, remark))
+            exchange += turn.role == "user"
+            self._turns.append((number, turn, detail.arc.remark(turn, max(0, exchange))))
         self._nothing.setVisible(not self._turns)
         self._nothing.setText(
             detail.problems[0].message if detail.problems else "This conversation has no turns to show."
@@ -119,7 +135,7 @@ class TurnList(ScrollColumn):
     def _card(self, place: int, role: str) -> TurnCard:
         if place < len(self._cards) and self._cards[place].turn_role == role:
             return self._cards[place]
-        card = TurnCard(role)
+        card = TurnCard(role, self.edit_wanted.emit)
         if place < len(self._cards):
             old = self._cards[place]
             self.body.replaceWidget(old, card)
@@ -140,7 +156,7 @@ class Scores(QWidget):
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         self._values = {}
-        for name, words in SCORE_WORDS.items():
+        for name, words in CRITERIA_WORDS.items():
             caption, value = label(words, "caption"), label(fmt.NOTHING, "strong", name=f"score_{name}")
             value.setFont(theme().font(tabular=True))
             self._values[name] = value
@@ -151,9 +167,18 @@ class Scores(QWidget):
     def show_row(self, found: Conversation) -> None:
         """The scores of a conversation."""
         for name, value in self._values.items():
-            score = found.quality_criteria.get(name)
+            computed, by_hand = found.quality_criteria.get(name), found.human_criteria.get(name)
+            score = computed if by_hand is None else by_hand
             value.setText(fmt.decimal(score, 1) if isinstance(score, int | float) else fmt.NOTHING)
-            value.setAccessibleName(f"{SCORE_WORDS[name]} {value.text()}")
+            other = fmt.decimal(computed, 1) if isinstance(computed, int | float) else "not computed"
+            told = f"By hand; computed: {other}" if by_hand is not None else ""
+            value.setToolTip(told)
+            value.setAccessibleName(f"{CRITERIA_WORDS[name]} {value.text()} {told}".strip())
+
+
+def _left(flow: Flow) -> Flow:
+    flow.align(right=False)
+    return flow
 
 
 class Inspector(Card):
@@ -161,6 +186,8 @@ class Inspector(Card):
 
     reviewed = Signal(object, str)
     notes_changed = Signal(object, str)
+    versions_wanted = Signal()
+    rate_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__("", gap=10)
@@ -183,10 +210,14 @@ class Inspector(Card):
         self.title = label("", "section", wrap=True, name="inspector_title")
         self.pill = StatusPill(REVIEW_WORDS[ReviewStatus.DRAFT])
         self.enriched_pill = StatusPill(ENRICHMENT_WORDS["not_started"])
+        self.again = Button("Enrich again", "link", on_click=self.report.again.emit, name="enrich_edited")
+        self.older = Button("", "link", on_click=self.versions_wanted.emit, name="show_versions")
         self.line = label("", "muted", wrap=True)
+        self.badges, self.tags = Badges(), self.turns.tags
         self.scores = Scores()
         self.tabs = Segments({"turns": "Turns", "report": "Report"}, "Parts of the conversation", "detail_tabs")
         self.tabs.chosen.connect(self._on_tab)
+        self.rate = Button("", "link", on_click=self.rate_wanted.emit, name="rate")
         self.why = Button("Show reasons", "link", on_click=self.show_why, name="why_score")
         self._views = QStackedWidget()
         self._views.addWidget(self.turns)
@@ -196,10 +227,11 @@ class Inspector(Card):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid)
         box.addWidget(self.title)
-        box.addWidget(row(self.pill, self.enriched_pill, None, gap=theme().sizes.half + 2))
+        box.addWidget(_left(Flow(self.pill, self.enriched_pill, self.again, self.older, gap=theme().sizes.half + 2)))
         box.addWidget(self.line)
+        box.addWidget(self.badges)
         box.addWidget(self.scores)
-        box.addWidget(row(self.tabs, self.why, stretch=self.tabs))
+        box.addWidget(row(self.tabs, self.rate, self.why, stretch=self.tabs))
         box.addWidget(self._views, 1)
         box.addWidget(self._review_bar())
         return out
@@ -237,19 +269,25 @@ class Inspector(Card):
         self.title.setText(found.title[:TITLE_SHOWN] + "…" if long else found.title)
         self.title.setToolTip(plain_tip(found.title) if long else "")
         self.pill.set_status(REVIEW_WORDS[found.status])
-        self.enriched_pill.set_status(ENRICHMENT_WORDS.get(found.enrichment_status, ENRICHMENT_WORDS["not_started"]))
+        self.enriched_pill.set_status(enrichment_of(found))
+        self.again.setVisible(found.stale)
+        self.older.setVisible(bool(detail.versions))
+        self.older.setText(fmt.plural(len(detail.versions), "version"))
         self.enriched_pill.setToolTip(state_words(found))
         names = (found.persona_name, found.arc_name, found.topic_name, tier_word(found.tier) if found.tier else "")
         self.line.setText(" · ".join(part for part in names if part) or "Scaffolding not yet known")
+        self.tags.show_tags(detail.tags)
+        self.badges.show_checks(detail.remarks, detail.near)
         self.scores.show_row(found)
-        scored = found.quality_score is not None
+        scored = found.score is not None
+        self.rate.setText("Rated by hand" if found.human_criteria else "Rate")
         self.scores.setVisible(scored)
         failed = detail.error is not None
         self.why.setText("Show why it failed" if failed else "Show reasons")
         self.why.setAccessibleName(self.why.text())
         self.why.setVisible(failed or (scored and bool(detail.criteria)))
         same = before is not None and before.row.id == found.id
-        if not same or before is None or (before.turns, before.remarks) != (detail.turns, detail.remarks):
+        if not same or before is None or (before.turns, before.arc) != (detail.turns, detail.arc):
             self.turns.show_turns(detail)
         if not same or before != detail:
             self.report.show_detail(detail)

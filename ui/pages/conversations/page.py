@@ -28,12 +28,16 @@ from ui.pages.conversations.data import (
     read_detail,
     read_overview,
 )
-from ui.pages.conversations.ends import file_built, some_failed
+from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
+from ui.pages.conversations.ends import exported, file_built, some_failed
 from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
+from ui.pages.conversations.export import KIND, Export
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.filter_bar import Filters
 from ui.pages.conversations.inspector import Inspector
+from ui.pages.conversations.rate import RateDialog
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
+from ui.pages.conversations.tags import TagDialog, take_off
 from ui.sample import open_sample
 from ui.widgets.basic import Button, ElidedLabel, column
 from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
@@ -59,7 +63,8 @@ class ConversationsPage(Page):
         self._import_ended = ""
         self._search_text = ""
         self._enriching: tuple[str, ...] = ()
-        self.imports = ImportDesk(self)
+        self._reading = False
+        self.imports, self.exports = ImportDesk(self), Export(self, services)
         self.set_header("Conversations", "Review imported conversations, enrich them, and add them to a training file.")
         self.add_action("Import", "ph.download-simple", self.choose_files)
         folder = Button("", "", "ph.folder-open", on_click=self.imports.choose_folder, name="import_folder",
@@ -85,12 +90,15 @@ class ConversationsPage(Page):
     # Building
 
     def _build_toolbar(self) -> None:
-        self.add_search("Search titles and scaffolding", self._on_search)
+        self.add_search("Search titles and turns", self._on_search)
         self.filters = Filters(self)
         self.filters.changed.connect(self._on_filter)
         self.add_tool(self.filters.chips)
         self.add_tool(self.filters.button)
         self.add_tool(None)
+        self.export_button = Button("Export", "", "ph.export", on_click=self.export_shown, name="export",
+                                    tip="Export the conversations that are shown")  # fmt: skip
+        self.add_tool(self.export_button)
         self.last_import = Button(
             "Show last import", "link", "ph.clock-counter-clockwise", on_click=self.show_last_import,
             name="last_import", tip="Show what was used and what was rejected",
@@ -124,6 +132,7 @@ class ConversationsPage(Page):
             "conversations",
             BulkAction("Approve", "ph.check", self.approve, "bulk_approve"),
             BulkAction("Reject", "ph.x", self.reject, "bulk_reject"),
+            BulkAction("Tag", "ph.tag", self.tag_selected, "bulk_tag"),
             BulkAction("Enrich", ENRICH_ICON, self.enrich_selected, "bulk_enrich"),
             BulkAction("Delete", "ph.trash", self.delete_selected, "bulk_delete"),
         )
@@ -135,6 +144,12 @@ class ConversationsPage(Page):
         self.inspector = Inspector()
         self.inspector.reviewed.connect(self._on_reviewed)
         self.inspector.notes_changed.connect(self._on_notes)
+        self.inspector.turns.edit_wanted.connect(self.edit_turn)
+        self.inspector.badges.other_wanted.connect(self.open_item)
+        self.inspector.rate_wanted.connect(self.rate)
+        self.inspector.tags.add_wanted.connect(self._tag_shown)
+        self.inspector.tags.removed.connect(self._on_tag_removed)
+        self.inspector.versions_wanted.connect(self.show_versions)
         report = self.inspector.report
         report.again.connect(self._enrich_shown)
         report.mend.connect(self._on_mend)
@@ -148,6 +163,7 @@ class ConversationsPage(Page):
         for command in (
             PageCommand("approve", "Approve selected", self.approve, ("A",), chosen),
             PageCommand("reject", "Reject selected", self.reject, ("R",), chosen),
+            PageCommand("tag", "Tag selected", self.tag_selected, ("T",), chosen),
             PageCommand("enrich", "Enrich selected", self.enrich_selected, ("E",), chosen),
             PageCommand("delete", "Delete selected conversations", self.delete_selected, DELETE_KEYS, chosen),
         ):
@@ -181,9 +197,18 @@ class ConversationsPage(Page):
             self.show_empty()
         self.last_import.setVisible(found.last_import is not None)
         self._show_buttons()
+        self.filters.set_tags(found.tags)
+        self._read_unread(found)
         if found.last_import is not None:
             ended_here = found.last_import.id == self._import_ended
             self.imports.announce(found.last_import, problems_only=not ended_here)
+
+    def _read_unread(self, found: Overview) -> None:
+        """Conversations of an older workspace are found by their words once a job has read them; once a session."""
+        if found.unread and not self._reading and not found.importing:
+            self._reading = True
+            title = f"Preparing {fmt.plural(found.unread, 'conversation')} for the search"
+            self.services.start_job("check_conversations", title, {})
 
     def _show_buttons(self) -> None:
         found, chosen = self.overview, self.table.selected()
@@ -206,6 +231,7 @@ class ConversationsPage(Page):
 
     @Slot(int)
     def _on_loaded(self, total: int) -> None:
+        self.export_button.setEnabled(total > 0)
         self._rows.setCurrentIndex(0 if total or not (self.filters.active or self._search_text) else 1)
         wanted, self._wanted_id = self._wanted_id, ""
         if wanted and not self.table.select_id(wanted):
@@ -293,9 +319,15 @@ class ConversationsPage(Page):
         if isinstance(argument, Mapping):
             known = {k: v for k, v in argument.items() if k in Filter.__dataclass_fields__}
             self.filters.replace_all(Filter(**known))
-        elif isinstance(argument, str):
+        elif isinstance(argument, str) and not self.table.select_id(argument):
             self.clear_filters()
-            self._wanted_id = "" if self.table.select_id(argument) else argument
+            self._wanted_id = argument
+
+    # Export
+
+    def export_shown(self) -> None:
+        """What the filters let through, as it is listed."""
+        self.exports.open_menu(self._filter, self.pages.total, self.export_button)
 
     # Import
 
@@ -355,6 +387,19 @@ class ConversationsPage(Page):
         if self.inspector.detail is not None:
             SourcesDialog(self, self.inspector.detail).open()
 
+    # Edits
+
+    @Slot(int)
+    def edit_turn(self, number: int) -> None:
+        """Write a turn of the shown conversation anew."""
+        if self.inspector.detail is not None:
+            EditTurnDialog(self, self.inspector.detail, number).open()
+
+    def show_versions(self) -> None:
+        """The earlier words of the shown conversation."""
+        if self.inspector.detail is not None:
+            VersionsDialog(self, self.inspector.detail).open()
+
     def flush(self) -> None:
         self.inspector.flush_notes()
 
@@ -397,6 +442,32 @@ class ConversationsPage(Page):
     def _on_notes(self, found: Conversation, notes: str) -> None:
         self.write(lambda db: store.set_status(db, [found.id], store.get(db, found.id).status, notes))
 
+    def rate(self) -> None:
+        """Score the shown conversation by hand."""
+        if self.inspector.detail is not None:
+            RateDialog(self, self.inspector.detail.row).open()
+
+    # Tags
+
+    def tag_selected(self) -> None:
+        """Add a tag to what is selected, or take one off."""
+        if ids := self._selected_ids():
+            self._tag(ids)
+
+    @Slot()
+    def _tag_shown(self) -> None:
+        if self.inspector.detail is not None:
+            self._tag([self.inspector.detail.row.id])
+
+    def _tag(self, ids: Sequence[str]) -> None:
+        known = [tag for tag, _ in self.overview.tags] if self.overview is not None else []
+        TagDialog(self, ids, known).open()
+
+    @Slot(str)
+    def _on_tag_removed(self, tag: str) -> None:
+        if self.inspector.detail is not None:
+            take_off(self.services, [self.inspector.detail.row.id], tag)
+
     # Trash
 
     def delete_selected(self) -> None:
@@ -420,6 +491,8 @@ class ConversationsPage(Page):
         banner = None
         if job.kind == "build_training_file":
             banner = file_built(job, self.services.navigator)
+        elif job.kind == KIND:
+            banner = exported(job)
         elif job.kind == "enrich" and job.result.get("rejected"):
             banner = some_failed(job, self._show_failed)
         if banner is not None:

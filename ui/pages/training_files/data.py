@@ -58,13 +58,15 @@ FOLD_ORDER = ("updated_at", "size", "avg_quality_score", "state", "version", "co
 @dataclass(frozen=True)
 class Detail:
     """One training file for the inspector; `names` are those of the library by key, `newer` the members that were
-    changed (enriched again, reviewed) after the newest version was built."""
+    changed (enriched again, reviewed) after the newest version was built, `edited` the titles of those with other
+    words."""
 
     file: TrainingFile
     versions: Sequence[Version]
     members: Sequence[Candidate]
     names: Mapping[str, Mapping[str, str]]
     newer: int
+    edited: Sequence[str] = ()
 
 
 def read_detail(db: Database, training_file_id: str) -> Detail:
@@ -74,7 +76,7 @@ def read_detail(db: Database, training_file_id: str) -> Detail:
     names = {group: _names(db, kind) for group, kind in LIBRARY}
     built = versions[0].created_at if versions else ""
     newer = sum(1 for member in members if built and member.updated_at > built)
-    return Detail(file, versions, members, names, newer)
+    return Detail(file, versions, members, names, newer, store.edited(db, file.id))
 
 
 def _names(db: Database, kind: type[Entry]) -> dict[str, str]:

@@ -160,7 +160,12 @@ class Inspector(Card):
         self._show_versions(detail)
         self._show_members(detail)
         self._newer_row.setVisible(detail.newer > 0)
-        self.newer.setText(f"{fmt.plural(detail.newer, 'member')} changed since this version was built.")
+        told = f"{fmt.plural(detail.newer, 'member')} changed since this version was built."
+        if detail.edited:
+            names = ", ".join(f"“{title}”" for title in detail.edited[:3])
+            more = f" and {fmt.count(len(detail.edited) - 3)} more" if len(detail.edited) > 3 else ""
+            told += f" Edited, and here with the earlier words: {names}{more}."
+        self.newer.setText(told)
         self.again.setText(f"Build version {file.version + 1}")
         self.setAccessibleName(file.name)
 

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from app.services import Services
 from core.conversations import store
-from core.conversations.store import Conversation, Filter, ReviewStatus
+from core.conversations.store import Conversation, Filter
 from core.events import Changed
 from core.jobs import Job, JobState
 from ui import format as fmt
@@ -28,16 +28,14 @@ from ui.pages.conversations.data import (
     read_detail,
     read_overview,
 )
-from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
+from ui.pages.conversations.decisions import Decisions
 from ui.pages.conversations.ends import exported, file_built, some_failed
 from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
 from ui.pages.conversations.export import KIND, Export
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.filter_bar import Filters
 from ui.pages.conversations.inspector import Inspector
-from ui.pages.conversations.rate import RateDialog
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
-from ui.pages.conversations.tags import TagDialog, take_off
 from ui.sample import open_sample
 from ui.widgets.basic import Button, ElidedLabel, column
 from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
@@ -92,7 +90,7 @@ class ConversationsPage(Page):
     def _build_toolbar(self) -> None:
         self.add_search("Search titles and turns", self._on_search)
         self.filters = Filters(self)
-        self.filters.changed.connect(self._on_filter)
+        self.filters.changed.connect(self._look)
         self.add_tool(self.filters.chips)
         self.add_tool(self.filters.button)
         self.add_tool(None)
@@ -128,28 +126,22 @@ class ConversationsPage(Page):
         self._rows.addWidget(self.nothing)
         self.caption = ElidedLabel("", "caption")
         self.caption.setObjectName("table_caption")
+        self.inspector = Inspector()
+        self.decide = Decisions(self, self.table, self.inspector, self._tags_in_use)
         self.bulk = BulkBar(
             "conversations",
-            BulkAction("Approve", "ph.check", self.approve, "bulk_approve"),
-            BulkAction("Reject", "ph.x", self.reject, "bulk_reject"),
-            BulkAction("Tag", "ph.tag", self.tag_selected, "bulk_tag"),
+            BulkAction("Approve", "ph.check", self.decide.approve, "bulk_approve"),
+            BulkAction("Reject", "ph.x", self.decide.reject, "bulk_reject"),
+            BulkAction("Tag", "ph.tag", self.decide.tag_selected, "bulk_tag"),
             BulkAction("Enrich", ENRICH_ICON, self.enrich_selected, "bulk_enrich"),
-            BulkAction("Delete", "ph.trash", self.delete_selected, "bulk_delete"),
+            BulkAction("Delete", "ph.trash", self.decide.delete_selected, "bulk_delete"),
         )
         self.bulk.follow(self.table)
         self.set_content(column(self._rows, table_foot(self.caption, self.bulk), gap=4, stretch=self._rows))
         self._build_inspector()
 
     def _build_inspector(self) -> None:
-        self.inspector = Inspector()
-        self.inspector.reviewed.connect(self._on_reviewed)
-        self.inspector.notes_changed.connect(self._on_notes)
-        self.inspector.turns.edit_wanted.connect(self.edit_turn)
         self.inspector.badges.other_wanted.connect(self.open_item)
-        self.inspector.rate_wanted.connect(self.rate)
-        self.inspector.tags.add_wanted.connect(self._tag_shown)
-        self.inspector.tags.removed.connect(self._on_tag_removed)
-        self.inspector.versions_wanted.connect(self.show_versions)
         report = self.inspector.report
         report.again.connect(self._enrich_shown)
         report.mend.connect(self._on_mend)
@@ -161,13 +153,16 @@ class ConversationsPage(Page):
         self.table.opened.connect(lambda _row: self.inspector.focus_turns())
         chosen = nothing_selected(self.table)
         for command in (
-            PageCommand("approve", "Approve selected", self.approve, ("A",), chosen),
-            PageCommand("reject", "Reject selected", self.reject, ("R",), chosen),
-            PageCommand("tag", "Tag selected", self.tag_selected, ("T",), chosen),
+            PageCommand("approve", "Approve selected", self.decide.approve, ("A",), chosen),
+            PageCommand("reject", "Reject selected", self.decide.reject, ("R",), chosen),
+            PageCommand("tag", "Tag selected", self.decide.tag_selected, ("T",), chosen),
             PageCommand("enrich", "Enrich selected", self.enrich_selected, ("E",), chosen),
-            PageCommand("delete", "Delete selected conversations", self.delete_selected, DELETE_KEYS, chosen),
+            PageCommand("delete", "Delete selected conversations", self.decide.delete_selected, DELETE_KEYS, chosen),
         ):
             self.add_command(command, self.table)
+
+    def _tags_in_use(self) -> list[str]:
+        return [tag for tag, _ in self.overview.tags] if self.overview is not None else []
 
     # Reading
 
@@ -291,9 +286,6 @@ class ConversationsPage(Page):
         self._look()
 
     @Slot()
-    def _on_filter(self) -> None:
-        self._look()
-
     def _look(self) -> None:
         """Other rows are wanted: what is shown may be none of them."""
         if self.table.current() is None:
@@ -344,7 +336,7 @@ class ConversationsPage(Page):
 
     def enrich(self) -> None:
         """Several selected rows, else all that are not enriched."""
-        chosen = self._selected_ids()
+        chosen = self.decide.selected_ids()
         if len(chosen) > 1:
             self._start_enrich(chosen)
         elif self.overview is not None and self.overview.waiting:
@@ -352,7 +344,7 @@ class ConversationsPage(Page):
 
     def enrich_selected(self) -> None:
         """What is selected, be it one."""
-        if chosen := self._selected_ids():
+        if chosen := self.decide.selected_ids():
             self._start_enrich(chosen)
 
     @Slot()
@@ -387,19 +379,6 @@ class ConversationsPage(Page):
         if self.inspector.detail is not None:
             SourcesDialog(self, self.inspector.detail).open()
 
-    # Edits
-
-    @Slot(int)
-    def edit_turn(self, number: int) -> None:
-        """Write a turn of the shown conversation anew."""
-        if self.inspector.detail is not None:
-            EditTurnDialog(self, self.inspector.detail, number).open()
-
-    def show_versions(self) -> None:
-        """The earlier words of the shown conversation."""
-        if self.inspector.detail is not None:
-            VersionsDialog(self, self.inspector.detail).open()
-
     def flush(self) -> None:
         self.inspector.flush_notes()
 
@@ -407,7 +386,7 @@ class ConversationsPage(Page):
 
     def add_to_training_file(self) -> None:
         """Several selected rows, else all that are enriched."""
-        chosen = self._selected_ids()
+        chosen = self.decide.selected_ids()
         dialog = AddDialog(self, self.services, chosen if len(chosen) > 1 else [])
         dialog.chosen.connect(self._on_add)
         dialog.open()
@@ -416,64 +395,7 @@ class ConversationsPage(Page):
     def _on_add(self, params: dict[str, object]) -> None:
         self.services.start_job("build_training_file", f"Building {params['name']}", params)
 
-    # Review
-
-    def _selected_ids(self) -> list[str]:
-        return [found.id for found in self.table.selected()]
-
-    def approve(self) -> None:
-        """What is selected."""
-        self._review(self._selected_ids(), ReviewStatus.APPROVED, None)
-
-    def reject(self) -> None:
-        """What is selected."""
-        self._review(self._selected_ids(), ReviewStatus.REJECTED, None)
-
-    @Slot(object, str)
-    def _on_reviewed(self, found: Conversation, status: str) -> None:
-        notes = self.inspector.notes.toPlainText()
-        self._review([found.id], ReviewStatus(status), notes if notes != (found.reviewer_notes or "") else None)
-
-    def _review(self, ids: Sequence[str], status: ReviewStatus, notes: str | None) -> None:
-        if ids:
-            self.write(lambda db: store.set_status(db, ids, status, notes))
-
-    @Slot(object, str)
-    def _on_notes(self, found: Conversation, notes: str) -> None:
-        self.write(lambda db: store.set_status(db, [found.id], store.get(db, found.id).status, notes))
-
-    def rate(self) -> None:
-        """Score the shown conversation by hand."""
-        if self.inspector.detail is not None:
-            RateDialog(self, self.inspector.detail.row).open()
-
-    # Tags
-
-    def tag_selected(self) -> None:
-        """Add a tag to what is selected, or take one off."""
-        if ids := self._selected_ids():
-            self._tag(ids)
-
-    @Slot()
-    def _tag_shown(self) -> None:
-        if self.inspector.detail is not None:
-            self._tag([self.inspector.detail.row.id])
-
-    def _tag(self, ids: Sequence[str]) -> None:
-        known = [tag for tag, _ in self.overview.tags] if self.overview is not None else []
-        TagDialog(self, ids, known).open()
-
-    @Slot(str)
-    def _on_tag_removed(self, tag: str) -> None:
-        if self.inspector.detail is not None:
-            take_off(self.services, [self.inspector.detail.row.id], tag)
-
-    # Trash
-
-    def delete_selected(self) -> None:
-        """What is selected goes to the trash, with Undo."""
-        if ids := self._selected_ids():
-            self.delete("conversations", ids, f"{fmt.plural(len(ids), 'conversation')} moved to the trash")
+    # Jobs
 
     @Slot(object)
     def _on_job(self, job: Job) -> None:

@@ -59,7 +59,9 @@ def job_line(job: Job) -> str:
     elif job.message:
         parts.append(job.message)
     elif job.total and job.status != JobState.COMPLETED:
-        parts.append(f"{fmt.count(job.done)} of {fmt.count(job.total)}")
+        far = f"{fmt.count(job.done)} of {fmt.count(job.total)}"
+        # Of what: a run that reads its dataset again is not at its last step.
+        parts.append(f"{job.current_stage}: {far}" if job.current_stage else far)
     parts.append(fmt.moment(job.finished_at or job.started_at or job.queued_at))
     if job.started_at and job.finished_at:
         took = datetime.fromisoformat(job.finished_at) - datetime.fromisoformat(job.started_at)

@@ -76,6 +76,7 @@ class PlanDesk(QObject):
         who.key_wanted.connect(self.add_key)
         price.cap_changed.connect(self._on_cap)
         price.count_wanted.connect(self._count_prompts)
+        price.follow.connect(self._services.navigator.follow)
         self.asked.template_wanted.connect(
             lambda key: self._services.navigator.open_page("scaffolding", {"kind": "template", "key": key})
         )

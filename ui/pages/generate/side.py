@@ -162,10 +162,14 @@ def parse_cap(text: str) -> Decimal | None:
 
 
 class Price(Card):
-    """The estimate and the cap. `cap_changed()`; `count_wanted()`: let Claude count the prompts for nothing."""
+    """The estimate and the cap. `cap_changed()`; `count_wanted()`: let Claude count the prompts for nothing.
+
+    `follow(action)` leads to where what holds the plan can be fixed.
+    """
 
     cap_changed = Signal()
     count_wanted = Signal()
+    follow = Signal(str)
 
     def __init__(self) -> None:
         super().__init__("", gap=theme().sizes.half)
@@ -181,7 +185,9 @@ class Price(Card):
         self.error = label("", "error", wrap=True, name="plan_error")
         self.count = Button("Count the prompts", "link", on_click=self.count_wanted.emit, name="count_prompts",
                             tip="Claude counts the prompts of three conversations, free of charge")  # fmt: skip
-        for item in (self.basis, self.form, self.facts, self.error, row(self.count, None)):
+        self.fix = Button("", "link", on_click=self._fix, name="fix_plan")
+        self._action = ""
+        for item in (self.basis, self.form, self.facts, self.error, row(self.fix, self.count, None)):
             self.add(item)
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
@@ -202,6 +208,9 @@ class Price(Card):
         if not self.cap.isModified() and self.cap.text() != text:
             self.cap.setText(text)
 
+    def _fix(self) -> None:
+        self.follow.emit(self._action)
+
     @property
     def value(self) -> Decimal | None:
         """The cap; None without one, or while what is typed is no amount."""
@@ -216,6 +225,10 @@ class Price(Card):
         self.form.setVisible(paid)
         self.error.setText(f"{error.message} {error.hint}".strip() if error is not None else "")
         self.error.setVisible(error is not None)
+        kind, _, name = (error.action if error is not None else "").partition(":")
+        self._action = f"page:{name}" if kind == "page" else ""
+        self.fix.setText(f"Open {fmt.word(name.partition('/')[0])}")
+        self.fix.setVisible(bool(self._action))
         self.facts.setVisible(found is not None)
         self.count.setVisible(paid and found is not None and found.basis == "guessed")
         if found is None:

@@ -17,6 +17,9 @@ from PySide6.QtWidgets import QApplication
 from app.bootstrap import Application, Options
 from app.services import Services
 from core.datasets import store as datasets
+from core.generation.create import create_batch
+from core.generation.sampling import spread
+from core.generation.settings import TURNS, RunSettings
 from core.inference.engine import GenerateRequest, Sampling
 from core.jobs import Job
 from core.models import store as models
@@ -112,10 +115,22 @@ class Bench:
         imported = self.job("import", {"files": [str(talks)]})
         self.measure("enrichment of 600 conversations", "conversations",
                      lambda: self.job("enrich", {"conversation_ids": imported.result["conversations"]}))  # fmt: skip
+        self.generate()
         self.train()
         self.stream()
         self.themes()
         return self.out
+
+    def generate(self) -> None:
+        db, services = self.services.connections.db, self.services
+        job = create_batch(db, services.workspace, spread(db, 12, 1), RunSettings("local", "practice", mode=TURNS))
+        services.navigator.open_page("generate", job.id)
+
+        def work() -> None:
+            wait(lambda done: (services.when_finished(job.id, services.root, lambda _job: done()),
+                               services.queue.kick()))  # fmt: skip
+
+        self.measure("generation of 12 conversations by the practice model", "generate", work)
 
     def train(self) -> None:
         base = write_hf_model(self.folder / "tiny", num_hidden_layers=1, hidden_size=16, intermediate_size=16,

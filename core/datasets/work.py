@@ -48,13 +48,12 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def _training_file(db: Database, ident: str, version: int | None) -> dict[str, Any]:
-    """A version of a training file, the newest without one asked for: id, name, version and the path of its lines."""
-    row = db.execute(
-        "select f.id, f.name, v.version, v.jsonl_file_path from training_files f join training_file_versions v"
-        " on v.training_file_id = f.id where f.id = ?1 and f.deleted_at is null"
-        " and v.version = coalesce(?2, f.version)",
-        [ident, version],
-    ).fetchone()
+    """A version of a training file, the newest without one asked for, with its id and name."""
+    row = db.execute("select * from training_files where id = ? and deleted_at is null", [ident]).fetchone()
+    if row is not None and version not in (None, row["version"]):
+        sql = "select * from training_file_versions where training_file_id = ? and version = ?"
+        earlier = db.execute(sql, [ident, version]).fetchone()
+        row = earlier and {"id": ident, "name": row["name"], **dict(earlier)}
     if row is None or not row["jsonl_file_path"]:
         raise AppError(
             "no_such_training_file",

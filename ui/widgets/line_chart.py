@@ -132,7 +132,9 @@ class Chart(Card):
         box.addWidget(label(title, "strong"))
         box.addWidget(self.values, 1)
         box.addWidget(self._remark)
-        self._remark.setVisible(bool(remark))
+        # Shown before it has its place, it would be a window of its own for a moment.
+        if not remark:
+            self._remark.hide()
         self.legend = {key: LegendButton(line) for key, line in self.lines.items()} if len(self.lines) > 1 else {}
         for button in self.legend.values():
             button.toggled.connect(self._on_legend)

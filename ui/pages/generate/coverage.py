@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ui import format as fmt
@@ -39,20 +49,24 @@ class Coverage:
 
 
 class CoverageGrid(QWidget):
-    """Paints a `Coverage`; `chosen(row key, column key)` by click, Enter or Space. Arrow keys move."""
+    """Paints a `Coverage`; `chosen(row key, column key)` by click, Enter or Space. Arrow keys move.
+
+    Where its columns have no room, rows and columns change places: `turned()`.
+    """
 
     chosen = Signal(str, str)
+    turned = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("coverage_grid")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setSizePolicy(policy)
         self.coverage = Coverage((), (), {})
         self._at = (0, 0)
         self._hover: tuple[int, int] | None = None
+        self._turned = False
         theme().changed.connect(self.updateGeometry)
 
     def show_coverage(self, coverage: Coverage) -> None:
@@ -60,20 +74,54 @@ class CoverageGrid(QWidget):
         if coverage == self.coverage:
             return
         self.coverage = coverage
-        last = max(0, len(coverage.rows) - 1), max(0, len(coverage.columns) - 1)
+        self._turned = self._should_turn()
+        there = bool(self.rows and self.columns)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if there else Qt.FocusPolicy.NoFocus)
+        last = max(0, len(self.rows) - 1), max(0, len(self.columns) - 1)
         self._at = min(self._at[0], last[0]), min(self._at[1], last[1])
         self.setAccessibleName(f"Coverage by {coverage.row_noun} and {coverage.column_noun}")
         self._describe()
         self.updateGeometry()
         self.update()
 
+    @property
+    def rows(self) -> Sequence[tuple[str, str]]:
+        """The rows as they are painted."""
+        return self.coverage.columns if self._turned else self.coverage.rows
+
+    @property
+    def columns(self) -> Sequence[tuple[str, str]]:
+        """The columns as they are painted."""
+        return self.coverage.rows if self._turned else self.coverage.columns
+
+    def _place(self, row: int, column: int) -> Place:
+        row_key, column_key = self.rows[row][0], self.columns[column][0]
+        return (column_key, row_key) if self._turned else (row_key, column_key)
+
     # Geometry
+
+    def _wide(self, rows: Sequence[tuple[str, str]], columns: Sequence[tuple[str, str]]) -> float:
+        return self._side(rows) + self._least() * len(columns)
+
+    def _should_turn(self) -> bool:
+        found = self.coverage
+        return len(found.columns) > len(found.rows) and self.width() < self._wide(found.rows, found.columns)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._should_turn() != self._turned:
+            self._turned = not self._turned
+            self._at, self._hover = (0, 0), None
+            self._describe()
+            self.updateGeometry()
+            self.turned.emit()
 
     def _metrics(self) -> QFontMetricsF:
         return QFontMetricsF(theme().font(theme().sizes.caption))
 
-    def _side(self) -> float:
-        widest = max((self._metrics().horizontalAdvance(name) for _, name in self.coverage.rows), default=0.0)
+    def _side(self, rows: Sequence[tuple[str, str]] | None = None) -> float:
+        named = self.rows if rows is None else rows
+        widest = max((self._metrics().horizontalAdvance(name) for _, name in named), default=0.0)
         return min(widest + 2 * theme().sizes.grid, theme().sizes.label + 4 * theme().sizes.grid)
 
     def _top(self) -> float:
@@ -85,21 +133,23 @@ class CoverageGrid(QWidget):
 
     def _cell(self, row: int, column: int) -> QRectF:
         sizes, side = theme().sizes, self._side()
-        wide = max(self._least(), (self.width() - side) / max(1, len(self.coverage.columns)))
+        wide = max(self._least(), (self.width() - side) / max(1, len(self.columns)))
         top = self._top() + row * (sizes.row + sizes.half)
         return QRectF(side + column * wide, top, wide - sizes.half, sizes.row)
 
     def sizeHint(self) -> QSize:
         sizes = theme().sizes
-        high = self._top() + len(self.coverage.rows) * (sizes.row + sizes.half)
-        return QSize(round(self._side() + self._least() * len(self.coverage.columns)), round(high) + 2)
+        high = self._top() + len(self.rows) * (sizes.row + sizes.half)
+        found = self.coverage
+        wide = min(self._wide(found.rows, found.columns), self._wide(found.columns, found.rows))
+        return QSize(round(wide), round(high) + 2)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
 
     def _hit(self, point: QPoint) -> tuple[int, int] | None:
-        for row in range(len(self.coverage.rows)):
-            for column in range(len(self.coverage.columns)):
+        for row in range(len(self.rows)):
+            for column in range(len(self.columns)):
                 if self._cell(row, column).contains(point.toPointF()):
                     return row, column
         return None
@@ -114,7 +164,7 @@ class CoverageGrid(QWidget):
             painter.setFont(theme().font(sizes.caption))
             painter.setPen(theme().colour("muted"))
             metrics = self._metrics()
-            for column, (_, name) in enumerate(found.columns):
+            for column, (_, name) in enumerate(self.columns):
                 area = self._cell(0, column)
                 text = "\n".join(
                     metrics.elidedText(line, Qt.TextElideMode.ElideRight, area.width()) for line in _lines(name)
@@ -122,14 +172,14 @@ class CoverageGrid(QWidget):
                 place = QRectF(area.left(), 0, area.width(), self._top() - sizes.half)
                 painter.drawText(place, int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom), text)
             painter.setPen(theme().colour("text"))
-            for row, (_, name) in enumerate(found.rows):
+            for row, (_, name) in enumerate(self.rows):
                 area = self._cell(row, 0)
                 place = QRectF(0, area.top(), self._side() - sizes.grid, area.height())
                 text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, place.width())
                 painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), text)
-            for row, (row_key, _) in enumerate(found.rows):
-                for column, (column_key, _) in enumerate(found.columns):
-                    count = found.cells.get((row_key, column_key), Count())
+            for row in range(len(self.rows)):
+                for column in range(len(self.columns)):
+                    count = found.cells.get(self._place(row, column), Count())
                     self._paint_cell(painter, (row, column), count, count.there / most if most else 0.0)
 
     def _paint_cell(self, painter: QPainter, place: tuple[int, int], count: Count, share: float) -> None:
@@ -157,8 +207,8 @@ class CoverageGrid(QWidget):
 
     def words(self, row: int, column: int) -> str:
         """One cell in a sentence."""
-        (row_key, row_name), (column_key, column_name) = self.coverage.rows[row], self.coverage.columns[column]
-        count = self.coverage.cells.get((row_key, column_key), Count())
+        row_name, column_name = self.rows[row][1], self.columns[column][1]
+        count = self.coverage.cells.get(self._place(row, column), Count())
         parts = [fmt.plural(count.there, "conversation")]
         if count.quality is not None:
             parts.append(f"mean quality {fmt.decimal(count.quality, 1)}")
@@ -199,7 +249,7 @@ class CoverageGrid(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if step := KEYS.get(Qt.Key(event.key())):
-            rows, columns = len(self.coverage.rows), len(self.coverage.columns)
+            rows, columns = len(self.rows), len(self.columns)
             row, column = self._at[0] + step[0], self._at[1] + step[1]
             self._at = max(0, min(rows - 1, row)), max(0, min(columns - 1, column))
             self._describe()
@@ -213,8 +263,7 @@ class CoverageGrid(QWidget):
         if self.coverage.rows and self.coverage.columns:
             self._describe()
             self.update()
-            row, column = self._at
-            self.chosen.emit(self.coverage.rows[row][0], self.coverage.columns[column][0])
+            self.chosen.emit(*self._place(*self._at))
 
 
 def cell_text(count: Count) -> str:

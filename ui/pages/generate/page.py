@@ -82,12 +82,8 @@ class GeneratePage(Page):
         self.batches.opened.connect(lambda batch: self.open_batch(batch.id))
         self.batches.delete_wanted.connect(self._delete)
         table = self.desk.view.table
-        remove = PageCommand("remove_lines", "Remove the selected lines", self.desk.view.remove_selected, DELETE_KEYS,
-                             nothing_selected(table))  # fmt: skip
-        self.add_command(remove, table)
-        delete = PageCommand("delete", "Delete the selected batches", self.batches.delete_selected, DELETE_KEYS,
-                             nothing_selected(self.batches.table))  # fmt: skip
-        self.add_command(delete, self.batches.table)
+        delete = PageCommand("delete", "Delete selected", self._delete_selected, DELETE_KEYS, self._nothing_to_delete)
+        self.add_command(delete, table, self.batches.table)
         self.add_command(PageCommand("retry", "Retry what failed", self._retry_all, ("R",)), self.batch.table)
         self.add_command(PageCommand("fill_gaps", "Fill the gaps", self.desk.fill_gaps))
         self.services.queue.progress.connect(self._on_progress)
@@ -306,6 +302,16 @@ class GeneratePage(Page):
         self.halt.setEnabled(False)
         self.services.queue.stop(self._ident)
         return True
+
+    def _delete_selected(self) -> None:
+        view = self._views.currentWidget()
+        (self.batches.delete_selected if view is self.batches else self.desk.view.remove_selected)()
+
+    def _nothing_to_delete(self) -> str:
+        view = self._views.currentWidget()
+        if view is self.batch:
+            return "Batches are deleted in their list"
+        return nothing_selected(self.batches.table if view is self.batches else self.desk.view.table)()
 
     @Slot(object)
     def _delete(self, batches: Sequence[Batch]) -> None:

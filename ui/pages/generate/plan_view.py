@@ -58,7 +58,8 @@ class PlanView(QWidget):
         self.view.chosen.connect(lambda _key: self.view_changed.emit())
         self.grid = CoverageGrid()
         self.grid.chosen.connect(self.cell_wanted)
-        self._scroll = scrolled(column(self.grid), sideways=True)
+        self.grid.turned.connect(self._fit)
+        self._scroll = scrolled(column(self.grid))
         about = ElidedLabel(f"conversations you have; a ring where mean quality is under {LOW_QUALITY}", "caption")
         return Card("", row(label("Coverage", "section"), about, self.view, self.fill, stretch=about), self._scroll)
 
@@ -101,14 +102,17 @@ class PlanView(QWidget):
         """Other numbers; `gap` conversations are missing until every cell has three."""
         self.grid.show_coverage(coverage)
         few = self.view.current == BY_ARC
-        # By topic there are many rows; they scroll in the room that the personas take.
-        bar = self._scroll.horizontalScrollBar().sizeHint().height()
-        self._scroll.setFixedHeight(min(self.grid.sizeHint().height() + bar, theme().sizes.row * 8))
+        self._fit()
         self.fill.setText(f"Fill the gaps: {fmt.count(gap)}" if gap and few else "Fill the gaps")
         self.fill.setToolTip(
             f"{fmt.plural(gap, 'conversation')} until every persona has {GAP_AT_LEAST} along every arc"
             if gap else "Every cell has enough; this adds where there are fewest"
         )  # fmt: skip
+
+    @Slot()
+    def _fit(self) -> None:
+        # Many rows scroll in the room of a few.
+        self._scroll.setFixedHeight(min(self.grid.sizeHint().height(), theme().sizes.row * 6))
 
     def show_draft(self, draft: Draft, lines: Sequence[Line]) -> None:
         """Another plan."""

@@ -24,7 +24,7 @@ from ui.widgets.facts import Fact, Facts
 from ui.widgets.forms import Form, number, text_field
 from ui.widgets.segments import Segments
 
-MODES = {WHOLE: "Whole conversation at once", TURNS: "Turn by turn along the arc"}
+MODES = {WHOLE: "All at once", TURNS: "Turn by turn"}
 EDIT_MS = 250
 MOST_IN_FLIGHT = 64
 
@@ -89,8 +89,10 @@ class WhoWrites(Card):
         self.about.setText(provider.notice)
         self.about.setVisible(bool(provider.notice))
         kept = self.model.currentData()
-        options = [(facts.display_name or facts.id, facts.id) for facts in self._models] if provider.paid else [
-            (base.name, base.id) for base in self._bases]  # fmt: skip
+        if provider.paid:
+            options = [((facts.display_name or facts.id).removeprefix("Claude "), facts.id) for facts in self._models]
+        else:
+            options = [(base.name, base.id) for base in self._bases]
         wanted = [kept, self._default[0 if provider.paid else 1]]
         _set_options(self.model, options, next((w for w in wanted if w in [data for _, data in options]), None))
         modes = provider.modes if provider.structured else tuple(m for m in provider.modes if m == TURNS)
@@ -105,7 +107,7 @@ class WhoWrites(Card):
         facts = next((f for f in self._models if f.id == self.model.currentData()), None) if paid else None
         levels = [effort for effort in EFFORTS if facts is not None and effort in facts.effort]
         options = [(effort.capitalize() if effort != "xhigh" else "Extra high", effort) for effort in levels]
-        _set_options(self.effort, options or [("Not offered by this model", "")], self.effort.currentData())
+        _set_options(self.effort, options or [("None", "")], self.effort.currentData())
         self.effort.setEnabled(bool(levels))
 
     def settings(self, cap: Decimal | None) -> RunSettings:

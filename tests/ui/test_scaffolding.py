@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit
+from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
@@ -162,3 +162,64 @@ def test_a_template_is_shown_and_filled(qtbot: QtBot, page: ScaffoldingPage) -> 
     assert filled_in
     assert "{{" not in filled_in
     assert "David Chen" in filled_in
+
+
+def select(page: ScaffoldingPage, count: int) -> list[Any]:
+    """The first rows of the list that is shown."""
+    table = page.tables[page.kind.name].table
+    table.setFocus()
+    table.clearSelection()
+    mode = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+    for number in range(count):
+        table.selectionModel().select(table.rows.index(number, 0), mode)
+    assert len(table.selected()) == count
+    return list(table.selected())
+
+
+def test_a_duplicate_opens_in_its_form_and_can_be_undone(
+    qtbot: QtBot, window: MainWindow, page: ScaffoldingPage, here: Place
+) -> None:
+    form = page.forms["persona"]
+    click(qtbot, form, "duplicate_entry")
+    until(qtbot, lambda: form.entry.key == "pragmatic_optimist_2")
+    assert find(form, QLineEdit, "field_name").text() == "David Chen 2"
+    until(qtbot, find(form, QLineEdit, "field_name").hasFocus)
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: len(store.listing(here.db, Persona)) == 3)
+
+
+def test_several_are_switched_off_and_on_again(
+    qtbot: QtBot, window: MainWindow, page: ScaffoldingPage, here: Place
+) -> None:
+    click(qtbot, page, "segment_topic")
+    table = page.tables["topic"]
+    off = {entry.key for entry in select(page, 2)}
+    click(qtbot, table, "bulk_switch_off")
+
+    def stored_off() -> set[str]:
+        return {topic.key for topic in store.listing(here.db, TrainingTopic) if not topic.is_active}
+
+    until(qtbot, lambda: stored_off() == off)
+    page.states.put(False)
+    until(qtbot, lambda: {row.key for row in table.model.rows} == off)
+    assert table.caption.text() == "2 of 22 training topics"
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: not stored_off())
+    until(qtbot, table.nothing.isVisible)
+    (chip,) = page.states.chips.findChildren(QPushButton)
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: table.model.rowCount() == 22)
+
+
+def test_switching_off_keeps_what_was_typed(qtbot: QtBot, page: ScaffoldingPage, here: Place) -> None:
+    form = page.forms["persona"]
+    select(page, 1)
+    write(qtbot, form, "title", "The Planner of Plans")
+    page.switch_off()
+    until(qtbot, lambda: not form.form.values()["is_active"])
+    assert form.form.values()["title"] == "The Planner of Plans"
+    click(qtbot, form, "save_entry")
+    until(qtbot, lambda: not form.dirty)
+    stored = store.by_key(here.db, Persona, "pragmatic_optimist")
+    assert stored is not None
+    assert (stored.title, stored.is_active) == ("The Planner of Plans", False)

@@ -20,13 +20,15 @@ from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate,
 from ui import format as fmt
 from ui.models.local import LocalRows
 from ui.models.rows import RowModel
+from ui.pages.scaffolding.actions import EntryActions
 from ui.pages.scaffolding.form import EntryForm, focus_first
 from ui.pages.scaffolding.kinds import KINDS, Kind
+from ui.pages.scaffolding.state_filter import StateFilter
 from ui.pages.scaffolding.template import TemplateView
 from ui.theme import theme
 from ui.widgets.banner import Banner
 from ui.widgets.basic import ElidedLabel
-from ui.widgets.bulk_bar import delete_several, table_foot
+from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.page import Page
@@ -72,11 +74,16 @@ class KindTable(QWidget):
         self.table.sort_requested.connect(self.entries.set_order)
         FitColumns(self.table, (*FOLD_ORDER, kind.entry.KEY))
         self.table.remember(page.services.state)
-        self.bulk = delete_several(kind.title.lower(), page.delete_selected)
-        if kind.fields:
-            self.bulk.follow(self.table)
-        sentence = f"No {kind.one} with that name or key."
-        self.nothing = EmptyState("ph.books", sentence, None, ("Clear search", page.clear_search))
+        self.bulk = BulkBar(
+            kind.title.lower(),
+            BulkAction("Duplicate", "ph.copy", page.duplicate_selected, "bulk_duplicate"),
+            BulkAction("Switch off", "ph.toggle-left", page.switch_off, "bulk_switch_off"),
+            BulkAction("Switch on", "ph.toggle-right", page.switch_on, "bulk_switch_on"),
+            BulkAction("Delete", "ph.trash", page.delete_selected, "bulk_delete"),
+        )
+        self.bulk.follow(self.table)
+        sentence = f"No {kind.one} with that name, key, or state."
+        self.nothing = EmptyState("ph.books", sentence, None, ("Show all", page.clear_search))
         self._views = QStackedWidget()
         self._views.addWidget(self.table)
         self._views.addWidget(self.nothing)
@@ -87,15 +94,17 @@ class KindTable(QWidget):
         box.addWidget(self._views, 1)
         box.addWidget(table_foot(self.caption, self.bulk))
 
-    def show_rows(self, entries: Sequence[Entry], search: str) -> None:
-        """The entries whose name or key has the words."""
+    def show_rows(self, entries: Sequence[Entry], search: str, active: bool | None) -> None:
+        """The entries whose name or key has the words, in use or not; None for both."""
         words = search.lower().split()
-        found = [e for e in entries if all(w in f"{getattr(e, 'name', '')} {e.key}".lower() for w in words)]
+        kept = [e for e in entries if active is None or e.is_active is active]
+        found = [e for e in kept if all(w in f"{getattr(e, 'name', '')} {e.key}".lower() for w in words)]
+        fewer = bool(words) or active is not None
         self.entries.show(found)
-        self._views.setCurrentIndex(0 if found or not words else 1)
+        self._views.setCurrentIndex(0 if found or not fewer else 1)
         shown = fmt.plural(len(found), self.kind.one)
         self.caption.setText(
-            f"{fmt.count(len(found))} of {fmt.plural(len(entries), self.kind.one)}" if words else shown
+            f"{fmt.count(len(found))} of {fmt.plural(len(entries), self.kind.one)}" if fewer else shown
         )
 
 
@@ -112,7 +121,9 @@ class ScaffoldingPage(Page):
         self.library: Library | None = None
         self._search_text = ""
         self._wanted: tuple[str, str] | None = None
+        self._focus_wanted = False
         self._adding: set[str] = set()
+        self.actions_on = EntryActions(services, self)
         self.set_header(
             "Scaffolding", "Who the client is, how their feelings move, and what the conversation is about."
         )
@@ -122,6 +133,10 @@ class ScaffoldingPage(Page):
         self.kinds.chosen.connect(self._on_kind)
         self.add_tool(self.kinds)
         self.add_tool(None)
+        self.states = StateFilter(self)
+        self.states.changed.connect(self._on_filter)
+        self.add_tool(self.states.chips)
+        self.add_tool(self.states.button)
         self.add_search("Search names and keys", self._on_search)
         self._build_content()
         self.show_busy()
@@ -140,18 +155,26 @@ class ScaffoldingPage(Page):
                 form = self.forms[name] = EntryForm(kind)
                 form.saved.connect(self._on_saved)
                 form.deleted.connect(self._on_deleted)
+                form.duplicated.connect(self._on_duplicated)
                 form.dropped.connect(self._on_dropped)
                 form.show_uses.connect(self._show_uses)
                 self._details.addWidget(form)
-        tables = [table.table for table in self.tables.values()]
-        delete = PageCommand(
-            "delete", "Delete the selected entries", self.delete_selected, DELETE_KEYS, nothing_selected(*tables)
-        )
-        self.add_command(delete, *tables)
+        self._add_commands()
         self.template = TemplateView()
         self._details.addWidget(self.template)
         self.set_content(self._lists)
         self.set_inspector(self._details, scroll=False)
+
+    def _add_commands(self) -> None:
+        tables = [table.table for table in self.tables.values()]
+        blocked = nothing_selected(*tables)
+        for command in (
+            PageCommand("duplicate", "Duplicate the selected entries", self.duplicate_selected, ("Ctrl+D",), blocked),
+            PageCommand("switch_off", "Switch off the selected entries", self.switch_off, (), blocked),
+            PageCommand("switch_on", "Switch on the selected entries", self.switch_on, (), blocked),
+            PageCommand("delete", "Delete the selected entries", self.delete_selected, DELETE_KEYS, blocked),
+        ):
+            self.add_command(command, *tables)
 
     @property
     def kind(self) -> Kind:
@@ -172,7 +195,7 @@ class ScaffoldingPage(Page):
         entries = library.entries
         for name, kind in KINDS.items():
             self.kinds.set_text(name, f"{kind.title} {len(entries[name]):,}")
-            self.tables[name].show_rows(entries[name], self._search_text)
+            self.tables[name].show_rows(entries[name], self._search_text, self.states.value)
             if name in self.forms:
                 self.forms[name].set_keys(library.keys(name))
         self.template.set_library(
@@ -180,8 +203,11 @@ class ScaffoldingPage(Page):
             cast("Sequence[TrainingTopic]", entries["topic"]),
         )  # fmt: skip
         self.show_content()
+        copied, self._focus_wanted = self._focus_wanted and self._wanted is not None, False
         self._go_to_wanted()
         self._show_detail()
+        if copied:
+            self._on_opened(None)
 
     def _go_to_wanted(self) -> None:
         wanted, self._wanted = self._wanted, None
@@ -248,13 +274,18 @@ class ScaffoldingPage(Page):
     @Slot(str)
     def _on_search(self, text: str) -> None:
         self._search_text = text
+        self._on_filter()
+
+    @Slot()
+    def _on_filter(self) -> None:
         if self.library is not None:
             for name, table in self.tables.items():
-                table.show_rows(self.library.entries[name], text)
+                table.show_rows(self.library.entries[name], self._search_text, self.states.value)
             self._show_detail()
 
     def clear_search(self) -> None:
         """Everything again."""
+        self.states.clear()
         if self.search is not None:
             self.search.clear()
 
@@ -321,19 +352,43 @@ class ScaffoldingPage(Page):
         self.services.navigator.open_page("conversations", ids[0] if len(ids) == 1 else None)
 
     def delete_selected(self) -> None:
-        """The selected rows."""
-        entries = self._table.selected()
-        if entries and self.kind.name in self.forms:
-            self._delete(entries)
+        """Move the selected rows to the trash."""
+        if entries := self._table.selected():
+            self.actions_on.delete(self.kind, entries)
 
     @Slot(object)
     def _on_deleted(self, entry: Entry) -> None:
-        self._delete([entry])
+        self.actions_on.delete(self.kind, [entry])
 
-    def _delete(self, entries: Sequence[Any]) -> None:
-        one = f"{self.kind.one.capitalize()} “{entries[0].name}”"
-        text = one if len(entries) == 1 else fmt.plural(len(entries), self.kind.one)
-        self.delete(self.kind.entry.TABLE, [entry.id for entry in entries], f"{text} moved to the trash")
+    def duplicate_selected(self) -> None:
+        """A copy of each selected row; the form shows the first."""
+        self._duplicate(self._table.selected())
+
+    @Slot(object)
+    def _on_duplicated(self, entry: Entry) -> None:
+        self._duplicate([entry])
+
+    def _duplicate(self, entries: Sequence[Entry]) -> None:
+        kind = self.kind
+        if entries:
+            self.actions_on.duplicate(kind, entries, lambda copy: self._show_copy(kind.name, copy))
+
+    def _show_copy(self, name: str, copy: Entry) -> None:
+        self._wanted = (name, copy.key)
+        self._focus_wanted = True
+        self.reload()
+
+    def switch_off(self) -> None:
+        """Archive the selected rows."""
+        self._switch(False)
+
+    def switch_on(self) -> None:
+        """Take the selected rows into use again."""
+        self._switch(True)
+
+    def _switch(self, active: bool) -> None:
+        if entries := self._table.selected():
+            self.actions_on.switch(self.kind, entries, active)
 
     @Slot(str)
     def _show_uses(self, key: str) -> None:

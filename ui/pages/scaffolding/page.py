@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
@@ -18,94 +17,25 @@ from core.events import Changed
 from core.scaffolding import store
 from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic
 from ui import format as fmt
-from ui.models.local import LocalRows
-from ui.models.rows import RowModel
 from ui.pages.scaffolding.actions import EntryActions
+from ui.pages.scaffolding.exchange import Exchange
 from ui.pages.scaffolding.form import EntryForm, focus_first
 from ui.pages.scaffolding.kinds import KINDS, Kind
+from ui.pages.scaffolding.lists import KindTable, Library, read_library
 from ui.pages.scaffolding.state_filter import StateFilter
 from ui.pages.scaffolding.template import TemplateView
-from ui.theme import theme
 from ui.widgets.banner import Banner
-from ui.widgets.basic import ElidedLabel
-from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
-from ui.widgets.empty import EmptyState
-from ui.widgets.fit_columns import FitColumns
+from ui.widgets.bulk_bar import BulkAction, BulkBar
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.segments import Segments
 from ui.widgets.table import TableView
-
-FOLD_ORDER = ("is_active", "title", "category", "beats", "age", "complexity", "tier")
-
-
-@dataclass(frozen=True)
-class Library:
-    """Every entry by the name of its kind."""
-
-    entries: Mapping[str, Sequence[Entry]]
-
-    def keys(self, kind: str) -> dict[str, str]:
-        """Key -> id."""
-        return {entry.key: str(getattr(entry, "id", "")) for entry in self.entries[kind]}
-
-
-def read_library(db: Database) -> Library:
-    """All of it: a library is some hundred entries."""
-    return Library({kind.name: store.listing(db, kind.entry) for kind in KINDS.values()})
 
 
 def _naming(kind: Kind, key: str, **more: Any) -> Filter:
     """The conversations that name an entry."""
     parts: dict[str, Any] = {kind.filter_key: key, **more}
     return Filter(**parts)
-
-
-class KindTable(QWidget):
-    """The list of one kind, with what is shown when the search finds nothing."""
-
-    def __init__(self, kind: Kind, page: ScaffoldingPage) -> None:
-        super().__init__()
-        self.kind = kind
-        self.model = RowModel(kind.columns, self)
-        self.table = TableView(self.model, f"scaffolding_{kind.name}", kind.title)
-        self.table.review_keys = True
-        self.entries = LocalRows(self.model, self)
-        self.table.sort_requested.connect(self.entries.set_order)
-        FitColumns(self.table, (*FOLD_ORDER, kind.entry.KEY))
-        self.table.remember(page.services.state)
-        self.bulk = BulkBar(
-            kind.title.lower(),
-            BulkAction("Duplicate", "ph.copy", page.duplicate_selected, "bulk_duplicate"),
-            BulkAction("Switch off", "ph.toggle-left", page.switch_off, "bulk_switch_off"),
-            BulkAction("Switch on", "ph.toggle-right", page.switch_on, "bulk_switch_on"),
-            BulkAction("Delete", "ph.trash", page.delete_selected, "bulk_delete"),
-        )
-        self.bulk.follow(self.table)
-        sentence = f"No {kind.one} with that name, key, or state."
-        self.nothing = EmptyState("ph.books", sentence, None, ("Show all", page.clear_search))
-        self._views = QStackedWidget()
-        self._views.addWidget(self.table)
-        self._views.addWidget(self.nothing)
-        self.caption = ElidedLabel("", "caption")
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(theme().sizes.half)
-        box.addWidget(self._views, 1)
-        box.addWidget(table_foot(self.caption, self.bulk))
-
-    def show_rows(self, entries: Sequence[Entry], search: str, active: bool | None) -> None:
-        """The entries whose name or key has the words, in use or not; None for both."""
-        words = search.lower().split()
-        kept = [e for e in entries if active is None or e.is_active is active]
-        found = [e for e in kept if all(w in f"{getattr(e, 'name', '')} {e.key}".lower() for w in words)]
-        fewer = bool(words) or active is not None
-        self.entries.show(found)
-        self._views.setCurrentIndex(0 if found or not fewer else 1)
-        shown = fmt.plural(len(found), self.kind.one)
-        self.caption.setText(
-            f"{fmt.count(len(found))} of {fmt.plural(len(entries), self.kind.one)}" if fewer else shown
-        )
 
 
 class ScaffoldingPage(Page):
@@ -127,6 +57,9 @@ class ScaffoldingPage(Page):
         self.set_header(
             "Scaffolding", "Who the client is, how their feelings move, and what the conversation is about."
         )
+        self.exchange = Exchange(services, self)
+        self.add_action("Import", "ph.download-simple", self.exchange.choose_file, name="import_scaffolding")
+        self.export = self.add_action("Export", "ph.export", self._open_export, name="export_scaffolding")
         self.add = self.add_action("Add persona", "ph.plus", self.add_new, primary=True)
         self.add.setObjectName("add_entry")
         self.kinds = Segments({name: kind.title for name, kind in KINDS.items()}, "Kind of scaffolding", "kinds")
@@ -146,7 +79,7 @@ class ScaffoldingPage(Page):
         self.tables: dict[str, KindTable] = {}
         self.forms: dict[str, EntryForm] = {}
         for name, kind in KINDS.items():
-            table = self.tables[name] = KindTable(kind, self)
+            table = self.tables[name] = KindTable(kind, self.services.state, self._bulk_bar(kind), self.clear_search)
             table.table.current_changed.connect(self._on_current)
             table.table.opened.connect(self._on_opened)
             table.table.previewed.connect(self._on_opened)
@@ -165,6 +98,16 @@ class ScaffoldingPage(Page):
         self.set_content(self._lists)
         self.set_inspector(self._details, scroll=False)
 
+    def _bulk_bar(self, kind: Kind) -> BulkBar:
+        return BulkBar(
+            kind.title.lower(),
+            BulkAction("Duplicate", "ph.copy", self.duplicate_selected, "bulk_duplicate"),
+            BulkAction("Switch off", "ph.toggle-left", self.switch_off, "bulk_switch_off"),
+            BulkAction("Switch on", "ph.toggle-right", self.switch_on, "bulk_switch_on"),
+            BulkAction("Export", "ph.export", self.export_selected, "bulk_export"),
+            BulkAction("Delete", "ph.trash", self.delete_selected, "bulk_delete"),
+        )
+
     def _add_commands(self) -> None:
         tables = [table.table for table in self.tables.values()]
         blocked = nothing_selected(*tables)
@@ -172,6 +115,7 @@ class ScaffoldingPage(Page):
             PageCommand("duplicate", "Duplicate the selected entries", self.duplicate_selected, ("Ctrl+D",), blocked),
             PageCommand("switch_off", "Switch off the selected entries", self.switch_off, (), blocked),
             PageCommand("switch_on", "Switch on the selected entries", self.switch_on, (), blocked),
+            PageCommand("export_selected", "Export the selected entries…", self.export_selected, (), blocked),
             PageCommand("delete", "Delete the selected entries", self.delete_selected, DELETE_KEYS, blocked),
         ):
             self.add_command(command, *tables)
@@ -377,6 +321,20 @@ class ScaffoldingPage(Page):
         self._wanted = (name, copy.key)
         self._focus_wanted = True
         self.reload()
+
+    def export_selected(self) -> None:
+        """The selected rows, to a file."""
+        if entries := self._table.selected():
+            self.exchange.ask_place(entries)
+
+    def _open_export(self) -> None:
+        if self.library is not None:
+            everything = self.library.entries
+            self.exchange.open_menu({
+                "selected": ("Selected entries", self._table.selected()),
+                "kind": (f"All {self.kind.title.lower()}", everything[self.kind.name]),
+                "library": ("Whole library", [entry for entries in everything.values() for entry in entries]),
+            }, self.export)  # fmt: skip
 
     def switch_off(self) -> None:
         """Archive the selected rows."""

@@ -21,6 +21,7 @@ from core import jobs
 from core.conversations import store as conversations
 from core.datasets import store as datasets
 from core.generation.plan import Library
+from core.scaffolding.exchange import read_plan
 from core.training_files import store as training_files
 from tests.support.pages import find, until
 from ui.dialogs.api_key import ApiKeyDialog
@@ -34,6 +35,7 @@ from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
 from ui.pages.datasets import page as dataset_page
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.start_dialogs import CapDialog, CountDialog, TermsDialog
+from ui.pages.scaffolding.import_dialog import ImportDialog
 from ui.pages.training_files import dialogs as training_file_dialogs
 from ui.pages.training_files.dialogs import DatasetDialog
 from ui.widgets.import_result import ImportReport
@@ -162,10 +164,19 @@ def terms_dialog(here: Any) -> Dialog:
     return made
 
 
+def import_scaffolding(here: Any) -> Dialog:
+    path = here.services.workspace.root / "theirs.json"
+    path.write_text('[{"persona_key": "late_starter", "name": "Ruth"}]')
+    made = ImportDialog(here.window, read_plan(here.db, path))
+    made.chosen.connect(lambda _decisions: here.said.append("imported"))
+    return made
+
+
 # What Enter does in those that are ready as they open.
 READY: dict[type[Dialog], tuple[Callable[[Any], Dialog], object]] = {
     AddOneDialog: (add_one, 1), MatrixDialog: (matrix_dialog, 20), CountDialog: (count_dialog, 3),
     CapDialog: (cap_dialog, "10.00"), TermsDialog: (terms_dialog, "agreed"),
+    ImportDialog: (import_scaffolding, "imported"),
 }  # fmt: skip
 
 

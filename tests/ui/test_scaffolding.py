@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit
+from PySide6.QtCore import QItemSelectionModel, Qt
+from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPlainTextEdit, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
 from core.scaffolding import store
+from core.scaffolding.exchange import read_plan, write_file
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
 from tests.core.factories import Place, add_conversation, parsed
-from tests.support.pages import click, filled, find, until
+from tests.support.pages import click, dialog, filled, find, shown_text, until
 from ui.pages.scaffolding.kinds import ARC, PERSONA, TOPIC, form_values, to_entry, wrong_beats
 from ui.pages.scaffolding.page import ScaffoldingPage
 from ui.window.main_window import MainWindow
@@ -162,3 +165,127 @@ def test_a_template_is_shown_and_filled(qtbot: QtBot, page: ScaffoldingPage) -> 
     assert filled_in
     assert "{{" not in filled_in
     assert "David Chen" in filled_in
+
+
+def select(page: ScaffoldingPage, count: int) -> list[Any]:
+    """The first rows of the list that is shown."""
+    table = page.tables[page.kind.name].table
+    table.setFocus()
+    table.clearSelection()
+    mode = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+    for number in range(count):
+        table.selectionModel().select(table.rows.index(number, 0), mode)
+    assert len(table.selected()) == count
+    return list(table.selected())
+
+
+def test_a_duplicate_opens_in_its_form_and_can_be_undone(
+    qtbot: QtBot, window: MainWindow, page: ScaffoldingPage, here: Place
+) -> None:
+    form = page.forms["persona"]
+    click(qtbot, form, "duplicate_entry")
+    until(qtbot, lambda: form.entry.key == "pragmatic_optimist_2")
+    assert find(form, QLineEdit, "field_name").text() == "David Chen 2"
+    until(qtbot, find(form, QLineEdit, "field_name").hasFocus)
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: len(store.listing(here.db, Persona)) == 3)
+
+
+def test_several_are_switched_off_and_on_again(
+    qtbot: QtBot, window: MainWindow, page: ScaffoldingPage, here: Place
+) -> None:
+    click(qtbot, page, "segment_topic")
+    table = page.tables["topic"]
+    off = {entry.key for entry in select(page, 2)}
+    click(qtbot, table, "bulk_switch_off")
+
+    def stored_off() -> set[str]:
+        return {topic.key for topic in store.listing(here.db, TrainingTopic) if not topic.is_active}
+
+    until(qtbot, lambda: stored_off() == off)
+    page.states.put(False)
+    until(qtbot, lambda: {row.key for row in table.model.rows} == off)
+    assert table.caption.text() == "2 of 22 training topics"
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: not stored_off())
+    until(qtbot, table.nothing.isVisible)
+    (chip,) = page.states.chips.findChildren(QPushButton)
+    qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
+    until(qtbot, lambda: table.model.rowCount() == 22)
+
+
+def test_switching_off_keeps_what_was_typed(qtbot: QtBot, page: ScaffoldingPage, here: Place) -> None:
+    form = page.forms["persona"]
+    select(page, 1)
+    write(qtbot, form, "title", "The Planner of Plans")
+    page.switch_off()
+    until(qtbot, lambda: not form.form.values()["is_active"])
+    assert form.form.values()["title"] == "The Planner of Plans"
+    click(qtbot, form, "save_entry")
+    until(qtbot, lambda: not form.dirty)
+    stored = store.by_key(here.db, Persona, "pragmatic_optimist")
+    assert stored is not None
+    assert (stored.title, stored.is_active) == ("The Planner of Plans", False)
+
+
+def chosen_file(qtbot: QtBot, page: ScaffoldingPage, name: str, path: Path) -> None:
+    """Answer the dialog of that name with a file."""
+    until(qtbot, lambda: bool(page.findChildren(QFileDialog, name)))
+    (asked,) = page.findChildren(QFileDialog, name)
+    asked.fileSelected.emit(str(path))
+    asked.reject()
+
+
+def test_the_selection_is_exported_and_read_back(
+    qtbot: QtBot, window: MainWindow, page: ScaffoldingPage, here: Place, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.json"
+    keys = {entry.key for entry in select(page, 2)}
+    click(qtbot, page.tables["persona"], "bulk_export")
+    chosen_file(qtbot, page, "export_dialog", path)
+    until(qtbot, path.exists)
+    assert {row.key for row in read_plan(here.db, path).rows} == keys
+    click(qtbot, page, "export_scaffolding")
+    menu = page.findChildren(QMenu, "export_menu")[-1]
+    assert [action.text() for action in menu.actions()] == [
+        "Selected entries (2)", "All personas (3)", "Whole library (45)",
+    ]  # fmt: skip
+    menu.close()
+
+
+def test_an_import_is_shown_decided_and_undone(
+    qtbot: QtBot, qapp: Any, window: MainWindow, page: ScaffoldingPage, here: Place, tmp_path: Path
+) -> None:
+    david = store.by_key(here.db, Persona, "pragmatic_optimist")
+    assert david is not None
+    path = tmp_path / "theirs.json"
+    write_file(path, [replace(david, summary="Theirs"), Persona("late_starter", "Ruth")])
+    click(qtbot, page, "import_scaffolding")
+    chosen_file(qtbot, page, "import_dialog", path)
+    until(qtbot, lambda: any(w.objectName() == "import_scaffolding" and w.isVisible() for w in qapp.topLevelWidgets()))
+    shown = dialog(qapp, "import_scaffolding")
+    assert shown_text(shown, "import_counts") == "2 entries: 1 new, 0 same, 1 conflict, 0 rejected"
+    assert "Summary" in shown_text(shown, "import_detail") or "summary" in shown_text(shown, "import_detail")
+    assert shown.ok.text() == "Import 1 entry"
+    click(qtbot, shown, "segment_theirs")
+    assert shown.ok.text() == "Import 2 entries"
+    assert len(store.listing(here.db, Persona)) == 3
+    click(qtbot, shown, "import_entries")
+
+    def summary() -> str:
+        found = store.by_key(here.db, Persona, "pragmatic_optimist")
+        return found.summary if found else ""
+
+    until(qtbot, lambda: summary() == "Theirs")
+    assert len(store.listing(here.db, Persona)) == 4
+    until(qtbot, lambda: page.tables["persona"].model.rowCount() == 4)
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: summary() == david.summary)
+    assert len(store.listing(here.db, Persona)) == 3
+
+
+def test_a_file_that_can_not_be_read_is_named(qtbot: QtBot, page: ScaffoldingPage, tmp_path: Path) -> None:
+    (tmp_path / "odd.json").write_text("{")
+    page.exchange.open_file(tmp_path / "odd.json")
+    until(qtbot, lambda: bool(page.banners.banners))
+    assert "odd.json" in page.banners.banners[0].text

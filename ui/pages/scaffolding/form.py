@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import Signal, Slot
@@ -27,6 +28,7 @@ from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
+from ui.widgets.flow import Flow
 from ui.widgets.forms import Form, text_field
 from ui.widgets.scroll import ScrollColumn
 
@@ -53,10 +55,11 @@ def _id(entry: Entry) -> str:
 
 
 class EntryForm(Card):
-    """`saved(entry, is_new)`, `deleted(entry)`, `show_uses(kind name, key)`, `dropped()` when a new one is given up."""
+    """`saved(entry, is_new)`, `deleted(entry)`, `duplicated(entry)`, `show_uses(key)`, `dropped()`: a new one."""
 
     saved = Signal(object, bool)
     deleted = Signal(object)
+    duplicated = Signal(object)
     show_uses = Signal(str)
     dropped = Signal()
 
@@ -78,7 +81,10 @@ class EntryForm(Card):
         self.save = Button("Save", "main", "ph.check", on_click=self._save, name="save_entry")
         self.revert = Button("Discard changes", "ghost", on_click=self._revert, name="revert_entry")
         self.remove = Button("Delete", "ghost", "ph.trash", on_click=self._delete, name="delete_entry")
-        self.add(row(self.save, self.revert, None, self.remove))
+        self.copy = Button("Duplicate", "ghost", "ph.copy", on_click=self._duplicate, name="duplicate_entry")
+        does = Flow(self.save, self.revert, self.copy, self.remove)
+        does.align(right=False)
+        self.add(does)
         self._loading = False
         self.show_new()
 
@@ -131,6 +137,10 @@ class EntryForm(Card):
     def show_entry(self, entry: Entry, *, uses: int | None = None) -> None:
         """Another entry, or the same as it is stored now; what was typed into either is kept."""
         same = not self.is_new and _id(entry) == _id(self.entry)
+        if same and self.dirty and entry.is_active != self.entry.is_active:
+            # Switched off or on from the list: saving the rest must not take that back.
+            self.entry = replace(self.entry, is_active=entry.is_active)
+            put_value(self.form.field("is_active"), entry.is_active)
         if not (same and self.dirty):
             self._keep_draft()
             self.entry = entry
@@ -182,6 +192,7 @@ class EntryForm(Card):
         self.revert.setText("Cancel" if self.is_new else "Discard changes")
         self.revert.setVisible(dirty or self.is_new)
         self.remove.setVisible(not self.is_new)
+        self.copy.setVisible(not self.is_new)
 
     # What the user does
 
@@ -200,6 +211,9 @@ class EntryForm(Card):
 
     def _delete(self) -> None:
         self.deleted.emit(self.entry)
+
+    def _duplicate(self) -> None:
+        self.duplicated.emit(self.entry)
 
     def stored(self, entry: Entry) -> None:
         """The entry was saved: this is how it is now."""

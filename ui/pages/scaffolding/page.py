@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
@@ -18,85 +17,25 @@ from core.events import Changed
 from core.scaffolding import store
 from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic
 from ui import format as fmt
-from ui.models.local import LocalRows
-from ui.models.rows import RowModel
+from ui.pages.scaffolding.actions import EntryActions
+from ui.pages.scaffolding.exchange import Exchange
 from ui.pages.scaffolding.form import EntryForm, focus_first
 from ui.pages.scaffolding.kinds import KINDS, Kind
+from ui.pages.scaffolding.lists import KindTable, Library, read_library
+from ui.pages.scaffolding.state_filter import StateFilter
 from ui.pages.scaffolding.template import TemplateView
-from ui.theme import theme
 from ui.widgets.banner import Banner
-from ui.widgets.basic import ElidedLabel
-from ui.widgets.bulk_bar import delete_several, table_foot
-from ui.widgets.empty import EmptyState
-from ui.widgets.fit_columns import FitColumns
+from ui.widgets.bulk_bar import BulkAction, BulkBar
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.segments import Segments
 from ui.widgets.table import TableView
-
-FOLD_ORDER = ("is_active", "title", "category", "beats", "age", "complexity", "tier")
-
-
-@dataclass(frozen=True)
-class Library:
-    """Every entry by the name of its kind."""
-
-    entries: Mapping[str, Sequence[Entry]]
-
-    def keys(self, kind: str) -> dict[str, str]:
-        """Key -> id."""
-        return {entry.key: str(getattr(entry, "id", "")) for entry in self.entries[kind]}
-
-
-def read_library(db: Database) -> Library:
-    """All of it: a library is some hundred entries."""
-    return Library({kind.name: store.listing(db, kind.entry) for kind in KINDS.values()})
 
 
 def _naming(kind: Kind, key: str, **more: Any) -> Filter:
     """The conversations that name an entry."""
     parts: dict[str, Any] = {kind.filter_key: key, **more}
     return Filter(**parts)
-
-
-class KindTable(QWidget):
-    """The list of one kind, with what is shown when the search finds nothing."""
-
-    def __init__(self, kind: Kind, page: ScaffoldingPage) -> None:
-        super().__init__()
-        self.kind = kind
-        self.model = RowModel(kind.columns, self)
-        self.table = TableView(self.model, f"scaffolding_{kind.name}", kind.title)
-        self.table.review_keys = True
-        self.entries = LocalRows(self.model, self)
-        self.table.sort_requested.connect(self.entries.set_order)
-        FitColumns(self.table, (*FOLD_ORDER, kind.entry.KEY))
-        self.table.remember(page.services.state)
-        self.bulk = delete_several(kind.title.lower(), page.delete_selected)
-        if kind.fields:
-            self.bulk.follow(self.table)
-        sentence = f"No {kind.one} with that name or key."
-        self.nothing = EmptyState("ph.books", sentence, None, ("Clear search", page.clear_search))
-        self._views = QStackedWidget()
-        self._views.addWidget(self.table)
-        self._views.addWidget(self.nothing)
-        self.caption = ElidedLabel("", "caption")
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(theme().sizes.half)
-        box.addWidget(self._views, 1)
-        box.addWidget(table_foot(self.caption, self.bulk))
-
-    def show_rows(self, entries: Sequence[Entry], search: str) -> None:
-        """The entries whose name or key has the words."""
-        words = search.lower().split()
-        found = [e for e in entries if all(w in f"{getattr(e, 'name', '')} {e.key}".lower() for w in words)]
-        self.entries.show(found)
-        self._views.setCurrentIndex(0 if found or not words else 1)
-        shown = fmt.plural(len(found), self.kind.one)
-        self.caption.setText(
-            f"{fmt.count(len(found))} of {fmt.plural(len(entries), self.kind.one)}" if words else shown
-        )
 
 
 class ScaffoldingPage(Page):
@@ -112,16 +51,25 @@ class ScaffoldingPage(Page):
         self.library: Library | None = None
         self._search_text = ""
         self._wanted: tuple[str, str] | None = None
+        self._focus_wanted = False
         self._adding: set[str] = set()
+        self.actions_on = EntryActions(services, self)
         self.set_header(
             "Scaffolding", "Who the client is, how their feelings move, and what the conversation is about."
         )
+        self.exchange = Exchange(services, self)
+        self.add_action("Import", "ph.download-simple", self.exchange.choose_file, name="import_scaffolding")
+        self.export = self.add_action("Export", "ph.export", self._open_export, name="export_scaffolding")
         self.add = self.add_action("Add persona", "ph.plus", self.add_new, primary=True)
         self.add.setObjectName("add_entry")
         self.kinds = Segments({name: kind.title for name, kind in KINDS.items()}, "Kind of scaffolding", "kinds")
         self.kinds.chosen.connect(self._on_kind)
         self.add_tool(self.kinds)
         self.add_tool(None)
+        self.states = StateFilter(self)
+        self.states.changed.connect(self._on_filter)
+        self.add_tool(self.states.chips)
+        self.add_tool(self.states.button)
         self.add_search("Search names and keys", self._on_search)
         self._build_content()
         self.show_busy()
@@ -131,7 +79,7 @@ class ScaffoldingPage(Page):
         self.tables: dict[str, KindTable] = {}
         self.forms: dict[str, EntryForm] = {}
         for name, kind in KINDS.items():
-            table = self.tables[name] = KindTable(kind, self)
+            table = self.tables[name] = KindTable(kind, self.services.state, self._bulk_bar(kind), self.clear_search)
             table.table.current_changed.connect(self._on_current)
             table.table.opened.connect(self._on_opened)
             table.table.previewed.connect(self._on_opened)
@@ -140,18 +88,37 @@ class ScaffoldingPage(Page):
                 form = self.forms[name] = EntryForm(kind)
                 form.saved.connect(self._on_saved)
                 form.deleted.connect(self._on_deleted)
+                form.duplicated.connect(self._on_duplicated)
                 form.dropped.connect(self._on_dropped)
                 form.show_uses.connect(self._show_uses)
                 self._details.addWidget(form)
-        tables = [table.table for table in self.tables.values()]
-        delete = PageCommand(
-            "delete", "Delete the selected entries", self.delete_selected, DELETE_KEYS, nothing_selected(*tables)
-        )
-        self.add_command(delete, *tables)
+        self._add_commands()
         self.template = TemplateView()
         self._details.addWidget(self.template)
         self.set_content(self._lists)
         self.set_inspector(self._details, scroll=False)
+
+    def _bulk_bar(self, kind: Kind) -> BulkBar:
+        return BulkBar(
+            kind.title.lower(),
+            BulkAction("Duplicate", "ph.copy", self.duplicate_selected, "bulk_duplicate"),
+            BulkAction("Switch off", "ph.toggle-left", self.switch_off, "bulk_switch_off"),
+            BulkAction("Switch on", "ph.toggle-right", self.switch_on, "bulk_switch_on"),
+            BulkAction("Export", "ph.export", self.export_selected, "bulk_export"),
+            BulkAction("Delete", "ph.trash", self.delete_selected, "bulk_delete"),
+        )
+
+    def _add_commands(self) -> None:
+        tables = [table.table for table in self.tables.values()]
+        blocked = nothing_selected(*tables)
+        for command in (
+            PageCommand("duplicate", "Duplicate the selected entries", self.duplicate_selected, ("Ctrl+D",), blocked),
+            PageCommand("switch_off", "Switch off the selected entries", self.switch_off, (), blocked),
+            PageCommand("switch_on", "Switch on the selected entries", self.switch_on, (), blocked),
+            PageCommand("export_selected", "Export the selected entries…", self.export_selected, (), blocked),
+            PageCommand("delete", "Delete the selected entries", self.delete_selected, DELETE_KEYS, blocked),
+        ):
+            self.add_command(command, *tables)
 
     @property
     def kind(self) -> Kind:
@@ -172,7 +139,7 @@ class ScaffoldingPage(Page):
         entries = library.entries
         for name, kind in KINDS.items():
             self.kinds.set_text(name, f"{kind.title} {len(entries[name]):,}")
-            self.tables[name].show_rows(entries[name], self._search_text)
+            self.tables[name].show_rows(entries[name], self._search_text, self.states.value)
             if name in self.forms:
                 self.forms[name].set_keys(library.keys(name))
         self.template.set_library(
@@ -180,8 +147,11 @@ class ScaffoldingPage(Page):
             cast("Sequence[TrainingTopic]", entries["topic"]),
         )  # fmt: skip
         self.show_content()
+        copied, self._focus_wanted = self._focus_wanted and self._wanted is not None, False
         self._go_to_wanted()
         self._show_detail()
+        if copied:
+            self._on_opened(None)
 
     def _go_to_wanted(self) -> None:
         wanted, self._wanted = self._wanted, None
@@ -248,13 +218,18 @@ class ScaffoldingPage(Page):
     @Slot(str)
     def _on_search(self, text: str) -> None:
         self._search_text = text
+        self._on_filter()
+
+    @Slot()
+    def _on_filter(self) -> None:
         if self.library is not None:
             for name, table in self.tables.items():
-                table.show_rows(self.library.entries[name], text)
+                table.show_rows(self.library.entries[name], self._search_text, self.states.value)
             self._show_detail()
 
     def clear_search(self) -> None:
         """Everything again."""
+        self.states.clear()
         if self.search is not None:
             self.search.clear()
 
@@ -321,19 +296,57 @@ class ScaffoldingPage(Page):
         self.services.navigator.open_page("conversations", ids[0] if len(ids) == 1 else None)
 
     def delete_selected(self) -> None:
-        """The selected rows."""
-        entries = self._table.selected()
-        if entries and self.kind.name in self.forms:
-            self._delete(entries)
+        """Move the selected rows to the trash."""
+        if entries := self._table.selected():
+            self.actions_on.delete(self.kind, entries)
 
     @Slot(object)
     def _on_deleted(self, entry: Entry) -> None:
-        self._delete([entry])
+        self.actions_on.delete(self.kind, [entry])
 
-    def _delete(self, entries: Sequence[Any]) -> None:
-        one = f"{self.kind.one.capitalize()} “{entries[0].name}”"
-        text = one if len(entries) == 1 else fmt.plural(len(entries), self.kind.one)
-        self.delete(self.kind.entry.TABLE, [entry.id for entry in entries], f"{text} moved to the trash")
+    def duplicate_selected(self) -> None:
+        """A copy of each selected row; the form shows the first."""
+        self._duplicate(self._table.selected())
+
+    @Slot(object)
+    def _on_duplicated(self, entry: Entry) -> None:
+        self._duplicate([entry])
+
+    def _duplicate(self, entries: Sequence[Entry]) -> None:
+        kind = self.kind
+        if entries:
+            self.actions_on.duplicate(kind, entries, lambda copy: self._show_copy(kind.name, copy))
+
+    def _show_copy(self, name: str, copy: Entry) -> None:
+        self._wanted = (name, copy.key)
+        self._focus_wanted = True
+        self.reload()
+
+    def export_selected(self) -> None:
+        """The selected rows, to a file."""
+        if entries := self._table.selected():
+            self.exchange.ask_place(entries)
+
+    def _open_export(self) -> None:
+        if self.library is not None:
+            everything = self.library.entries
+            self.exchange.open_menu({
+                "selected": ("Selected entries", self._table.selected()),
+                "kind": (f"All {self.kind.title.lower()}", everything[self.kind.name]),
+                "library": ("Whole library", [entry for entries in everything.values() for entry in entries]),
+            }, self.export)  # fmt: skip
+
+    def switch_off(self) -> None:
+        """Archive the selected rows."""
+        self._switch(False)
+
+    def switch_on(self) -> None:
+        """Take the selected rows into use again."""
+        self._switch(True)
+
+    def _switch(self, active: bool) -> None:
+        if entries := self._table.selected():
+            self.actions_on.switch(self.kind, entries, active)
 
     @Slot(str)
     def _show_uses(self, key: str) -> None:

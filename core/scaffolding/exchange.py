@@ -1,0 +1,291 @@
+"""The library as a JSON file: written, read, compared with what is stored, and taken over once conflicts are decided.
+
+The file: {"format": "bright-run-scaffolding", "version": 1, "personas": [...], "emotional_arcs": [...], ...}. A list of
+entries of one kind, as the shipped library has them, is read too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+from sqlite_utils import Database
+
+from core import trash
+from core.db.connection import transaction
+from core.errors import AppError, Where
+from core.events import Changed
+from core.scaffolding.editing import free_copy
+from core.scaffolding.store import KINDS, EmotionalArc, Entry, PromptTemplate, add, by_key, check, from_mapping, update
+from core.workspace.files import disk_error, write_json
+
+FORMAT, VERSION = "bright-run-scaffolding", 1
+# What belongs to the workspace an entry is in, not to the entry.
+_OWN = ("id", "source_id", "created_at", "updated_at")
+
+
+class Outcome(StrEnum):
+    """What would happen to a row of the file."""
+
+    NEW = "new"
+    SAME = "same"
+    CONFLICT = "conflict"
+    REJECTED = "rejected"
+
+
+class Decision(StrEnum):
+    """What is done with a conflict."""
+
+    MINE = "mine"
+    THEIRS = "theirs"
+    BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry of the file; `place` is unique in it ("personas[2]"). `mine` is the stored one with the same key."""
+
+    place: str
+    kind: type[Entry]
+    key: str
+    name: str
+    outcome: Outcome
+    entry: Entry | None = None
+    mine: Entry | None = None
+    differs: tuple[str, ...] = ()
+    problem: AppError | None = None
+
+    @property
+    def id(self) -> str:
+        """The place: tables know rows by it."""
+        return self.place
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every row of a file; nothing is written yet."""
+
+    file: str
+    rows: tuple[Row, ...]
+
+    def counts(self) -> dict[Outcome, int]:
+        """Rows by outcome; they add up to all rows."""
+        found = Counter(row.outcome for row in self.rows)
+        return {outcome: found[outcome] for outcome in Outcome}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an import wrote: stored entries that are new, and those that were replaced as they were before."""
+
+    added: tuple[Entry, ...] = ()
+    replaced: tuple[Entry, ...] = ()
+    kept: int = 0
+    same: int = 0
+    rejected: int = 0
+
+
+@dataclass
+class _Taking:
+    added: list[Entry] = field(default_factory=list)
+    replaced: list[Entry] = field(default_factory=list)
+    renamed_arcs: dict[str, str] = field(default_factory=dict)
+    kept: int = 0
+
+
+def content(entry: Entry) -> dict[str, Any]:
+    """The fields that an entry has in a file."""
+    return {f.name: getattr(entry, f.name) for f in fields(entry) if f.name not in _OWN}
+
+
+def write_file(path: Path, entries: Iterable[Entry]) -> int:
+    """Write entries to a file, atomically; returns how many. Raises AppError `disk_full` or `file_error`."""
+    document: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    chosen = list(entries)
+    for kind in KINDS:
+        found = [content(entry) for entry in chosen if isinstance(entry, kind)]
+        if found:
+            document[kind.TABLE] = found
+    write_json(path, document)
+    return len(chosen)
+
+
+def read_plan(db: Database, path: Path) -> Plan:
+    """Read a file and say what each row would do. Raises AppError `bad_scaffolding_file` for what isn't such a file."""
+    rows: list[Row] = []
+    seen: set[tuple[type[Entry], str]] = set()
+    for place, kind, values in _entries(path):
+        row = _row(db, path.name, place, kind, values)
+        if row.entry is not None and (kind, row.key) in seen:
+            problem = _wrong(path.name, f"{place}.{kind.KEY}", f"The key {row.key} appears twice in the file.",
+                             "Keep one of the two.")  # fmt: skip
+            row = replace(row, outcome=Outcome.REJECTED, entry=None, mine=None, differs=(), problem=problem)
+        seen.add((kind, row.key))
+        rows.append(row)
+    return Plan(path.name, tuple(rows))
+
+
+def _wrong(file: str, place: str, message: str, hint: str) -> AppError:
+    return AppError("bad_scaffolding_file", message, hint=hint, where=Where(file=file, field=place))
+
+
+def _entries(path: Path) -> list[tuple[str, type[Entry], Any]]:
+    """(place, kind, values) of every entry of a file."""
+    hint = "Choose a file that was exported from Scaffolding."
+    try:
+        document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
+    except OSError as exc:
+        raise disk_error(exc, path) from exc
+    except orjson.JSONDecodeError as exc:
+        where = Where(file=path.name, line=exc.lineno)
+        raise AppError("bad_scaffolding_file", f"This is not valid JSON: {exc.msg}.", hint=hint, where=where) from exc
+    if isinstance(document, list):
+        # Templates, which are last, name their arc by its key too.
+        kind = next(
+            (k for k in reversed(KINDS) if document and isinstance(document[0], dict) and k.KEY in document[0]), None
+        )
+        if kind is None:
+            raise _wrong(path.name, "[0]", "The first entry has no key of any kind of scaffolding.", hint)
+        return [(f"[{number}]", kind, values) for number, values in enumerate(document)]
+    if not isinstance(document, dict):
+        raise _wrong(path.name, "", "The file holds no entries.", hint)
+    if document.get("format", FORMAT) != FORMAT:
+        raise _wrong(path.name, "format", f"{document['format']!r} is not the format of scaffolding.", hint)
+    if document.get("version", VERSION) != VERSION:
+        raise _wrong(path.name, "version", f"This version of Bright Run can't read version {document['version']!r}.",
+                     "Update Bright Run, or export the file again.")  # fmt: skip
+    return _grouped(path.name, document, hint)
+
+
+def _grouped(file: str, document: Mapping[str, Any], hint: str) -> list[tuple[str, type[Entry], Any]]:
+    kinds = {kind.TABLE: kind for kind in KINDS}
+    unknown = sorted(set(document) - {*kinds, "format", "version"})
+    if unknown or not set(document) & set(kinds):
+        what = f"{unknown[0]!r} is not a kind of scaffolding." if unknown else "The file holds no entries."
+        raise _wrong(file, unknown[0] if unknown else "", what, f"Known: {', '.join(kinds)}. {hint}")
+    out: list[tuple[str, type[Entry], Any]] = []
+    for table, kind in kinds.items():
+        values = document.get(table, [])
+        if not isinstance(values, list):
+            raise _wrong(file, table, f"{table} must be a list.", hint)
+        out += [(f"{table}[{number}]", kind, value) for number, value in enumerate(values)]
+    return out
+
+
+def _row(db: Database, file: str, place: str, kind: type[Entry], values: Any) -> Row:
+    named = values if isinstance(values, dict) else {}
+    key, name = str(named.get(kind.KEY, "")), str(named.get("name", ""))
+    try:
+        entry = _entry(file, place, kind, values)
+    except AppError as problem:
+        return Row(place, kind, key, name, Outcome.REJECTED, problem=problem)
+    mine = by_key(db, kind, key)
+    if mine is None:
+        return Row(place, kind, key, name, Outcome.NEW, entry)
+    ours, theirs = content(mine), content(entry)
+    differs = tuple(part for part in ours if ours[part] != theirs[part])
+    return Row(place, kind, key, name, Outcome.CONFLICT if differs else Outcome.SAME, entry, mine, differs)
+
+
+def _is_text_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
+# By the annotation of the field: what JSON has there, and how that is called.
+_SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (lambda value: isinstance(value, str), "text"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "Mapping[str, Any]": (lambda value: isinstance(value, dict), "an object"),
+    "tuple[str, ...]": (_is_text_list, "a list of texts"),
+    "tuple[Mapping[str, Any], ...]": (_is_objects, "a list of objects"),
+}
+
+
+def _entry(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
+    """The entry of a row. Raises AppError naming file and field."""
+    if not isinstance(values, dict):
+        raise _wrong(file, place, f"A {kind.NOUN} must be an object.", "Export the entry again.")
+    shapes = {f.name: _SHAPES[str(f.type)] for f in fields(kind) if f.name not in _OWN}
+    kept = {name: value for name, value in values.items() if name not in _OWN}
+    for name, value in kept.items():
+        good, wanted = shapes.get(name, (lambda _: True, ""))
+        if not good(value):
+            raise _wrong(file, f"{place}.{name}", f"{name} must be {wanted}.", "Correct the file and import it again.")
+    for number, beat in enumerate(kept.get("beats", ())):
+        _check_beat(file, f"{place}.beats[{number}]", beat)
+    try:
+        entry = from_mapping(kind, kept)
+        check(entry)
+    except AppError as exc:
+        named = f"{place}.{exc.where.field}" if exc.where.field else place
+        raise AppError(exc.code, exc.message, hint=exc.hint, where=Where(file=file, field=named)) from exc
+    return entry
+
+
+def _check_beat(file: str, place: str, beat: Mapping[str, Any]) -> None:
+    if not isinstance(beat.get("emotion"), str) or not beat["emotion"].strip():
+        raise _wrong(file, f"{place}.emotion", "The beat has no emotion.", "Name the emotion of the beat.")
+    intensity = beat.get("intensity", 0)
+    if isinstance(intensity, bool) or not isinstance(intensity, int | float) or not 0 <= intensity <= 1:
+        raise _wrong(file, f"{place}.intensity", f"{intensity!r} is not an intensity.", "Use a number from 0 to 1.")
+
+
+def take(db: Database, plan: Plan, decisions: Mapping[str, Decision]) -> tuple[Changed, Taken]:
+    """Write a plan in one transaction; `decisions` by place, a conflict without one is kept as it is stored.
+
+    Raises AppError `library_changed` if an entry is no longer what the plan was shown for.
+    """
+    counts, taking = plan.counts(), _Taking()
+    with transaction(db):
+        for kind in KINDS:
+            rows = [row for row in plan.rows if row.kind is kind and row.outcome in (Outcome.NEW, Outcome.CONFLICT)]
+            # New keys first: a second key that is made up must be free of them too.
+            for row in sorted(rows, key=lambda row: decisions.get(row.place) is Decision.BOTH):
+                _take_row(db, row, decisions.get(row.place, Decision.MINE), taking)
+    taken = Taken(tuple(taking.added), tuple(taking.replaced), taking.kept, counts[Outcome.SAME],
+                  counts[Outcome.REJECTED])  # fmt: skip
+    return (Changed.SCAFFOLDING if taken.added or taken.replaced else Changed.NOTHING), taken
+
+
+def _take_row(db: Database, row: Row, decision: Decision, taking: _Taking) -> None:
+    entry, mine = row.entry, by_key(db, row.kind, row.key)
+    assert entry is not None
+    if mine != row.mine:
+        raise AppError(
+            "library_changed",
+            f"The {row.kind.NOUN} {row.key} was changed after the file was read. Nothing was imported.",
+            hint="Import the file again to see the differences.",
+        )
+    if isinstance(entry, PromptTemplate) and entry.emotional_arc_key in taking.renamed_arcs:
+        entry = replace(entry, emotional_arc_key=taking.renamed_arcs[entry.emotional_arc_key])
+    if mine is None:
+        taking.added.append(add(db, entry))
+    elif decision is Decision.THEIRS:
+        update(db, replace(entry, id=mine.id, source_id=mine.source_id))
+        taking.replaced.append(mine)
+    elif decision is Decision.BOTH:
+        taking.added.append(stored := add(db, free_copy(db, entry)))
+        if isinstance(entry, EmotionalArc):
+            taking.renamed_arcs[row.key] = stored.key
+    else:
+        taking.kept += 1
+
+
+def undo(db: Database, taken: Taken) -> Changed:
+    """Take an import back in one transaction: what it added goes to the trash, what it replaced is as before."""
+    with transaction(db):
+        for kind in KINDS:
+            ids: Sequence[str] = [entry.id for entry in taken.added if isinstance(entry, kind)]
+            trash.delete(db, kind.TABLE, ids)
+        for entry in taken.replaced:
+            update(db, entry)
+    return Changed.SCAFFOLDING

@@ -1,0 +1,49 @@
+"""Entries duplicated, switched off and on again."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import AppError
+from core.events import Changed
+from core.scaffolding import editing
+from core.scaffolding.store import Persona, TrainingTopic, add, by_key, get, listing
+from tests.core.factories import Place
+
+
+def test_a_copy_has_the_next_free_key_and_name(here: Place) -> None:
+    db = here.db
+    first = add(db, Persona("late_starter", "Ruth", demographics={"age": 58}, is_active=False, source_id="x"))
+    add(db, Persona("other", "Ruth 2"))
+    (copy,) = editing.duplicate(db, Persona, [first.id])
+    assert (copy.key, copy.name, copy.demographics) == ("late_starter_3", "Ruth 3", {"age": 58})
+    assert get(db, Persona, copy.id) == copy
+    assert copy.is_active
+    assert copy.source_id is None
+    assert get(db, Persona, first.id) == first
+    (again,) = editing.duplicate(db, Persona, [first.id])
+    assert again.key == "late_starter_4"
+
+
+def test_of_several_copies_all_are_made_or_none(here: Place) -> None:
+    before = listing(here.db, TrainingTopic)
+    with pytest.raises(AppError) as caught:
+        editing.duplicate(here.db, TrainingTopic, [before[0].id, "gone"])
+    assert caught.value.code == "no_such_scaffolding"
+    assert listing(here.db, TrainingTopic) == before
+
+
+def test_what_is_switched_off_is_left_out_until_it_is_on_again(here: Place) -> None:
+    db = here.db
+    entries = listing(db, TrainingTopic)
+    off, kept = entries[:2], entries[2:]
+    assert editing.switch(db, TrainingTopic, [off[0].id], False) == (Changed.SCAFFOLDING, [off[0].id])
+    changed, ids = editing.switch(db, TrainingTopic, [entry.id for entry in off], False)
+    assert (changed, ids) == (Changed.SCAFFOLDING, [off[1].id])
+    assert listing(db, TrainingTopic, active_only=True) == kept
+    assert len(listing(db, TrainingTopic)) == len(entries)
+    assert editing.switch(db, TrainingTopic, ids, False) == (Changed.NOTHING, [])
+    editing.switch(db, TrainingTopic, [entry.id for entry in off], True)
+    found = by_key(db, TrainingTopic, off[0].key)
+    assert found is not None
+    assert found.is_active

@@ -30,8 +30,11 @@ from ui.dialogs.shortcuts import ShortcutsDialog
 from ui.dialogs.trash import TrashDialog
 from ui.pages.conversations.add_to_file import AddDialog
 from ui.pages.conversations.data import read_detail
+from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
 from ui.pages.conversations.field_sources import SourcesDialog
+from ui.pages.conversations.rate import RateDialog
 from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
+from ui.pages.conversations.tags import TagDialog
 from ui.pages.datasets import page as dataset_page
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.start_dialogs import CapDialog, CountDialog, TermsDialog
@@ -180,8 +183,39 @@ READY: dict[type[Dialog], tuple[Callable[[Any], Dialog], object]] = {
 }  # fmt: skip
 
 
+def shown_conversation(here: Any) -> Any:
+    here.window.open_page("conversations")
+    found = read_detail(here.db, here.services.workspace, here.ident)
+    assert found is not None
+    return here.window.current_page, found
+
+
+# Those that write what they ask for themselves: how they are opened, and what is written by then.
+WRITERS: dict[type[Dialog], tuple[Callable[[Any], Dialog], Callable[[Any], object]]] = {
+    EditTurnDialog: (lambda here: EditTurnDialog(*shown_conversation(here), 1), lambda here: turns_of(here)[0]),
+    TagDialog: (
+        lambda here: TagDialog(shown_conversation(here)[0], [here.ident], []), lambda here: tags_of(here)
+    ),
+    RateDialog: (
+        lambda here: RateDialog(shown_conversation(here)[0], conversations.get(here.db, here.ident)),
+        lambda here: dict(conversations.get(here.db, here.ident).human_criteria),
+    ),
+    VersionsDialog: (lambda here: VersionsDialog(*shown_conversation(here)), lambda here: turns_of(here)[0]),
+}  # fmt: skip
+
+
+def turns_of(here: Any) -> list[str]:
+    row = conversations.get(here.db, here.ident)
+    return [str(turn.content) for turn in conversations.turns(here.services.workspace, row)]
+
+
+def tags_of(here: Any) -> list[str]:
+    rows = here.db.execute("select tag from conversation_tags where conversation_id = ?", [here.ident]).fetchall()
+    return [row["tag"] for row in rows]
+
+
 def test_no_dialog_is_left_out() -> None:
-    assert every_dialog() == {*FORMS, *CHOICES, *READERS, *READY, ApiKeyDialog, ConfirmDialog}
+    assert every_dialog() == {*FORMS, *CHOICES, *READERS, *READY, *WRITERS, ApiKeyDialog, ConfirmDialog}
 
 
 def focus_on(qtbot: QtBot, window: QWidget) -> None:
@@ -361,6 +395,43 @@ def test_a_key_is_asked_for_before_anything_is_saved(qtbot: QtBot, here: Any) ->
     keys.tab_to("confirm")
     keys.press(Qt.Key.Key_Return)
     assert keys.gone == [0]
+
+
+@pytest.mark.parametrize("kind", list(WRITERS), ids=lambda kind: kind.__name__)
+def test_escape_writes_nothing(qtbot: QtBot, here: Any, kind: type[Dialog]) -> None:
+    opened, written = WRITERS[kind]
+    before = written(here)
+    keys = Keyboard(qtbot, opened(here))
+    keys.press(Qt.Key.Key_Escape)
+    assert (keys.gone, written(here)) == ([0], before)
+
+
+def test_a_turn_is_edited_with_the_keyboard(qtbot: QtBot, here: Any) -> None:
+    keys = Keyboard(qtbot, WRITERS[EditTurnDialog][0](here))
+    keys.tab_to("turn_text")
+    keys.clear()
+    keys.press(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert keys.complaints() == ["Write what the client says."]
+    keys.type("Other words")
+    keys.press(Qt.Key.Key_Escape)
+    asked = question()
+    assert asked is not None
+    focus_on(qtbot, asked)
+    keys.press(Qt.Key.Key_Return)
+    focus_on(qtbot, keys.shown)
+    keys.press(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    until(qtbot, lambda: turns_of(here)[0] == "Other words")
+    until(qtbot, lambda: keys.gone == [1])
+
+
+def test_a_tag_is_added_with_the_keyboard(qtbot: QtBot, here: Any) -> None:
+    keys = Keyboard(qtbot, WRITERS[TagDialog][0](here))
+    keys.press(Qt.Key.Key_Return)
+    assert keys.complaints() == ["Enter a tag."]
+    keys.type("spring")
+    keys.press(Qt.Key.Key_Return)
+    until(qtbot, lambda: tags_of(here) == ["spring"])
+    until(qtbot, lambda: keys.gone == [1])
 
 
 def test_enter_never_deletes_for_good(qtbot: QtBot, here: Any) -> None:

@@ -208,8 +208,17 @@ def test_several_are_switched_off_and_on_again(
     page.states.put(False)
     until(qtbot, lambda: {row.key for row in table.model.rows} == off)
     assert table.caption.text() == "2 of 22 training topics"
-    click(qtbot, window.toast, "toast_undo")
+    select(page, 2)
+    click(qtbot, table, "bulk_switch_on")
     until(qtbot, lambda: not stored_off())
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: stored_off() == off)
+    until(qtbot, lambda: table.model.rowCount() == 2)
+    page.states.put(True)
+    assert not {row.key for row in table.model.rows} & off
+    page.states.put(False)
+    select(page, 2)
+    page.switch_on()
     until(qtbot, table.nothing.isVisible)
     (chip,) = page.states.chips.findChildren(QPushButton)
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)

@@ -22,6 +22,7 @@ from core.conversations import store as conversations
 from core.datasets import store as datasets
 from core.generation.plan import Library
 from core.scaffolding.exchange import read_plan
+from core.scaffolding.store import consultant_profile
 from core.training_files import store as training_files
 from tests.support.pages import find, until
 from ui.dialogs.api_key import ApiKeyDialog
@@ -39,6 +40,7 @@ from ui.pages.datasets import page as dataset_page
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.start_dialogs import CapDialog, CountDialog, TermsDialog
 from ui.pages.scaffolding.import_dialog import ImportDialog
+from ui.pages.scaffolding.profile_dialog import ProfileDialog
 from ui.pages.training_files import dialogs as training_file_dialogs
 from ui.pages.training_files.dialogs import DatasetDialog
 from ui.widgets.import_result import ImportReport
@@ -116,6 +118,10 @@ def confirm_dialog(here: Any) -> Dialog:
     return confirm(here.window, "Trash", "Empty the trash?", "Delete permanently", lambda: here.said.append("gone"))
 
 
+def profile_dialog(here: Any) -> Dialog:
+    return ProfileDialog(here.window, here.services)
+
+
 FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], str]]] = {
     AddDialog: (add_dialog, "field_name", lambda here: "".join(here.said)),
     DatasetDialog: (dataset_dialog, "field_name", lambda here: "".join(here.said)),
@@ -123,6 +129,7 @@ FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], st
     dataset_page.RenameDialog: (
         dataset_rename, "field_name", lambda here: str(datasets.get(here.db, here.dataset.id).name)
     ),
+    ProfileDialog: (profile_dialog, "field_name", lambda here: str(consultant_profile(here.db)["name"])),
 }  # fmt: skip
 CHOICES: dict[type[Dialog], Callable[[Any], Dialog]] = {ScaffoldingDialog: scaffolding_dialog}
 READERS: dict[type[Dialog], Callable[[Any], Dialog]] = {

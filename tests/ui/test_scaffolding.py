@@ -12,13 +12,15 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPlainTextE
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
-from core.scaffolding import store
+from core.scaffolding import profile, store
 from core.scaffolding.exchange import read_plan, write_file
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
 from tests.core.factories import Place, add_conversation, parsed
 from tests.support.pages import click, dialog, filled, find, shown_text, until
 from ui.pages.scaffolding.kinds import ARC, PERSONA, TOPIC, form_values, to_entry, wrong_beats
 from ui.pages.scaffolding.page import ScaffoldingPage
+from ui.pages.scaffolding.profile_dialog import ProfileDialog, to_profile
+from ui.pages.scaffolding.profile_dialog import form_values as profile_values
 from ui.window.main_window import MainWindow
 
 
@@ -206,8 +208,17 @@ def test_several_are_switched_off_and_on_again(
     page.states.put(False)
     until(qtbot, lambda: {row.key for row in table.model.rows} == off)
     assert table.caption.text() == "2 of 22 training topics"
-    click(qtbot, window.toast, "toast_undo")
+    select(page, 2)
+    click(qtbot, table, "bulk_switch_on")
     until(qtbot, lambda: not stored_off())
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: stored_off() == off)
+    until(qtbot, lambda: table.model.rowCount() == 2)
+    page.states.put(True)
+    assert not {row.key for row in table.model.rows} & off
+    page.states.put(False)
+    select(page, 2)
+    page.switch_on()
     until(qtbot, table.nothing.isVisible)
     (chip,) = page.states.chips.findChildren(QPushButton)
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
@@ -289,3 +300,41 @@ def test_a_file_that_can_not_be_read_is_named(qtbot: QtBot, page: ScaffoldingPag
     page.exchange.open_file(tmp_path / "odd.json")
     until(qtbot, lambda: bool(page.banners.banners))
     assert "odd.json" in page.banners.banners[0].text
+
+
+def opened_profile(qtbot: QtBot, qapp: Any, page: ScaffoldingPage) -> ProfileDialog:
+    click(qtbot, page, "consultant_profile_action")
+    shown = dialog(qapp, "consultant_profile")
+    assert isinstance(shown, ProfileDialog)
+    until(qtbot, shown.ok.isEnabled)
+    return shown
+
+
+def test_a_profile_that_was_not_touched_stays_as_it_is() -> None:
+    for found in (profile.shipped(), profile.shipped() | {"vertical": "planning", "core_philosophy": {"a": "B"}}):
+        assert to_profile(found, profile_values(found)) == found
+
+
+def test_the_profile_is_edited_restored_and_put_back(
+    qtbot: QtBot, qapp: Any, window: MainWindow, page: ScaffoldingPage, here: Place
+) -> None:
+    shown = opened_profile(qtbot, qapp, page)
+    assert shown.form.values() == profile_values(profile.shipped())
+    prompt = find(shown, QPlainTextEdit, "field_system_prompt")
+    prompt.setPlainText("")
+    assert "Enter a system prompt." in [w.text() for w in shown.findChildren(QLabel) if w.isVisible()]
+    click(qtbot, shown, "save_profile")
+    assert store.consultant_profile(here.db) == profile.shipped()
+    prompt.setPlainText("You are Ines.")
+    find(shown, QPlainTextEdit, "field_avoid").setPlainText("Jargon\n\n Blame ")
+    click(qtbot, shown, "save_profile")
+    until(qtbot, lambda: store.consultant_profile(here.db)["system_prompt"] == "You are Ines.")
+    mine = store.consultant_profile(here.db)
+    assert mine["communication_style"]["avoid"] == ["Jargon", "Blame"]
+    until(qtbot, lambda: not any(w.objectName() == "consultant_profile" and w.isVisible()
+                                 for w in qapp.topLevelWidgets()))  # fmt: skip
+    click(qtbot, opened_profile(qtbot, qapp, page), "restore_profile")
+    until(qtbot, lambda: store.consultant_profile(here.db) == profile.shipped())
+    until(qtbot, lambda: "restored" in window.toast.text.text())
+    click(qtbot, window.toast, "toast_undo")
+    until(qtbot, lambda: store.consultant_profile(here.db) == mine)

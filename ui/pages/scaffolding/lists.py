@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 from sqlite_utils import Database
 
 from app.window_state import WindowState
@@ -56,6 +57,7 @@ class KindTable(QWidget):
         self.table.remember(state)
         self.bulk = bulk
         self.bulk.follow(self.table)
+        self.table.selection_changed.connect(self._offer)
         sentence = f"No {kind.one} with that name, key, or state."
         self.nothing = EmptyState("ph.books", sentence, None, ("Show all", show_all))
         self._views = QStackedWidget()
@@ -75,8 +77,18 @@ class KindTable(QWidget):
         found = [e for e in kept if all(w in f"{getattr(e, 'name', '')} {e.key}".lower() for w in words)]
         fewer = bool(words) or active is not None
         self.entries.show(found)
+        self._offer(self.table.selected())
         self._views.setCurrentIndex(0 if found or not fewer else 1)
         shown = fmt.plural(len(found), self.kind.one)
         self.caption.setText(
             f"{fmt.count(len(found))} of {fmt.plural(len(entries), self.kind.one)}" if fewer else shown
         )
+
+    @Slot(object)
+    def _offer(self, selected: Sequence[Entry]) -> None:
+        """One of Switch off and Switch on: there is no room for both in a narrow window."""
+        off = any(entry.is_active for entry in selected)
+        for name, wanted in (("bulk_switch_off", off), ("bulk_switch_on", not off)):
+            button = self.bulk.findChild(QPushButton, name)
+            if button is not None:
+                button.setVisible(wanted)

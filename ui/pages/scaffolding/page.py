@@ -22,6 +22,7 @@ from ui.pages.scaffolding.exchange import Exchange
 from ui.pages.scaffolding.form import EntryForm, focus_first
 from ui.pages.scaffolding.kinds import KINDS, Kind
 from ui.pages.scaffolding.lists import KindTable, Library, read_library
+from ui.pages.scaffolding.profile_dialog import ProfileDialog
 from ui.pages.scaffolding.state_filter import StateFilter
 from ui.pages.scaffolding.template import TemplateView
 from ui.widgets.banner import Banner
@@ -58,6 +59,7 @@ class ScaffoldingPage(Page):
             "Scaffolding", "Who the client is, how their feelings move, and what the conversation is about."
         )
         self.exchange = Exchange(services, self)
+        self.add_action("Consultant profile…", "ph.user-circle", self.open_profile, name="consultant_profile_action")
         self.add_action("Import", "ph.download-simple", self.exchange.choose_file, name="import_scaffolding")
         self.export = self.add_action("Export", "ph.export", self._open_export, name="export_scaffolding")
         self.add = self.add_action("Add persona", "ph.plus", self.add_new, primary=True)
@@ -335,6 +337,10 @@ class ScaffoldingPage(Page):
                 "kind": (f"All {self.kind.title.lower()}", everything[self.kind.name]),
                 "library": ("Whole library", [entry for entries in everything.values() for entry in entries]),
             }, self.export)  # fmt: skip
+
+    def open_profile(self) -> None:
+        """The form for who answers in the conversations."""
+        ProfileDialog(self, self.services).open()
 
     def switch_off(self) -> None:
         """Archive the selected rows."""

@@ -1,2 +1,2 @@
-"""Personas, emotional arcs, topics and prompt templates (store), and templates filled in (render).
+"""Personas, arcs, topics, templates (store), copied (editing), as files (exchange) and as text (render); profile.
 The library is seeded from resources; enrichment looks its entries up by key."""

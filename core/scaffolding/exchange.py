@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,8 @@ def _entries(path: Path) -> list[tuple[str, type[Entry], Any]]:
     except orjson.JSONDecodeError as exc:
         where = Where(file=path.name, line=exc.lineno)
         raise AppError("bad_scaffolding_file", f"This is not valid JSON: {exc.msg}.", hint=hint, where=where) from exc
+    if document in ([], {}):
+        raise _wrong(path.name, "", "The file holds no entries.", hint)
     if isinstance(document, list):
         # Templates, which are last, name their arc by its key too.
         kind = next(
@@ -192,6 +194,11 @@ def _row(db: Database, file: str, place: str, kind: type[Entry], values: Any) ->
     return Row(place, kind, key, name, Outcome.CONFLICT if differs else Outcome.SAME, entry, mine, differs)
 
 
+def _required(kind: type[Entry]) -> set[str]:
+    own = (f for f in fields(kind) if f.name not in _OWN)
+    return {f.name for f in own if f.default is MISSING and f.default_factory is MISSING}
+
+
 def _is_text_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -216,8 +223,13 @@ def _entry(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
         raise _wrong(file, place, f"A {kind.NOUN} must be an object.", "Export the entry again.")
     shapes = {f.name: _SHAPES[str(f.type)] for f in fields(kind) if f.name not in _OWN}
     kept = {name: value for name, value in values.items() if name not in _OWN}
+    known = f"The fields of this kind are {', '.join(shapes)}."
+    for name in sorted(_required(kind) - set(kept)):
+        raise _wrong(file, f"{place}.{name}", f"{name} is missing.", known)
     for name, value in kept.items():
-        good, wanted = shapes.get(name, (lambda _: True, ""))
+        if name not in shapes:
+            raise _wrong(file, f"{place}.{name}", f"{name} is not a field of this kind.", known)
+        good, wanted = shapes[name]
         if not good(value):
             raise _wrong(file, f"{place}.{name}", f"{name} must be {wanted}.", "Correct the file and import it again.")
     for number, beat in enumerate(kept.get("beats", ())):

@@ -10,11 +10,12 @@ import orjson
 import pytest
 from sqlite_utils import Database
 
+from core import trash
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import exchange
 from core.scaffolding.exchange import Decision, Outcome
-from core.scaffolding.store import KINDS, EmotionalArc, Entry, Persona, PromptTemplate, add, by_key, listing, update
+from core.scaffolding.store import KINDS, EmotionalArc, Entry, Persona, PromptTemplate, by_key, listing, update
 from core.workspace.paths import resources
 from tests.core.factories import Place
 
@@ -118,6 +119,7 @@ def test_an_import_is_all_or_nothing(db: Database, tmp_path: Path) -> None:
     [
         ({"personas": {}}, "personas"), ({"people": []}, "people"), ({"format": "other", "personas": []}, "format"),
         ({"version": 9, "personas": []}, "version"), ([{"name": "A"}], "[0]"), ("text", ""), ({}, ""),
+        ([], ""),
     ],
 )  # fmt: skip
 def test_what_is_no_such_file_is_refused_by_name(db: Database, tmp_path: Path, document: Any, place: str) -> None:
@@ -140,7 +142,8 @@ def test_broken_json_names_file_and_line(db: Database, tmp_path: Path) -> None:
         (EmotionalArc, {"beats": [{"emotion": "calm"}, {"emotion": "joy", "intensity": 2}]}, "beats[1].intensity"),
         (EmotionalArc, {"beats": [{"intensity": 0.5}]}, "beats[0].emotion"),
         (EmotionalArc, {"tier": "gold"}, "tier"), (Persona, {"demographics": {"age": "old"}}, "demographics.age"),
-        (Persona, {"shoe_size": 43}, ""), (Persona, {"name": " "}, "name"), (Persona, {"is_active": 1}, "is_active"),
+        (Persona, {"shoe_size": 43}, "shoe_size"), (PromptTemplate, {}, "text"),
+        (Persona, {"name": " "}, "name"), (Persona, {"is_active": 1}, "is_active"),
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_used_names_its_field(
@@ -149,12 +152,11 @@ def test_a_row_that_cannot_be_used_names_its_field(
     document = {kind.TABLE: [{kind.KEY: "one", "name": "One", **values}]}
     (row,) = exchange.read_plan(db, written(tmp_path / "a.json", document)).rows
     assert row.problem is not None
-    assert row.problem.where.field == ".".join(part for part in (f"{kind.TABLE}[0]", place) if part)
+    assert row.problem.where.field == f"{kind.TABLE}[0].{place}"
+    assert row.problem.hint
 
 
 def test_an_entry_in_the_trash_is_no_conflict(db: Database, tmp_path: Path) -> None:
-    from core import trash
-
     david = stored(db, Persona, "pragmatic_optimist")
     exchange.write_file(tmp_path / "a.json", [david])
     trash.delete(db, "personas", [david.id])
@@ -162,4 +164,3 @@ def test_an_entry_in_the_trash_is_no_conflict(db: Database, tmp_path: Path) -> N
     assert [row.outcome for row in plan.rows] == [Outcome.NEW]
     _, taken = exchange.take(db, plan, {})
     assert stored(db, Persona, "pragmatic_optimist").id == taken.added[0].id
-    add(db, Persona("other", "Other"))

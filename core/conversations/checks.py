@@ -113,6 +113,9 @@ def _repeats(turns: Sequence[Turn]) -> Iterator[Remark]:
         whole[words] = number
         told = False
         for sentence in _SENTENCE.split(text):
+            if len(sentence) < 2 * LONG_SENTENCE - 1:
+                # Too short for that many words, whatever they are.
+                continue
             found = _WORD.findall(fold(sentence) or "")
             before = said.setdefault(" ".join(found), place := (number, len(said)))
             if len(found) >= LONG_SENTENCE and before != place and not told:

@@ -28,8 +28,9 @@ def signature(texts: Iterable[str]) -> bytes:
     if not words:
         return b""
     least: list[int | None] = [None] * PLACES
-    for start in range(max(1, len(words) - SHINGLE + 1)):
-        mixed = zlib.crc32(" ".join(words[start : start + SHINGLE]).encode()) * _MIX & _MASK
+    # What is said again and again counts once.
+    for shingle in set(zip(*(words[start:] for start in range(SHINGLE)), strict=False)) or {tuple(words)}:
+        mixed = zlib.crc32(" ".join(shingle).encode()) * _MIX & _MASK
         place, value = mixed >> 26, mixed & _LOW
         held = least[place]
         if held is None or value < held:

@@ -126,6 +126,19 @@ def test_count_and_plan_file_change_the_plan(
     assert planned(page) == 4
 
 
+def test_a_cell_whose_persona_was_switched_off_says_so(
+    qtbot: QtBot, window: MainWindow, here: Place, no_key: None
+) -> None:
+    page = opened(qtbot, window)
+    until(qtbot, lambda: bool(page.desk.view.grid.coverage.rows))
+    rows, columns = page.desk.view.grid.coverage.rows, page.desk.view.grid.coverage.columns
+    with here.db.conn:
+        here.db.execute("update personas set is_active = 0 where persona_key = ?", [rows[0][0]])
+    page.desk.view.grid.chosen.emit(rows[0][0], columns[0][0])
+    until(qtbot, lambda: any(rows[0][0] in banner.text for banner in page.banners.banners))
+    assert planned(page) == 0
+
+
 def test_without_a_key_claude_is_not_started_and_says_why(
     qtbot: QtBot, window: MainWindow, here: Place, no_key: None
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -156,9 +157,7 @@ class PlanDesk(QObject):
             return
         self._changing = True
         change, draft = self._changes.popleft(), self.draft
-        self._services.read(
-            self._page, lambda db: change(db, Library.of(db), draft), self._on_change, self._on_change_failed
-        )
+        self._services.read(self._page, lambda db: _changed(db, change, draft), self._on_change, self._on_change_failed)
 
     def _on_change(self, draft: Draft) -> None:
         self._changing = False
@@ -347,7 +346,7 @@ class PlanDesk(QObject):
     @Slot()
     def _on_agreed(self) -> None:
         if self.snapshot is not None:
-            self.snapshot = Snapshot(**{**vars(self.snapshot), "terms_read": True})
+            self.snapshot = replace(self.snapshot, terms_read=True)
         self._page.write(lambda db: settings.put(db, TERMS_SETTING, datetime.now(UTC).isoformat()))
         self.start()
 
@@ -380,6 +379,16 @@ class PlanDesk(QObject):
         self.starting = False
         self.changed.emit()
         self._services.notifier.report(exc, self._page)
+
+
+def _changed(db: Database, change: Change, draft: Draft) -> Draft:
+    try:
+        return change(db, Library.of(db), draft)
+    except KeyError as exc:
+        raise AppError(
+            "no_such_scaffolding", f"There is no active entry {exc.args[0]!r} in the library any more.",
+            hint="Switch it on again, or plan without it.", action="page:scaffolding",
+        ) from exc  # fmt: skip
 
 
 def _put(db: Database, values: dict[str, Any]) -> Changed:

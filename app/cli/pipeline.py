@@ -31,7 +31,7 @@ from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
 from core.jobs import Job, JobState
 from core.models import store as models
-from core.models.fingerprint import content_fingerprint
+from core.models.fingerprint import content_fingerprint, rendering_fingerprint
 from core.models.practice import PRACTICE_ID
 from core.models.store import BaseModel
 from core.reading import report
@@ -186,7 +186,9 @@ class Pipeline:
             title, params = "Practice model", {"path": PRACTICE_ID}
         else:
             notes = f"Weights stay in {folder.resolve()}"
-            known = next((m for m in models.listing(self.db) if notes in m.notes), None)
+            bases = [m for m in models.listing(self.db) if notes in m.notes]
+            # The folder's files may have changed since it was first added: then it is there a second time.
+            known = next((m for m in bases if _is_there(m, folder)), None)
             title, params = folder.name, {"path": str(folder.absolute()), "name": folder.name}
         # The practice model may have been built again on this machine.
         if known is not None and _is_there(known, folder):
@@ -351,12 +353,15 @@ class Pipeline:
 
 
 def _is_there(base: BaseModel, folder: Path | None) -> bool:
-    """Whether a base's view is whole, and the weights of the folder, if one was named, are those it was made of."""
+    """Whether a base's view is whole, and the folder, if one was named, has the weights and the template it had."""
     try:
         models.require_folder(base)
     except AppError:
         return False
-    return folder is None or base.content_fingerprint == content_fingerprint(folder)
+    if folder is None:
+        return True
+    same_text = base.rendering_fingerprint in ("", rendering_fingerprint(folder))
+    return same_text and base.content_fingerprint == content_fingerprint(folder)
 
 
 def main(args: Sequence[str]) -> int:

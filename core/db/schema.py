@@ -289,6 +289,12 @@ def m009_reading(db: Database) -> None:
         db.execute(trigger)
 
 
+@migrations()
+def m010_rendering(db: Database) -> None:
+    """Tokenizer and chat template of a base as one hash; empty for bases added before it was kept."""
+    db.execute("alter table base_models add column rendering_fingerprint text not null default ''")
+
+
 def _run(db: Database, script: str) -> None:
     # executescript() would commit, and a migration must share one transaction with its record.
     for statement in script.split(";"):

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from core.errors import AppError, Where
-from core.models.fingerprint import content_fingerprint, structure_fingerprint, weight_files
+from core.models.fingerprint import content_fingerprint, rendering_fingerprint, structure_fingerprint, weight_files
 from core.workspace.files import new_folder, read_json, write_json
 
 
@@ -162,4 +162,5 @@ def describe(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
         "context_length": int(text.get("max_position_embeddings", 0) or 0),
         "structure_fingerprint": structure_fingerprint(config),
         "content_fingerprint": content_fingerprint(folder),
+        "rendering_fingerprint": rendering_fingerprint(folder),
     }

@@ -34,6 +34,7 @@ class BaseModel:
     context_length: int
     structure_fingerprint: str
     content_fingerprint: str
+    rendering_fingerprint: str
     template_hash: str
     notes: Sequence[str]
     created_at: str

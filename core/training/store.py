@@ -107,7 +107,7 @@ def _base_facts(base: BaseModel) -> dict[str, Any]:
     return {
         "id": base.id, "name": base.name, "path": str(base.path), "architecture": base.architecture,
         "structure_fingerprint": base.structure_fingerprint, "content_fingerprint": base.content_fingerprint,
-        "context_length": base.context_length,
+        "rendering_fingerprint": base.rendering_fingerprint, "context_length": base.context_length,
     }  # fmt: skip
 
 

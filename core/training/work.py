@@ -16,7 +16,7 @@ from core import hardware
 from core.db.connection import now
 from core.errors import AppError
 from core.models import store as models
-from core.models.fingerprint import content_fingerprint
+from core.models.fingerprint import content_fingerprint, rendering_fingerprint
 from core.models.rendering import ChatTokenizer, load_tokenizer
 from core.models.store import require_files
 from core.training.batches import Limits, Rows, read_rows
@@ -92,10 +92,16 @@ def _check_inputs(params: Mapping[str, Any], base_folder: Path, data: Path) -> N
     """Base and dataset are what the run was made for. Raises AppError naming what is gone or changed."""
     base, dataset = params["base"], params["dataset"]
     require_files(base["name"], base_folder)
+    changed = []
     if content_fingerprint(base_folder) != base["content_fingerprint"]:
+        changed.append("weights")
+    # Runs of earlier versions do not say what it was.
+    if base.get("rendering_fingerprint") and rendering_fingerprint(base_folder) != base["rendering_fingerprint"]:
+        changed.append("tokenizer or chat template")
+    if changed:
         raise AppError(
             "base_changed",
-            f"The weights of the base model {base['name']} in {base_folder} changed since it was added.",
+            f"The {' and '.join(changed)} of the base {base['name']} in {base_folder} changed since it was added.",
             hint="Add the base model again and start a new run, or restore the earlier files.",
             action="page:adapters",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from core import jobs
 from core.cancel import CancelToken
 from core.db.connection import connect
 from core.jobs import JobState
+from core.models import practice
 from core.sample import sample_files
 from core.workspace.paths import Workspace
 from tests.app.test_pipeline import QUICK, pipeline, report, talks
@@ -55,3 +57,21 @@ def test_what_is_missing_on_the_disk_is_made_again(tmp_path: Path) -> None:
     assert (code, final["used"]) == (0, 5)
     assert all(Path(adapter["path"]).is_dir() for adapter in final["adapters"])
     assert len(final["adapters"]) == 2
+
+
+@pytest.mark.slow
+def test_a_base_whose_chat_template_changed_is_another_base(tmp_path: Path) -> None:
+    base, workspace = tmp_path / "base", tmp_path / "w"
+    shutil.copytree(practice.shipped_folder(), base)
+    args = (*QUICK, "--base", base, talks(tmp_path / "a.jsonl", 3))
+    first = report(pipeline(workspace, *args)[1])["adapters"]
+    tokenizer = json.loads((base / "tokenizer_config.json").read_text())
+    tokenizer["chat_template"] = "{# mine #}" + tokenizer["chat_template"]
+    (base / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    changed = report(pipeline(workspace, *args)[1])["adapters"]
+    again = report(pipeline(workspace, *args)[1])["adapters"]
+    assert first != changed == again
+    db = connect(Workspace(workspace).db_path, read_only=True)
+    counts = [db[table].count for table in ("base_models", "datasets", "training_jobs", "model_artifacts")]
+    db.close()
+    assert counts == [2, 1, 2, 2]

@@ -13,7 +13,7 @@ from core import jobs
 from core.errors import AppError
 from core.jobs import Job, JobState
 from core.models import store as models
-from core.models.fingerprint import content_fingerprint
+from core.models.fingerprint import content_fingerprint, rendering_fingerprint
 from core.training import store
 from core.training.config import TrainingConfig
 from core.training.work import _check_inputs
@@ -52,9 +52,14 @@ def made(folder: Path) -> tuple[dict[str, dict[str, str]], Path, Path]:
     base.mkdir()
     (base / "config.json").write_text("{}")
     (base / "model.safetensors").write_bytes(b"weights")
+    (base / "chat_template.jinja").write_text("{{ messages }}")
     data.write_text("{}\n")
     params = {
-        "base": {"name": "B", "content_fingerprint": content_fingerprint(base)},
+        "base": {
+            "name": "B",
+            "content_fingerprint": content_fingerprint(base),
+            "rendering_fingerprint": rendering_fingerprint(base),
+        },
         "dataset": {"name": "D", "content_hash": sha256_file(data)},
     }
     return params, base, data
@@ -64,16 +69,33 @@ def test_inputs_as_they_were_pass(tmp_path: Path) -> None:
     _check_inputs(*made(tmp_path))
 
 
-@pytest.mark.parametrize(("what", "code"), [("weights", "base_changed"), ("gone", "dataset_changed")])
-def test_inputs_that_changed_are_named(tmp_path: Path, what: str, code: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "code", "named"),
+    [
+        ("weights", "base_changed", "The weights of the base B"),
+        ("template", "base_changed", "The tokenizer or chat template of the base B"),
+        ("gone", "dataset_changed", "is missing"),
+    ],
+)
+def test_inputs_that_changed_are_named(tmp_path: Path, what: str, code: str, named: str) -> None:
     params, base, data = made(tmp_path)
     if what == "weights":
         (base / "model.safetensors").write_bytes(b"others!")
+    elif what == "template":
+        (base / "chat_template.jinja").write_text("{{ messages | upper }}")
     else:
         data.unlink()
     with pytest.raises(AppError) as caught:
         _check_inputs(params, base, data)
     assert caught.value.code == code
+    assert named in caught.value.message
+
+
+def test_a_run_of_an_earlier_version_does_not_know_its_template(tmp_path: Path) -> None:
+    params, base, data = made(tmp_path)
+    del params["base"]["rendering_fingerprint"]
+    (base / "chat_template.jinja").write_text("{{ messages | upper }}")
+    _check_inputs(params, base, data)
 
 
 def test_a_view_whose_source_moved_away_is_missing_and_says_where_it_was(tmp_path: Path) -> None:

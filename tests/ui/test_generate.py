@@ -31,6 +31,8 @@ from ui.pages.generate.coverage import cell_text
 from ui.pages.generate.page import GeneratePage
 from ui.window.main_window import MainWindow
 
+# More than any machine writes before it is stopped.
+MANY = 120
 opened = partial(open_page, kind=GeneratePage)
 
 
@@ -165,6 +167,17 @@ def test_a_bad_cap_holds_the_start(qtbot: QtBot, window: MainWindow, here: Place
     until(qtbot, lambda: settings.get(here.db, "generation_cap_usd", "") == "0.75")
 
 
+def stopped_after(qtbot: QtBot, page: GeneratePage, before: int) -> int:
+    """Stop once there are more than `before` conversations; how many there are then."""
+    until(qtbot, lambda: batch_of(page).completed > before and page.halt.isEnabled())
+    click(qtbot, page, "stop")
+    until(qtbot, lambda: over(page))
+    assert batch_of(page).job.status is JobState.CANCELLED
+    made = batch_of(page).completed
+    until(qtbot, lambda: page.batch.written._value.text() == f"{made} of {MANY}")
+    return made
+
+
 @pytest.mark.slow
 def test_offline_with_the_practice_model_from_plan_to_reading(
     qtbot: QtBot, window: MainWindow, here: Place, no_key: None
@@ -172,17 +185,15 @@ def test_offline_with_the_practice_model_from_plan_to_reading(
     add_practice_model(here.db)
     page = opened(qtbot, window)
     page.desk.side.who.choose_provider("local")
-    plan(qtbot, page, 4, turns=2)
-    assert page.begin.text() == "Start 4"
+    plan(qtbot, page, MANY, turns=2)
+    assert page.begin.text() == f"Start {MANY}"
     click(qtbot, page, "start_batch")
-    until(qtbot, lambda: page._shown is not None and page._shown.batch.completed >= 1)
-    click(qtbot, page, "stop")
-    until(qtbot, lambda: over(page))
-    assert batch_of(page).job.status is JobState.CANCELLED
+    until(qtbot, lambda: bool(page._ident))
+    first = stopped_after(qtbot, page, 0)
     until(qtbot, lambda: page.resume.isVisible() and page.resume.isEnabled())
     click(qtbot, page, "resume")
-    until(qtbot, lambda: batch_of(page).completed == 4 and over(page))
-    until(qtbot, lambda: page.batch.written._value.text() == "4 of 4")
+    assert stopped_after(qtbot, page, first) > first
+    page.batch.table.select_id(page.batch.model.rows[0].id)
     row = page.batch.table.current()
     until(qtbot, lambda: page.side.go.isVisible() and page.side.go.text() == "Read conversation")
     click(qtbot, page, "item_go")

@@ -25,6 +25,7 @@ class Lane(StrEnum):
     GPU = "gpu"
     DATA = "data"
     NETWORK = "network"
+    QUESTION = "question"
     INDEX = "index"
 
 
@@ -60,5 +61,7 @@ ALLOWANCES: dict[Lane, Allowance] = {
     Lane.GPU: Allowance(cores=None, memory=None, nice=0),
     Lane.DATA: Allowance(cores=0.5, memory=0.5, nice=5),
     Lane.NETWORK: Allowance(cores=0.25, memory=0.25, nice=5),
+    # One or a few requests that somebody looks at: they do not wait behind a batch of an hour.
+    Lane.QUESTION: Allowance(cores=0.25, memory=0.25, nice=0),
     Lane.INDEX: Allowance(cores=0.5, memory=0.5, nice=10),
 }

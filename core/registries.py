@@ -63,6 +63,7 @@ JOB_KINDS: Registry[Any] = Registry(
         "build_practice_model": "core.models.jobs:BUILD_PRACTICE",
         "generate": "core.generation.jobs:GENERATE",
         "generate_local": "core.generation.jobs:GENERATE_LOCAL",
+        "rewrite": "core.generation.jobs:REWRITE",
         "ask_claude": "core.generation.account:ASK_CLAUDE",
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 NOTHING = "–"
 
@@ -95,3 +96,13 @@ def word(stored: str) -> str:
     """ "needs_review" -> "Needs review"."""
     text = stored.replace("_", " ").strip()
     return text[:1].upper() + text[1:]
+
+
+def usd(value: Decimal | str | None) -> str:
+    """ "$2.31", "$0.041" below ten cents, "unknown" for None."""
+    if value is None:
+        return "unknown"
+    amount = Decimal(value)
+    if amount == 0 or amount >= Decimal("0.1"):
+        return f"${amount:,.2f}"
+    return f"${amount:,.3f}" if amount >= Decimal("0.0005") else "<$0.001"

@@ -56,18 +56,22 @@ def versions(db: Database, conversation: Conversation) -> list[Version]:
 
 
 def edit(
-    db: Database, workspace: Workspace, ident: str, turn: int, content: str
+    db: Database, workspace: Workspace, ident: str, turn: int, content: str, expected: str | None = None
 ) -> tuple[Changed, tuple[int, int] | None]:
     """Give turn `turn` (from 1) other words. Returns the versions (before, after), None where nothing changed.
 
-    An answer without words becomes a missing one. Raises AppError `empty_content`, `no_such_turn`, `duplicate`,
-    `being_enriched` or `no_such_conversation`.
+    An answer without words becomes a missing one. `expected` are the words that it must have now. Raises AppError
+    `empty_content`, `no_such_turn`, `turn_changed`, `duplicate`, `being_enriched` or `no_such_conversation`.
     """
     found = _editable(db, ident)
     parsed = store.read_parsed(workspace, found)
     listed = [dict(value) for value in parsed["turns"]]
     if not 1 <= turn <= len(listed):
         raise AppError("no_such_turn", f"“{found.title}” has no turn {turn}.", hint="Refresh the list.")
+    if expected is not None and (listed[turn - 1]["content"] or "") != expected:
+        raise AppError(
+            "turn_changed", f"Turn {turn} of “{found.title}” was edited in the meantime.", hint="Read it again first."
+        )
     text = content.strip() or None
     if text is None and listed[turn - 1]["role"] == "user":
         raise AppError(

@@ -29,7 +29,7 @@ def _apply(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, A
 
 ASK_CLAUDE = JobKind(
     "ask_claude", handler="core.generation.account:run", events=("models",), apply=_apply, worker="generation",
-    lane=Lane.NETWORK, page="generate",
+    lane=Lane.QUESTION, page="generate",
 )  # fmt: skip
 
 
@@ -63,10 +63,10 @@ def _requests(params: Mapping[str, Any]) -> list[Any]:
     from core.generation.create import library_of
     from core.generation.flow import make_flow
     from core.generation.plan import PlanItem
-    from core.generation.prompts import Cast, Prompts
+    from core.generation.prompts import Prompts
     from core.generation.settings import RunSettings
 
     settings, library = RunSettings.from_json(params["settings"]), library_of(params["library"])
     prompts = Prompts(settings.profile, settings.example)
     items = [PlanItem.from_json(row) for row in params["items"]]
-    return [make_flow(item, Cast.of(item, library), prompts, settings).next() for item in items]
+    return [make_flow(item, library, prompts, settings).next() for item in items]

@@ -65,19 +65,33 @@ def create_batch(
     whole = complete(db, workspace, settings, provider)
     library = Library.of(db)
     check_batch(plan, library, whole, provider)
-    ident = new_id()
     title = free_name(db, "batch_jobs", name or plan.name or f"{len(plan.items):,} conversations")
-    stamp = now()
+    return insert_batch(
+        db, plan, library, whole, title, (provider.job_kind, f"Generating {title}"), key=key, estimate=estimate
+    )
+
+
+def insert_batch(
+    db: Database,
+    plan: Plan,
+    library: Library,
+    whole: RunSettings,
+    title: str,
+    kind: tuple[str, str],
+    *,
+    key: str = "",
+    estimate: Mapping[str, Any] | None = None,
+) -> Job:
+    """The rows of a batch with its job, which is of that `kind` (name, title); `whole` is complete and checked."""
+    ident, stamp = new_id(), now()
     with transaction(db):
-        job = jobs.create(
-            db, provider.job_kind, f"Generating {title}", {"round": 0, "reopen": ""}, job_id=ident, key=key
-        )
+        job = jobs.create(db, kind[0], kind[1], {"round": 0, "reopen": ""}, job_id=ident, key=key)
         db.execute(
             "insert into batch_jobs(id, name, status, tier, total_items, provider, model, mode, settings, library,"
             " plan_name, seed, estimate, created_at, updated_at)"
             " values(?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                ident, title, _tier(plan, library), len(plan.items), provider.name, whole.model, whole.mode,
+                ident, title, _tier(plan, library), len(plan.items), whole.provider, whole.model, whole.mode,
                 orjson.dumps(whole.to_json()).decode(), orjson.dumps(library_json(plan, library)).decode(),
                 plan.name, plan.seed,
                 orjson.dumps(dict(estimate)).decode() if estimate else None, stamp, stamp,
@@ -106,7 +120,8 @@ def _insert_items(db: Database, batch: str, plan: Plan, stamp: str) -> None:
 
 
 def _tier(plan: Plan, library: Library) -> str:
-    tiers = {library.arc(key).tier for key in {item.emotional_arc_key for item in plan.items}}
+    wanted = {item.emotional_arc_key for item in plan.items}
+    tiers = {arc.tier for arc in library.arcs if arc.key in wanted}
     return tiers.pop() if len(tiers) == 1 else ""
 
 
@@ -154,10 +169,7 @@ def check_batch(plan: Plan, library: Library, settings: RunSettings, provider: P
     if settings.cap is not None and settings.cap <= 0:
         raise AppError("bad_cap", "The spending cap has to be more than nothing.", hint="Enter an amount, like 5.",
                        where=Where(field="max_cost"))  # fmt: skip
-    if provider.paid and settings.cap is not None:
-        table = prices.PriceTable(settings.prices)
-        if table.rates(settings.model, datetime.now(UTC).date(), 0) is None:
-            raise price_unknown(settings.model)
+    check_price(settings, provider)
     prompts = Prompts(settings.profile, settings.example)
     seen = set()
     for index, item in enumerate(plan.items):
@@ -170,6 +182,14 @@ def check_batch(plan: Plan, library: Library, settings: RunSettings, provider: P
         except AppError as error:
             error.where = replace(error.where, field=f"items[{index}].template: {error.where.field}".rstrip(": "))
             raise
+
+
+def check_price(settings: RunSettings, provider: Provider) -> None:
+    """Raise AppError `price_unknown` for a cap on a model whose price is not known."""
+    if provider.paid and settings.cap is not None:
+        table = prices.PriceTable(settings.prices)
+        if table.rates(settings.model, datetime.now(UTC).date(), 0) is None:
+            raise price_unknown(settings.model)
 
 
 def library_json(plan: Plan, library: Library) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from core.generation.flow import make_flow
 from core.generation.plan import Library, Plan, PlanItem
 from core.generation.prices import PriceTable, Usage
-from core.generation.prompts import Cast, Prompts
+from core.generation.prompts import Prompts
 from core.generation.settings import WHOLE, RunSettings
 
 # Output tokens a turn before anything was measured, and how far off that may be.
@@ -116,7 +116,7 @@ class _Shape:
 
 def _shape(item: PlanItem, library: Library, prompts: Prompts, settings: RunSettings) -> _Shape:
     """Prompt tokens of one conversation, all its requests together, by the size of its text."""
-    request = make_flow(item, Cast.of(item, library), prompts, settings).next()
+    request = make_flow(item, library, prompts, settings).next()
     system = sum(len(text.encode()) for text in request.system) / BYTES_A_TOKEN
     user = sum(len(message["content"].encode()) for message in request.messages) / BYTES_A_TOKEN + 60
     cached = system if request.cache else 0.0

@@ -1,4 +1,4 @@
-"""One conversation as a machine of requests and replies: whole in one reply, or turn by turn along the arc.
+"""One conversation as a machine of requests and replies: whole, turn by turn along the arc, or one turn written anew.
 
 Fed with the replies of its log, it stands where it stood: live runs, batches and resumed runs share this one way.
 """
@@ -13,11 +13,11 @@ import orjson
 
 from core.errors import AppError
 from core.generation.beats import beat_of_turn, client_meets, consultant_meets, met_beats
-from core.generation.plan import PlanItem
-from core.generation.prompts import SCHEMA, TURN_SCHEMA, Cast, Prompts
+from core.generation.plan import Library, PlanItem
+from core.generation.prompts import SCHEMA, TURN_SCHEMA, Cast, Prompts, Scene
 from core.generation.provider import Reply, Request
-from core.generation.replies import ended_early, read_conversation, read_turn, refused, too_long, truncated
-from core.generation.settings import RunSettings
+from core.generation.replies import ended_early, invalid, read_conversation, read_turn, refused, too_long, truncated
+from core.generation.settings import WHOLE, RunSettings, Target
 
 MAX_OUTPUT = 32_000
 GROW = 2
@@ -35,6 +35,13 @@ class Made:
     met: tuple[bool | None, ...]
     rewritten: int = 0
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Other words for one turn of a conversation that is there already."""
+
+    content: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Flow(Protocol):
     item: PlanItem
 
     @property
-    def outcome(self) -> Made | GivenUp | None:
+    def outcome(self) -> Made | Rewritten | GivenUp | None:
         """How it ended, None while it goes on."""
         ...
 
@@ -82,22 +89,20 @@ class Flow(Protocol):
         ...
 
 
-def make_flow(item: PlanItem, cast: Cast, prompts: Prompts, settings: RunSettings) -> Flow:
-    """The flow of the settings' mode."""
-    return (
-        WholeFlow(item, cast, prompts, settings)
-        if settings.mode == "whole"
-        else TurnsFlow(item, cast, prompts, settings)
-    )
+def make_flow(item: PlanItem, library: Library, prompts: Prompts, settings: RunSettings) -> Flow:
+    """The flow of the settings. Raises AppError `no_such_scaffolding` for a conversation that can't be cast."""
+    if settings.rewrite:
+        return RewriteFlow(item, Scene.find(item, library), prompts, settings)
+    kind = WholeFlow if settings.mode == WHOLE else TurnsFlow
+    return kind(item, Cast.of(item, library), prompts, settings)
 
 
 @dataclass
 class _Base:
     item: PlanItem
-    cast: Cast
     prompts: Prompts
     settings: RunSettings
-    outcome: Made | GivenUp | None = None
+    outcome: Made | Rewritten | GivenUp | None = None
     attempt: int = 0
     max_tokens: int = 0
     left: dict[str, int] = field(default_factory=dict)
@@ -124,6 +129,9 @@ class _Base:
         # Thinking counts as output; where it can't be turned off it needs room of its own.
         room = tokens + (4_096 if facts.always_thinks or self.settings.thinking != "off" else 0)
         return min(room, self._most())
+
+    def _room_of_turn(self) -> int:
+        return 160 if self.settings.practice else self._room(1_024)
 
     def _most(self) -> int:
         return min(MAX_OUTPUT, self.settings.model_facts.max_tokens or MAX_OUTPUT)
@@ -199,6 +207,10 @@ def _worth_caching(system: tuple[str, ...], least: int) -> bool:
 class WholeFlow(_Base):
     """The whole conversation in one structured reply."""
 
+    def __init__(self, item: PlanItem, cast: Cast, prompts: Prompts, settings: RunSettings) -> None:
+        self.cast = cast
+        super().__init__(item, prompts, settings)
+
     def _first_max_tokens(self) -> int:
         return self._room(768 + 320 * self.item.turns)
 
@@ -233,15 +245,16 @@ class TurnsFlow(_Base):
     """Turn by turn: client and consultant in turn, each with its beat; only a turn that misses it is written again."""
 
     def __init__(self, item: PlanItem, cast: Cast, prompts: Prompts, settings: RunSettings) -> None:
+        self.cast = cast
         self.turns: list[Mapping[str, str]] = []
         self.met: list[bool | None] = []
         self._raw: list[dict[str, Any]] = []
         self._missed = ""
         self._rewritten = 0
-        super().__init__(item, cast, prompts, settings)
+        super().__init__(item, prompts, settings)
 
     def _first_max_tokens(self) -> int:
-        return 160 if self.settings.practice else self._room(1_024)
+        return self._room_of_turn()
 
     def _turn(self) -> int:
         return len(self.turns) + 1
@@ -302,3 +315,46 @@ class TurnsFlow(_Base):
             feeling = emotion.replace("_", " ")
             return f"\n\nAn earlier try of this turn did not show {feeling}. Let it be heard in the client's own words."
         return "\n\nAn earlier try of this turn did not take up the client's words, or was too long. Stay with them."
+
+
+class RewriteFlow(_Base):
+    """One turn of a finished conversation written anew, everything around it as it stands."""
+
+    def __init__(self, item: PlanItem, scene: Scene | None, prompts: Prompts, settings: RunSettings) -> None:
+        self._scene, self._target = scene, Target.from_json(settings.rewrite)
+        super().__init__(item, prompts, settings)
+
+    def _first_max_tokens(self) -> int:
+        return self._room_of_turn()
+
+    def _turn(self) -> int:
+        return self._target.number
+
+    @property
+    def done_turns(self) -> int:
+        """Turns that are written."""
+        return int(isinstance(self.outcome, Rewritten))
+
+    def next(self) -> Request:
+        """The request that is due."""
+        if self._request is None:
+            target, practice = self._target, self.settings.practice
+            asked = (self.item, self._scene, target.turns, target.number, target.wish)
+            if self.settings.structured:
+                system = self.prompts.client_system() if target.number % 2 else self.prompts.consultant_system()
+                user = self.prompts.rewrite(*asked)
+                self._request = self._build(system, ({"role": "user", "content": user},), TURN_SCHEMA)
+            else:
+                text, messages = self.prompts.plain_rewrite(*asked, practice)
+                self._request = self._build((text,) if text else (), messages, None)
+        return self._request
+
+    def _read(self, request: Request, reply: Reply) -> None:
+        try:
+            text = read_turn(reply.text, structured=self.settings.structured)
+            if text == self._target.before:
+                raise invalid("it repeats the words that the turn had")
+        except AppError as error:
+            self._again(INVALID, error, request, reply)
+            return
+        self.outcome = Rewritten(text)

@@ -14,8 +14,8 @@ from core.lanes import Lane
 from core.workspace.paths import Workspace
 
 EVENTS = (
-    "started", "asked", "reply", "lost", "rejected", "turn", "conversation", "item_failed", "reopened", "notice",
-    "batch_asked", "batch_created", "batch_status", "batch_cancel", "batch_ended",
+    "started", "asked", "reply", "lost", "rejected", "turn", "conversation", "rewritten", "item_failed", "reopened",
+    "notice", "batch_asked", "batch_created", "batch_status", "batch_cancel", "batch_ended",
 )  # fmt: skip
 
 
@@ -27,12 +27,14 @@ def _ended(db: Database, _workspace: Workspace, job: Job) -> Changed:
     return records.ended(db, job)
 
 
-def _kind(name: str, lane: Lane) -> JobKind:
+def _kind(name: str, lane: Lane, page: str = "generate") -> JobKind:
     return JobKind(
         name, handler="core.generation.work:run", events=EVENTS, apply=_apply, worker="generation", lane=lane,
-        resumable=True, page="generate", ended=_ended,
+        resumable=True, page=page, ended=_ended,
     )  # fmt: skip
 
 
+# One turn is looked at while it is written: it does not wait behind a batch.
+REWRITE = _kind("rewrite", Lane.QUESTION, "conversations")
 GENERATE = _kind("generate", Lane.NETWORK)
 GENERATE_LOCAL = _kind("generate_local", Lane.GPU)

@@ -107,6 +107,9 @@ class History:
         self.made.add(event["item"])
         self.items.pop(event["item"], None)
 
+    def _rewritten(self, event: Mapping[str, Any]) -> None:
+        self.made.add(event["item"])
+
     def _item_failed(self, event: Mapping[str, Any]) -> None:
         history = self.of(event["item"])
         history.failed, history.transient = True, bool(event["transient"])

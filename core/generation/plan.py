@@ -99,11 +99,11 @@ class Library:
     templates: Sequence[PromptTemplate]
 
     @classmethod
-    def of(cls, db: Database) -> Library:
-        """What is active in the workspace now."""
+    def of(cls, db: Database, *, active_only: bool = True) -> Library:
+        """What is in the workspace now; by default what is switched on."""
         return cls(
-            listing(db, Persona, active_only=True), listing(db, EmotionalArc, active_only=True),
-            listing(db, TrainingTopic, active_only=True), listing(db, PromptTemplate, active_only=True),
+            listing(db, Persona, active_only=active_only), listing(db, EmotionalArc, active_only=active_only),
+            listing(db, TrainingTopic, active_only=active_only), listing(db, PromptTemplate, active_only=active_only),
         )  # fmt: skip
 
     def persona(self, key: str) -> Persona:

@@ -20,6 +20,7 @@ from core.scaffolding.render import client_background, render, template_values, 
 from core.scaffolding.store import EmotionalArc, Persona, PromptTemplate, TrainingTopic
 
 VERSION = 1
+_OTHER = {"user": "assistant", "assistant": "user"}
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -84,12 +85,34 @@ _DATA = (
 
 
 @dataclass(frozen=True)
-class Cast:
-    """Everything one plan item stands for, resolved."""
+class Scene:
+    """Who speaks about what, along which arc."""
 
     persona: Persona
     arc: EmotionalArc
     topic: TrainingTopic
+
+    @classmethod
+    def find(cls, item: PlanItem, library: Library) -> Scene | None:
+        """Look the keys up; None where one of them is not known."""
+        try:
+            return Scene(
+                library.persona(item.persona_key), library.arc(item.emotional_arc_key),
+                library.topic(item.training_topic_key),
+            )  # fmt: skip
+        except KeyError:
+            return None
+
+    @property
+    def beats(self) -> list[Beat]:
+        """The arc's beats."""
+        return beats_of(self.arc)
+
+
+@dataclass(frozen=True)
+class Cast(Scene):
+    """Everything one plan item stands for, resolved."""
+
     template: PromptTemplate
 
     @classmethod
@@ -105,11 +128,6 @@ class Cast:
                 "no_such_scaffolding", f"There is no active entry {exc.args[0]!r} in the library.",
                 hint="Switch it on again, or plan without it.", action="page:scaffolding",
             ) from exc  # fmt: skip
-
-    @property
-    def beats(self) -> list[Beat]:
-        """The arc's beats."""
-        return beats_of(self.arc)
 
     def input_parameters(self) -> dict[str, str]:
         """As in parsed.json."""
@@ -158,21 +176,60 @@ class Prompts:
     def turn(self, item: PlanItem, cast: Cast, turns: Sequence[Mapping[str, str]], again: str = "") -> str:
         """The user message for the next turn; `again` says what an earlier try of it missed."""
         number = len(turns) + 1
-        beat = beat_of_turn(cast.beats, number, item.turns)
         talk = "\n".join(f"{_speaker(turn['role'])}: {turn['content']}" for turn in turns) or "(not begun)"
-        now = f"Turn {number} of {item.turns}."
-        if number % 2:
-            plan = _json(_plan(item, cast))
-            feeling, goal = beat.emotion.replace("_", " "), _sentence("What this turn is for", beat.goal)
-            task = (
-                f"{now} Write what the client says now. The client feels {feeling}, with a strength of"
-                f" {beat.intensity:.1f} on a scale from 0 to 1. {goal}"
-            )
-        else:
-            plan = _json({"topic": cast.topic.name, "learning_objective": cast.topic.key_learning_objective})
-            last = " This is the last turn: close the conversation." if number == item.turns else ""
-            task = f"{now} Write what the consultant answers.{last} {_sentence('Guidance', beat.guidance)}"
+        task = f"Turn {number} of {item.turns}. {_task(item, cast, number)}"
+        plan = _json(_seen_by_speaker(item, cast, number))
         return f"<plan>\n{plan}\n</plan>\n\n<conversation>\n{talk}\n</conversation>\n\n{task.strip()}{again}"
+
+    def rewrite(
+        self, item: PlanItem, scene: Scene | None, turns: Sequence[Mapping[str, str]], number: int, wish: str
+    ) -> str:
+        """The user message that has turn `number` (from 1) of a finished conversation written anew."""
+        lines = [f"{_speaker(turn['role'])}: {turn['content']}" for turn in turns]
+        present = lines[number - 1]
+        lines[number - 1] = f"(Turn {number}, to be written)"
+        talk = "\n".join(lines)
+        plan, task = "", f"Write what the {'client says' if number % 2 else 'consultant answers'}."
+        if scene is not None:
+            plan = f"<plan>\n{_json(_seen_by_speaker(item, scene, number))}\n</plan>\n\n"
+            task = _task(item, scene, number)
+        wished = f"\n\nWhat is to be different: {wish.strip()}" if wish.strip() else ""
+        had = ""
+        if turns[number - 1]["content"]:
+            had = f" These were its words, which are not to be repeated:\n<conversation>\n{present}\n</conversation>"
+        return (
+            f"{plan}<conversation>\n{talk}\n</conversation>\n\n"
+            f"Turn {number} of {len(turns)} is written anew.{had}\n\n{task}"
+            " Everything else stays as it is: the new words follow from what comes before and lead to what comes"
+            f" after.{wished}"
+        )
+
+    def plain_rewrite(
+        self, item: PlanItem, scene: Scene | None, turns: Sequence[Mapping[str, str]], number: int, wish: str,
+        practice: bool,
+    ) -> tuple[str, tuple[Mapping[str, str], ...]]:  # fmt: skip
+        """The same for a local model, which sees what comes before: system text and chat messages."""
+        before = list(turns[max(0, number - 5) : number - 1] if practice else turns[: number - 1])
+        client = bool(number % 2)
+        if client:
+            before = [{"role": _OTHER[turn["role"]], "content": turn["content"]} for turn in before]
+        if practice and before and before[0]["role"] == "assistant":
+            # It reads little, and chats begin with a user.
+            del before[0]
+        if not before:
+            before = [{"role": "user", "content": f"Say this in other words: {turns[number - 1]['content']}"}]
+        elif before[0]["role"] == "assistant":
+            before.insert(0, {"role": "user", "content": "Begin the talk."})
+        if practice:
+            return "", tuple(before)
+        beat = beat_of_turn(scene.beats, number, len(turns)) if scene is not None else None
+        lines = [_CLIENT if client else f"{_CONSULTANT}\n{self._profile}"]
+        if beat is not None and client:
+            lines.append(f"You feel {beat.emotion.replace('_', ' ')}.")
+        elif beat is not None:
+            lines.append(_sentence("Guidance", beat.guidance))
+        lines.append(_sentence("What is to be different from an earlier try", wish))
+        return "\n".join(line for line in lines if line), tuple(before)
 
     def plain_turn(
         self, item: PlanItem, cast: Cast, turns: Sequence[Mapping[str, str]], practice: bool
@@ -204,6 +261,26 @@ class Prompts:
         return hashlib.sha256(orjson.dumps([*parts, self.whole(item, cast)])).hexdigest()[:32]
 
 
+def _task(item: PlanItem, scene: Scene, number: int) -> str:
+    """What is to be written in a turn, by its beat."""
+    beat = beat_of_turn(scene.beats, number, item.turns)
+    if number % 2:
+        feeling, goal = beat.emotion.replace("_", " "), _sentence("What this turn is for", beat.goal)
+        return (
+            f"Write what the client says now. The client feels {feeling}, with a strength of"
+            f" {beat.intensity:.1f} on a scale from 0 to 1. {goal}"
+        ).strip()
+    last = " This is the last turn: close the conversation." if number == item.turns else ""
+    return f"Write what the consultant answers.{last} {_sentence('Guidance', beat.guidance)}".strip()
+
+
+def _seen_by_speaker(item: PlanItem, scene: Scene, number: int) -> dict[str, Any]:
+    """The part of the plan that the speaker of a turn is to know."""
+    if number % 2:
+        return _plan(item, scene)
+    return {"topic": scene.topic.name, "learning_objective": scene.topic.key_learning_objective}
+
+
 def _sentence(label: str, text: str) -> str:
     return f"{label}: {text.strip().rstrip('.')}." if text.strip() else ""
 
@@ -221,7 +298,7 @@ def attribute_words(item: PlanItem) -> list[str]:
     return [attributes().get(name, {}).get(value, f"{name}: {value}") for name, value in item.attributes.items()]
 
 
-def _plan(item: PlanItem, cast: Cast) -> dict[str, Any]:
+def _plan(item: PlanItem, cast: Scene) -> dict[str, Any]:
     persona, arc, topic = cast.persona, cast.arc, cast.topic
     client = {
         "name": persona.name, "who": persona.title, "summary": persona.summary,

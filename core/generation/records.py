@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,9 @@ import orjson
 from sqlite_utils import Database
 
 from core.conversations import store as conversations
+from core.conversations import versions
 from core.db.connection import now
+from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.workspace.paths import Workspace
@@ -24,6 +27,8 @@ _JOB_STATES = {
     JobState.COMPLETED: "completed", JobState.FAILED: "failed", JobState.CANCELLED: "cancelled",
     JobState.QUEUED: "queued", JobState.PAUSED: "queued", JobState.INTERRUPTED: "queued",
 }  # fmt: skip
+# Written and paid for, and not put into its conversation: to write it again would change nothing.
+NOT_APPLIED = "not_applied"
 ITEM_STATES = ("queued", "processing", "completed", "failed")
 
 
@@ -31,6 +36,8 @@ def apply(db: Database, workspace: Workspace, batch: str, event: Mapping[str, An
     """Write one event of the batch's worker."""
     if event["type"] == "conversation":
         return _conversation(db, workspace, batch, event)
+    if event["type"] == "rewritten":
+        return _rewritten(db, workspace, batch, event)
     return _HANDLERS[str(event["type"])](db, batch, event)
 
 
@@ -123,18 +130,42 @@ def _conversation(db: Database, workspace: Workspace, batch: str, event: Mapping
         row["content_hash"] = hashlib.sha256(f"{row['content_hash']} {row['id']}".encode()).hexdigest()
         row["import_notes"] = [*row["import_notes"], "Another conversation has exactly the same words."]
         conversations.insert(db, workspace, row)
+    _complete(db, batch, event["item"], {
+        "conversation_id": row["id"], "title": row["title"], "turns_done": row["turn_count"],
+        "beats": orjson.dumps(event["beats"]).decode(),
+    })  # fmt: skip
+    return Changed.GENERATION | Changed.CONVERSATIONS
+
+
+def _rewritten(db: Database, workspace: Workspace, batch: str, event: Mapping[str, Any]) -> Changed:
+    """A turn in other words is a version of its conversation; where it can't be, the words stay with the failure."""
+    try:
+        versions.edit(db, workspace, event["conversation"], event["turn"], event["content"], event["before"])
+    except AppError as error:
+        kept = replace(error.where, field=f"turns[{event['turn'] - 1}].content")
+        told = AppError(
+            error.code, error.message, hint="The new words are kept here: copy them, or regenerate the turn.",
+            where=kept,
+        )  # fmt: skip
+        return _item_failed(db, batch, {
+            **event, "failure": NOT_APPLIED, "error": told.to_json(), "category": "", "asked": {},
+            "raw": event["content"], "transient": False,
+        })  # fmt: skip
+    _complete(db, batch, event["item"], {"turns_done": 1})
+    return Changed.GENERATION | Changed.CONVERSATIONS
+
+
+def _complete(db: Database, batch: str, item: str, values: Mapping[str, Any]) -> None:
     stamp = now()
+    columns = ", ".join(f"{name} = ?" for name in values)
     done = db.execute(
-        "update batch_items set status = 'completed', conversation_id = ?, title = ?, turns_done = ?, beats = ?,"
-        " failure = '', message = '', updated_at = ? where id = ? and status <> 'completed'",
-        [row["id"], row["title"], row["turn_count"], orjson.dumps(event["beats"]).decode(), stamp, event["item"]],
+        f"update batch_items set status = 'completed', {columns}, failure = '', message = '', updated_at = ?"
+        " where id = ? and status <> 'completed'", [*values.values(), stamp, item],
     ).rowcount  # fmt: skip
     db.execute(
-        "update failed_generations set resolved_at = ? where batch_item_id = ? and resolved_at is null",
-        [stamp, event["item"]],
+        "update failed_generations set resolved_at = ? where batch_item_id = ? and resolved_at is null", [stamp, item]
     )
     _count(db, batch, "completed_items", done)
-    return Changed.GENERATION | Changed.CONVERSATIONS
 
 
 def _count(db: Database, batch: str, column: str, by: int) -> None:

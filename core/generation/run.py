@@ -19,12 +19,13 @@ from core.errors import AppError, Cancelled
 from core.generation import troubles
 from core.generation.budget import Budget
 from core.generation.create import Work, iter_plan, written
-from core.generation.flow import Flow, GivenUp, Made, make_flow
+from core.generation.flow import Flow, GivenUp, Made, Rewritten, make_flow
 from core.generation.journal import REOPEN, History, Journal, read_history
 from core.generation.plan import PlanItem
 from core.generation.prices import PriceTable
 from core.generation.prompts import VERSION, Cast, Prompts
 from core.generation.provider import Reply, Request, Trouble
+from core.generation.settings import Target
 from core.workers.host import JobContext
 
 TICK_S = 0.4
@@ -75,7 +76,7 @@ class Run:
 
     def flow(self, item: PlanItem) -> Flow:
         """The conversation as far as its log says."""
-        flow = make_flow(item, Cast.of(item, self.library), self.prompts, self.settings)
+        flow = make_flow(item, self.library, self.prompts, self.settings)
         for step in self.history.of(item.id).steps:
             if step == REOPEN:
                 flow.reopen()
@@ -141,8 +142,12 @@ class Run:
             row = await asyncio.to_thread(self._write, flow.item, outcome)
             self.journal.note("conversation", item=flow.item.id, row=row, beats=list(outcome.met),
                               rewritten=outcome.rewritten)  # fmt: skip
-            self.made += 1
-            self.history.made.add(flow.item.id)
+            self._count_made(flow.item.id)
+        elif isinstance(outcome, Rewritten):
+            target = Target.from_json(self.settings.rewrite)
+            self.journal.note("rewritten", item=flow.item.id, conversation=target.conversation_id,
+                              turn=target.number, before=target.before, content=outcome.content)  # fmt: skip
+            self._count_made(flow.item.id)
         elif isinstance(outcome, GivenUp):
             self.journal.note(
                 "item_failed", item=flow.item.id, failure=outcome.kind, error=outcome.error.to_json(),
@@ -152,6 +157,10 @@ class Run:
             self.failed += 1
         self.history.items.pop(flow.item.id, None)
         self.progress()
+
+    def _count_made(self, item: str) -> None:
+        self.made += 1
+        self.history.made.add(item)
 
     def _write(self, item: PlanItem, made: Made) -> dict[str, Any]:
         cast = Cast.of(item, self.library)

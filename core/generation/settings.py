@@ -11,6 +11,8 @@ from core.generation.models import ModelFacts, facts_of
 
 WHOLE, TURNS = "whole", "turns"
 LOCAL = "local"
+# The provider chosen last, in the workspace's settings.
+PROVIDER_SETTING = "generation_provider"
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,36 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class Target:
+    """A turn that is written anew: `number` from 1 of `turns` (role, content) as they were asked with."""
+
+    conversation_id: str
+    number: int
+    turns: tuple[Mapping[str, str], ...]
+    wish: str = ""
+
+    @property
+    def before(self) -> str:
+        """The words it had."""
+        return self.turns[self.number - 1]["content"]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in `RunSettings.rewrite`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Target:
+        """The reverse of `to_json`."""
+        return cls(**{**data, "turns": tuple(data["turns"])})
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """Settings of one batch. Money is text, as JSON has no decimals; `max_cost_usd` None means no cap.
 
     `profile` and `example` are the consultant's profile and a conversation for the tone, frozen when the batch was
-    made; `base` describes the local model; `prices` is the price table of that day.
+    made; `base` describes the local model; `prices` is the price table of that day. `rewrite` is a `Target` where the
+    batch is one turn and not conversations.
     """
 
     provider: str
@@ -50,6 +77,7 @@ class RunSettings:
     base: Mapping[str, Any] = field(default_factory=dict)
     prices: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rewrite: Mapping[str, Any] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
 
     @property

@@ -15,6 +15,7 @@ from core.db.connection import now, transaction
 from core.errors import AppError
 from core.generation.create import no_such_batch
 from core.generation.plan import PlanItem
+from core.generation.records import NOT_APPLIED
 from core.generation.settings import RunSettings
 from core.jobs import Job
 
@@ -147,7 +148,7 @@ def can_reopen(db: Database, batch: str, which: str | Sequence[str] = TRANSIENT)
     rows = db.execute(
         "select i.id, (select f.transient from failed_generations f where f.batch_item_id = i.id order by f.seq desc"
         " limit 1) as transient from batch_items i where i.batch_job_id = ? and i.status = 'failed'"
-        " order by i.position", [batch],
+        " and i.failure <> ? order by i.position", [batch, NOT_APPLIED],
     ).fetchall()  # fmt: skip
     if which == TRANSIENT:
         return [row["id"] for row in rows if row["transient"]]

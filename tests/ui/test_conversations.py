@@ -222,7 +222,9 @@ def test_another_conversation_shows_its_own_turns_only(qtbot: QtBot, window: Mai
         assert choose_and_read(places[1]) == ["One", "Two", ""]
         assert "No answer yet" in turns.findChild(TurnCard, "turn_3").accessibleName()
         others = [
-            button for button in turns.findChildren(QPushButton) if button.objectName() not in ("edit_turn", "add_tag")
+            button
+            for button in turns.findChildren(QPushButton)
+            if button.objectName() not in ("edit_turn", "regenerate_turn", "add_tag")
         ]
         assert not any(button.isVisible() for button in others)
 

@@ -18,7 +18,9 @@ from core.lanes import Lane
 from ui.theme import theme
 from ui.widgets.basic import Button, label, plain_tip, row
 
-LANE_WORDS = {Lane.GPU: "Training", Lane.DATA: "Data", Lane.NETWORK: "Network", Lane.INDEX: "Index"}
+LANE_WORDS = {
+    Lane.GPU: "Training", Lane.DATA: "Data", Lane.NETWORK: "Network", Lane.QUESTION: "Questions", Lane.INDEX: "Index",
+}  # fmt: skip
 ID_ROLE = Qt.ItemDataRole.UserRole
 ROWS_SHOWN = 6
 

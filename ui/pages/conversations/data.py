@@ -19,6 +19,7 @@ from core.enrichment import provenance
 from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport
 from core.errors import AppError
+from core.generation.rewrite import under_way
 from core.jobs import Job, JobState
 from core.registries import STAGES
 from core.workspace.files import read_json
@@ -140,6 +141,12 @@ class Detail:
     remarks: Sequence[Remark] = ()
     near: Near | None = None
     tags: Sequence[str] = ()
+    rewriting: Sequence[int] = ()
+
+    @property
+    def shown_turns(self) -> object:
+        """What the cards of the turns show: equal where nothing has to be drawn again."""
+        return self.turns, self.arc, self.rewriting
 
     @property
     def error(self) -> AppError | None:
@@ -180,5 +187,5 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
     arc = read_arc(db, row.emotional_arc_key, turns, document)
     return Detail(
         row, turns, enrichment.reports(db, row.id), chain, found, arc, problems, versions.versions(db, row),
-        digests.remarks(db, row.id), digests.near(db, row.id), review.tags(db, row.id),
+        digests.remarks(db, row.id), digests.near(db, row.id), review.tags(db, row.id), under_way(db, row.id),
     )  # fmt: skip

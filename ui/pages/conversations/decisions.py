@@ -12,6 +12,7 @@ from ui import format as fmt
 from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
 from ui.pages.conversations.inspector import Inspector
 from ui.pages.conversations.rate import RateDialog
+from ui.pages.conversations.regenerate import RegenerateDialog
 from ui.pages.conversations.tags import TagDialog, take_off
 from ui.widgets.page import Page
 from ui.widgets.table import TableView
@@ -26,6 +27,7 @@ class Decisions(QObject):
         inspector.reviewed.connect(self._on_reviewed)
         inspector.notes_changed.connect(self._on_notes)
         inspector.turns.edit_wanted.connect(self.edit_turn)
+        inspector.turns.again_wanted.connect(self.regenerate_turn)
         inspector.rate_wanted.connect(self.rate)
         inspector.tags.add_wanted.connect(self._tag_shown)
         inspector.tags.removed.connect(self._on_tag_removed)
@@ -71,6 +73,12 @@ class Decisions(QObject):
         """Write a turn of the shown conversation anew."""
         if self._inspector.detail is not None:
             EditTurnDialog(self._page, self._inspector.detail, number).open()
+
+    @Slot(int)
+    def regenerate_turn(self, number: int) -> None:
+        """Have a turn of the shown conversation written anew."""
+        if self._inspector.detail is not None:
+            RegenerateDialog(self._page, self._inspector.detail, number).open()
 
     @Slot()
     def show_versions(self) -> None:

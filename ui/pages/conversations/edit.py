@@ -10,13 +10,11 @@ from app.services import Services
 from core.conversations import versions
 from core.conversations.parse import Turn
 from core.conversations.versions import Version
-from core.errors import AppError
 from ui import format as fmt
-from ui.dialogs.base import Dialog
+from ui.dialogs.writing import WritingDialog
 from ui.models.rows import Column, RowModel
 from ui.pages.conversations.data import Detail
 from ui.theme import theme
-from ui.widgets.banner import BannerArea
 from ui.widgets.basic import Button, label
 from ui.widgets.forms import text_area
 from ui.widgets.page import Page
@@ -31,16 +29,15 @@ def undo_edit(services: Services, ident: str, version: int) -> None:
     services.write(services.root, lambda db: versions.restore(db, workspace, ident, version))
 
 
-class EditTurnDialog(Dialog):
+class EditTurnDialog(WritingDialog):
     """Saves other words for one turn; the toast takes it back."""
 
     def __init__(self, page: Page, detail: Detail, number: int) -> None:
-        super().__init__(page, f"Edit turn {number}")
+        super().__init__(page, page.services, f"Edit turn {number}")
         self.setObjectName("edit_turn_dialog")
-        self._services, self._ident, self._number = page.services, detail.row.id, number
+        self._ident, self._number = detail.row.id, number
         turn = detail.turns[number - 1]
         self._client = turn.role == "user"
-        self.banners = BannerArea()
         self.body.addWidget(label(f"{'Client' if self._client else 'Consultant'}, turn {number}", "section"))
         self.body.addWidget(self.banners)
         self.text = text_area(turn.content or "", LINES)
@@ -62,24 +59,14 @@ class EditTurnDialog(Dialog):
         self.hold("Write what the client says." if empty else "")
 
     def _save(self) -> None:
-        self.hold("Still saving.")
-        text, ident, number, workspace = self.text.toPlainText(), self._ident, self._number, self._services.workspace
-        self._services.write(
-            self, lambda db: versions.edit(db, workspace, ident, number, text), self._saved, self._failed
-        )
+        text, ident, number, workspace = self.text.toPlainText(), self._ident, self._number, self.services.workspace
+        self.write(lambda db: versions.edit(db, workspace, ident, number, text), self._saved)
 
     def _saved(self, step: tuple[int, int] | None) -> None:
         if step is not None:
-            services, ident, before = self._services, self._ident, step[0]
+            services, ident, before = self.services, self._ident, step[0]
             services.notifier.say(f"Turn {self._number} edited", lambda: undo_edit(services, ident, before))
         self.accept()
-
-    def _failed(self, exc: Exception) -> None:
-        self.hold("")
-        if isinstance(exc, AppError):
-            self.banners.show_error(exc)
-        else:
-            self._services.notifier.report(exc)
 
 
 def _words(turns: Sequence[Turn]) -> str:
@@ -95,17 +82,16 @@ COLUMNS = (
 )
 
 
-class VersionsDialog(Dialog):
+class VersionsDialog(WritingDialog):
     """Every version with its words; the primary action goes back to the one that is shown."""
 
     def __init__(self, page: Page, detail: Detail) -> None:
-        super().__init__(page, "Versions")
+        super().__init__(page, page.services, "Versions")
         self.setObjectName("versions_dialog")
         sizes = theme().sizes
         self.resize(2 * sizes.inspector, sizes.inspector + sizes.sidebar)
-        self._services, self._ident = page.services, detail.row.id
+        self._ident = detail.row.id
         self._shown: Version | None = None
-        self.banners = BannerArea()
         self.body.addWidget(label(detail.row.title, "section", wrap=True))
         self.body.addWidget(self.banners)
         self.model = RowModel(COLUMNS, self)
@@ -131,28 +117,20 @@ class VersionsDialog(Dialog):
         if version is None:
             return
         self.hold("This version is in force." if version.current else "")
-        workspace, path = self._services.workspace, version.file_path
-        self._services.run(
-            self, lambda: _words(versions.read_version(workspace, path)), self.words.setPlainText, self._failed
+        workspace, path = self.services.workspace, version.file_path
+        self.services.run(
+            self, lambda: _words(versions.read_version(workspace, path)), self.words.setPlainText, self.failed
         )
 
     def _restore(self) -> None:
         if self._shown is None:
             return
-        self.hold("Still saving.")
-        ident, number, workspace = self._ident, self._shown.version, self._services.workspace
+        ident, number, workspace = self._ident, self._shown.version, self.services.workspace
         before = next((row.version for row in self.model.rows if row.current), number)
-        services = self._services
+        services = self.services
 
         def done(_nothing: object) -> None:
             services.notifier.say(f"Version {number} is in force", lambda: undo_edit(services, ident, before))
             self.accept()
 
-        services.write(self, lambda db: versions.restore(db, workspace, ident, number), done, self._failed)
-
-    def _failed(self, exc: Exception) -> None:
-        self.hold("")
-        if isinstance(exc, AppError):
-            self.banners.show_error(exc)
-        else:
-            self._services.notifier.report(exc)
+        self.write(lambda db: versions.restore(db, workspace, ident, number), done)

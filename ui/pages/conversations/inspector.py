@@ -36,7 +36,7 @@ NOTES_MS = 700
 class TurnCard(Card):
     """One turn of a conversation; the client's is tinted. `show_turn` puts another one of that role in."""
 
-    def __init__(self, role: str, edit: Callable[[int], object]) -> None:
+    def __init__(self, role: str, edit: Callable[[int], object], again: Callable[[int], object]) -> None:
         self.turn_role = role
         self._number = 0
         super().__init__("", gap=theme().sizes.half, role="tint" if role == "user" else "card")
@@ -46,19 +46,25 @@ class TurnCard(Card):
         self._place = ElidedLabel("", "caption")
         self._place.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.edit = Button("", "ghost", "ph.pencil-simple", on_click=lambda: edit(self._number), name="edit_turn")
-        self.add(row(label(self._who, "strong"), self._place, self.edit, stretch=self._place))
+        self.again = Button(
+            "", "ghost", "ph.arrows-clockwise", on_click=lambda: again(self._number), name="regenerate_turn"
+        )
+        self.add(row(label(self._who, "strong"), self._place, self.again, self.edit, stretch=self._place))
         # Laying out a text costs with its length, at every resize.
         self.text = MessageText(markdown=False, at_once=CHARACTERS_AT_ONCE)
         self._missing = label("No answer yet. The turn is kept but not trained on.", "muted", wrap=True)
         self.add(self.text)
         self.add(self._missing)
 
-    def show_turn(self, number: int, turn: Turn, remark: str) -> None:
-        """Another turn, from its start."""
+    def show_turn(self, number: int, turn: Turn, remark: str, *, under_way: bool = False) -> None:
+        """Another turn, from its start; `under_way` while it is being regenerated."""
         self._number = number
         self.setObjectName(f"turn_{number}")
-        self.edit.setToolTip(f"Edit turn {number}")
-        self.edit.setAccessibleName(f"Edit turn {number}")
+        for button, verb in ((self.edit, "Edit"), (self.again, "Regenerate")):
+            button.setToolTip(f"{verb} turn {number}")
+            button.setAccessibleName(f"{verb} turn {number}")
+            button.setEnabled(not under_way)
+        remark = "being regenerated" if under_way else remark
         self._place.setText(" · ".join(part for part in (f"turn {number}", remark) if part))
         missing = turn.content is None
         self._missing.setVisible(missing)
@@ -82,14 +88,15 @@ class TurnList(ScrollColumn):
     """The turns as cards; long conversations are built in parts.
 
     The cards stay for the next conversation: making and styling new ones is most of what showing one costs.
-    `edit_wanted(number)` when the user asks to edit a turn.
+    `edit_wanted(number)` and `again_wanted(number)` when the user asks to edit or regenerate a turn.
     """
 
     edit_wanted = Signal(int)
+    again_wanted = Signal(int)
 
     def __init__(self) -> None:
         super().__init__(name="turns", accessible="Turns")
-        self._turns: list[tuple[int, Turn, str]] = []
+        self._turns: list[tuple[int, Turn, str, bool]] = []
         self._cards: list[TurnCard] = []
         self._shown = 0
         # It scrolls with the turns: in a low window they need the room.
@@ -105,7 +112,8 @@ class TurnList(ScrollColumn):
         exchange = -1
         for number, turn in enumerate(detail.turns, start=1):
             exchange += turn.role == "user"
-            self._turns.append((number, turn, detail.arc.remark(turn, max(0, exchange))))
+            remark = detail.arc.remark(turn, max(0, exchange))
+            self._turns.append((number, turn, remark, number in detail.rewriting))
         self._nothing.setVisible(not self._turns)
         self._nothing.setText(
             detail.problems[0].message if detail.problems else "This conversation has no turns to show."
@@ -123,9 +131,9 @@ class TurnList(ScrollColumn):
     def _show_more(self) -> None:
         shown = min(len(self._turns), self._shown + TURNS_AT_ONCE)
         for place in range(self._shown, shown):
-            number, turn, remark = self._turns[place]
+            number, turn, remark, under_way = self._turns[place]
             card = self._card(place, turn.role)
-            card.show_turn(number, turn, remark)
+            card.show_turn(number, turn, remark, under_way=under_way)
             card.show()
         self._shown = shown
         left = len(self._turns) - shown
@@ -135,7 +143,7 @@ class TurnList(ScrollColumn):
     def _card(self, place: int, role: str) -> TurnCard:
         if place < len(self._cards) and self._cards[place].turn_role == role:
             return self._cards[place]
-        card = TurnCard(role, self.edit_wanted.emit)
+        card = TurnCard(role, self.edit_wanted.emit, self.again_wanted.emit)
         if place < len(self._cards):
             old = self._cards[place]
             self.body.replaceWidget(old, card)
@@ -287,7 +295,7 @@ class Inspector(Card):
         self.why.setAccessibleName(self.why.text())
         self.why.setVisible(failed or (scored and bool(detail.criteria)))
         same = before is not None and before.row.id == found.id
-        if not same or before is None or (before.turns, before.arc) != (detail.turns, detail.arc):
+        if not same or before is None or before.shown_turns != detail.shown_turns:
             self.turns.show_turns(detail)
         if not same or before != detail:
             self.report.show_detail(detail)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from core.conversations import review
 from core.conversations.store import Conversation
-from core.errors import AppError
 from ui import format as fmt
-from ui.dialogs.base import Dialog
+from ui.dialogs.writing import WritingDialog
 from ui.theme import theme
-from ui.widgets.banner import BannerArea
 from ui.widgets.basic import Button, label
 from ui.widgets.forms import Form, choice
 from ui.widgets.page import Page
@@ -20,14 +18,13 @@ CRITERIA_WORDS = {
 STEPS = tuple(half / 2 for half in range(2, 11))
 
 
-class RateDialog(Dialog):
+class RateDialog(WritingDialog):
     """Saves the scores by hand; all “Not rated” takes them away."""
 
     def __init__(self, page: Page, found: Conversation) -> None:
-        super().__init__(page, "Rate")
+        super().__init__(page, page.services, "Rate")
         self.setObjectName("rate_dialog")
-        self._services, self._found = page.services, found
-        self.banners = BannerArea()
+        self._found = found
         self.body.addWidget(label(found.title, "section", wrap=True))
         hint = "Scores by hand are used instead of the computed ones in the list and its filters."
         self.body.addWidget(label(hint, "muted", wrap=True))
@@ -43,9 +40,8 @@ class RateDialog(Dialog):
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
 
     def _save(self) -> None:
-        self.hold("Still saving.")
         scores = {name: float(value) for name, value in self.form.values().items() if value}
-        services, ident, before = self._services, self._found.id, dict(self._found.human_criteria)
+        services, ident, before = self.services, self._found.id, dict(self._found.human_criteria)
 
         def done(_nothing: object) -> None:
             services.notifier.say(
@@ -53,11 +49,4 @@ class RateDialog(Dialog):
             )
             self.accept()
 
-        services.write(self, lambda db: review.rate(db, ident, scores), done, self._failed)
-
-    def _failed(self, exc: Exception) -> None:
-        self.hold("")
-        if isinstance(exc, AppError):
-            self.banners.show_error(exc)
-        else:
-            self._services.notifier.report(exc)
+        self.write(lambda db: review.rate(db, ident, scores), done)

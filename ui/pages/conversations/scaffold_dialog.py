@@ -10,12 +10,10 @@ from sqlite_utils import Database
 
 from core.conversations import store
 from core.conversations.store import Conversation
-from core.errors import AppError
 from core.scaffolding import store as scaffolding
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
-from ui.dialogs.base import Dialog
+from ui.dialogs.writing import WritingDialog
 from ui.theme import theme
-from ui.widgets.banner import BannerArea
 from ui.widgets.basic import Button, label
 from ui.widgets.forms import Form, choice
 from ui.widgets.page import Page
@@ -36,14 +34,13 @@ def read_choices(db: Database) -> Choices:
     }
 
 
-class ScaffoldingDialog(Dialog):
+class ScaffoldingDialog(WritingDialog):
     """Saves the choice, then calls `on_saved(conversation_id)`."""
 
     def __init__(self, page: Page, found: Conversation, on_saved: Callable[[str], Any]) -> None:
-        super().__init__(page, "Choose scaffolding")
+        super().__init__(page, page.services, "Choose scaffolding")
         self.setObjectName("scaffolding_dialog")
-        self._services, self._found, self._on_saved = page.services, found, on_saved
-        self.banners = BannerArea()
+        self._found, self._on_saved = found, on_saved
         self.body.addWidget(label(found.title, "section", wrap=True))
         hint = "Enrichment needs to know who the client is, how their feelings move, and what the topic is."
         self.body.addWidget(label(hint, "muted", wrap=True))
@@ -56,7 +53,7 @@ class ScaffoldingDialog(Dialog):
         self.set_buttons(self.ok)
         self.hold("Scaffolding is still loading.")
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
-        self._services.read(self, read_choices, self._fill, self._failed)
+        self.services.read(self, read_choices, self._fill, self.failed)
 
     def _fill(self, choices: Choices) -> None:
         for name, entries in choices.items():
@@ -68,22 +65,12 @@ class ScaffoldingDialog(Dialog):
     def _save(self) -> None:
         if not self.form.submit():
             return
-        self.hold("Still saving.")
-        ident, keys, workspace = self._found.id, self.form.values(), self._services.workspace
-        self._services.write(
-            self, lambda db: store.set_scaffolding(db, workspace, ident, **keys), self._saved, self._failed
-        )
+        ident, keys, workspace = self._found.id, self.form.values(), self.services.workspace
+        self.write(lambda db: store.set_scaffolding(db, workspace, ident, **keys), self._saved)
 
     def _saved(self, _nothing: object) -> None:
         self.accept()
         self._on_saved(self._found.id)
-
-    def _failed(self, exc: Exception) -> None:
-        self.hold("")
-        if isinstance(exc, AppError):
-            self.banners.show_error(exc)
-        else:
-            self._services.notifier.report(exc)
 
 
 def _offer(combo: Any, entries: Sequence[tuple[str, str]], chosen: str) -> None:

@@ -16,9 +16,10 @@ from core.generation import bill, store
 from core.generation.store import Batch, BatchItem, Failure
 from core.scaffolding.store import Persona, TrainingTopic, listing
 from ui import format as fmt
+from ui.format import usd
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import Column, RowModel, Status
-from ui.pages.generate.data import FAILURES, estimate_of, spent_words, usd
+from ui.pages.generate.data import FAILURES, estimate_of, spent_words
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, label, row
 from ui.widgets.card import Card, Figure

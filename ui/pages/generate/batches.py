@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.services import Services
 from core.generation.store import Batch
 from ui import format as fmt
+from ui.format import usd
 from ui.models.local import LocalRows
 from ui.models.rows import RowModel
-from ui.pages.generate.data import BATCH_COLUMNS, BATCH_FOLDS, usd
+from ui.pages.generate.data import BATCH_COLUMNS, BATCH_FOLDS
 from ui.theme import theme
 from ui.widgets.basic import label
 from ui.widgets.bulk_bar import delete_several, table_foot

@@ -26,17 +26,15 @@ from core.models.store import BaseModel
 from core.workspace import settings
 from core.workspace.paths import Workspace
 from ui import format as fmt
+from ui.dialogs.terms import TERMS_SETTING
+from ui.format import usd
 from ui.models.rows import Column, Status
 from ui.pages.generate.coverage import Count, Coverage
 from ui.words.scaffolding import tier_word
 
-CAP_SETTING, TERMS_SETTING = "generation_cap_usd", "generation_terms_read"
+CAP_SETTING = "generation_cap_usd"
 DEFAULT_CAP = "5.00"
 GAP_AT_LEAST = 3
-TERMS = (
-    "What Claude writes here is used to train a model of your own. That use is subject to Anthropic's commercial terms,"
-    " which allow it for assistants like yours and forbid building a model that competes with theirs."
-)
 
 
 @dataclass(frozen=True)
@@ -133,16 +131,6 @@ def read_priced(
 
 
 # Words
-
-
-def usd(value: Decimal | str | None) -> str:
-    """ "$2.31", "$0.041" below ten cents, "unknown" for None."""
-    if value is None:
-        return "unknown"
-    amount = Decimal(value)
-    if amount == 0 or amount >= Decimal("0.1"):
-        return f"${amount:,.2f}"
-    return f"${amount:,.3f}" if amount >= Decimal("0.0005") else "<$0.001"
 
 
 def basis_words(found: Estimate) -> str:

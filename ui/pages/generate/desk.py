@@ -22,19 +22,22 @@ from core.generation.models import chosen as chosen_model
 from core.generation.plan import MAX_ITEMS, Library, PlanItem
 from core.generation.plan_file import read_plan
 from core.generation.sampling import Matrix, counts, coverage
+from core.generation.settings import PROVIDER_SETTING
 from core.jobs import Job
 from core.workspace import secrets, settings
 from ui.dialogs.api_key import ApiKeyDialog, KeyState, read_key_state
 from ui.dialogs.base import confirm
+from ui.dialogs.terms import TERMS_SETTING, TermsDialog
+from ui.format import usd
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.asked import Asked
-from ui.pages.generate.data import CAP_SETTING, TERMS_SETTING, Priced, Snapshot, coverage_of, read_priced, usd
+from ui.pages.generate.data import CAP_SETTING, Priced, Snapshot, coverage_of, read_priced
 from ui.pages.generate.plan_view import BY_TOPIC, PlanView
 from ui.pages.generate.side import PlanSide
-from ui.pages.generate.start_dialogs import CountDialog, TermsDialog
+from ui.pages.generate.start_dialogs import CountDialog
 from ui.widgets.page import Page
 
-DRAFT_SETTING, PROVIDER_SETTING = "generation_draft", "generation_provider"
+DRAFT_SETTING = "generation_draft"
 MOST_KEPT = 5_000
 COUNTED = 3
 Change = Callable[[Database, Library, Draft], Draft]

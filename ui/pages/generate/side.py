@@ -16,7 +16,8 @@ from core.models.store import BaseModel
 from core.registries import PROVIDERS
 from ui import format as fmt
 from ui.dialogs.api_key import KeyState
-from ui.pages.generate.data import Priced, basis_words, usd
+from ui.format import usd
+from ui.pages.generate.data import Priced, basis_words
 from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 from ui.widgets.card import Card

@@ -1,4 +1,4 @@
-"""What is asked once before money is spent: the terms, a batch without a cap, and another cap."""
+"""Another cap for a batch, another count for a line of the plan."""
 
 from __future__ import annotations
 
@@ -9,32 +9,10 @@ from PySide6.QtWidgets import QWidget
 
 from core.generation.store import Batch
 from ui.dialogs.base import Dialog
-from ui.pages.generate.data import TERMS, usd
+from ui.format import usd
 from ui.pages.generate.side import parse_cap
-from ui.theme import theme
 from ui.widgets.basic import Button, label
 from ui.widgets.forms import Form, number, text_field
-
-
-class TermsDialog(Dialog):
-    """Shown before the first conversation of Claude; `agreed()`."""
-
-    agreed = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, "Before Claude writes")
-        self.setObjectName("terms_dialog")
-        self.body.addWidget(label(TERMS, wrap=True))
-        self.body.addWidget(label("This is shown once. Scaffolding and your consultant profile are sent to Claude;"
-                                  " nothing else leaves this computer.", "muted", wrap=True))  # fmt: skip
-        agree = Button("Continue", "main", on_click=self._agree, name="agree")
-        self.set_buttons(agree)
-        agree.setFocus()
-        self.setMinimumWidth(theme().sizes.field + theme().sizes.label)
-
-    def _agree(self) -> None:
-        self.accept()
-        self.agreed.emit()
 
 
 class CapDialog(Dialog):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -28,6 +29,7 @@ from tests.support.pages import click, dialog, filled, find, open_page, settle, 
 from tests.support.studio import add_practice_model
 from ui.pages.conversations.page import ConversationsPage
 from ui.pages.generate.coverage import cell_text
+from ui.pages.generate.data import estimate_words
 from ui.pages.generate.page import GeneratePage
 from ui.window.main_window import MainWindow
 
@@ -251,3 +253,18 @@ def test_claude_refuses_one_reaches_the_cap_and_goes_on(
     page.batches.delete_selected()
     until(qtbot, lambda: len(store.list_batches(here.db)) == 1)
     assert here.db.execute("select count(*) from conversations where deleted_at is null").fetchone()[0] == 9
+
+
+@pytest.mark.parametrize(
+    ("spent", "left", "words"),
+    [
+        ("1.10", 0, "10% over the estimate of $1.00"), ("0.75", 0, "25% under the estimate of $1.00"),
+        ("1.001", 0, "as estimated, $1.00"), ("0.40", 3, "estimate $1.00"),
+    ],
+)  # fmt: skip
+def test_a_finished_batch_says_how_far_off_its_estimate_was(spent: str, left: int, words: str) -> None:
+    batch: Any = SimpleNamespace(
+        spent=Decimal(spent), not_reached=left, unknown_prices=0, estimate={"usd": "1.00"}
+    )  # fmt: skip
+    assert estimate_words(batch) == words
+    assert estimate_words(SimpleNamespace(estimate=None)) == ""  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from ui import format as fmt
 from ui.format import usd
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import Column, RowModel, Status
-from ui.pages.generate.data import FAILURES, estimate_of, spent_words
+from ui.pages.generate.data import FAILURES, estimate_of, estimate_words, spent_words
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, label, row
 from ui.widgets.card import Card, Figure
@@ -188,8 +188,8 @@ class BatchView(QWidget):
             self.model.set_rows([])
         going = f"{fmt.plural(batch.not_reached, 'conversation')} left" if batch.not_reached else "All of the plan"
         self.written.show_values(f"{fmt.count(batch.completed)} of {fmt.count(batch.total)}", left or going)
-        estimate, cap = estimate_of(batch), batch.settings.cap
-        parts = [f"estimate {usd(estimate)}" if estimate else "", f"stops at {usd(cap)}" if cap else "",
+        cap = batch.settings.cap
+        parts = [estimate_words(batch), f"stops at {usd(cap)}" if cap else "",
                  f"up to {usd(batch.unsure)} for lost replies" if batch.unsure else ""]  # fmt: skip
         self.spent.show_values(spent_words(batch), " · ".join(filter(None, parts)))
         checked = int(facts["beats_checked"])

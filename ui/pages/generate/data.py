@@ -200,3 +200,16 @@ def estimate_of(batch: Batch) -> Decimal | None:
     """What a batch was expected to cost."""
     found: Mapping[str, Any] = batch.estimate or {}
     return Decimal(str(found["usd"])) if found.get("usd") is not None else None
+
+
+def estimate_words(batch: Batch) -> str:
+    """What it was expected to cost; once all of it is written, how far off that was."""
+    expected = estimate_of(batch)
+    if not expected:
+        return ""
+    if batch.not_reached or batch.unknown_prices:
+        return f"estimate {usd(expected)}"
+    off = float(batch.spent / expected) - 1
+    if abs(off) < 0.005:
+        return f"as estimated, {usd(expected)}"
+    return f"{fmt.percent(abs(off))} {'over' if off > 0 else 'under'} the estimate of {usd(expected)}"

@@ -11,6 +11,8 @@ from typing import Any
 from core.conversations.parse import ROLES, Turn
 from core.db.connection import fold
 
+# A sentence as it stands, and its words.
+Sentence = tuple[str, list[str]]
 LONG_SENTENCE = 8
 LONG_TURN = 8_000
 
@@ -56,7 +58,8 @@ _SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")
 _WORD = re.compile(r"\w+")
 # Most texts have none of these marks, and looking for them is much faster than the patterns they belong to.
 _PLACEHOLDER_MARKS = ("{{", "${", "<<", "[", "lorem ipsum", "todo", "tbd", "xxx")
-_DIGIT = re.compile(r"\d")
+# Shorter runs of digits belong to no number that is looked for.
+_FIVE_DIGITS = re.compile(r"\d(?:[ ().\-/]{0,3}\d){4}")
 _SECRETS = (
     (
         "an API key", ("sk-", "akia", "aiza"),
@@ -83,10 +86,17 @@ _CARD = re.compile(r"(?<![\d.,$€£])\d(?:[ \-]?\d){12,18}(?![\d%])")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}\b")
 
 
-def examine(turns: Sequence[Turn]) -> list[Remark]:
-    """Everything that is found, in the order of the turns; one remark a turn and kind of finding."""
-    out = list(_structure(turns))
-    out += _repeats(turns)
+def sentences(text: str) -> list[Sentence]:
+    """A text cut into sentences, each with its words, folded."""
+    return [(part, _WORD.findall(fold(part) or "")) for part in _SENTENCE.split(text)]
+
+
+def examine(turns: Sequence[Turn], spoken: Sequence[Sequence[Sentence]]) -> list[Remark]:
+    """Everything that is found, in the order of the turns; one remark a turn and kind of finding.
+
+    `spoken` are the turns' `sentences`.
+    """
+    out = [*_structure(turns), *_repeats(spoken)]
     for number, turn in enumerate(turns, start=1):
         text = turn.content or ""
         low = text.lower()
@@ -117,25 +127,23 @@ def _structure(turns: Sequence[Turn]) -> Iterator[Remark]:
         yield Remark(Check.STRUCTURE, 0, "Has no turns")
 
 
-def _repeats(turns: Sequence[Turn]) -> Iterator[Remark]:
+def _repeats(spoken: Sequence[Sequence[Sentence]]) -> Iterator[Remark]:
     """Turns and long sentences that come a second time; a repeated turn is not told sentence by sentence."""
     whole: dict[str, int] = {}
     said: dict[str, tuple[int, int]] = {}
-    for number, turn in enumerate(turns, start=1):
-        text = turn.content or ""
-        words = " ".join(_WORD.findall(fold(text) or ""))
-        if words and words in whole:
-            yield Remark(Check.REPEATS, number, f"Says the same as turn {whole[words]}")
+    for number, parts in enumerate(spoken, start=1):
+        keys = [" ".join(words) for _, words in parts]
+        key = " ".join(filter(None, keys))
+        if key and key in whole:
+            yield Remark(Check.REPEATS, number, f"Says the same as turn {whole[key]}")
             continue
-        whole[words] = number
+        whole[key] = number
         told = False
-        for sentence in _SENTENCE.split(text):
-            if len(sentence) < 2 * LONG_SENTENCE - 1:
-                # Too short for that many words, whatever they are.
+        for (sentence, words), same in zip(parts, keys, strict=True):
+            if len(words) < LONG_SENTENCE:
                 continue
-            found = _WORD.findall(fold(sentence) or "")
-            before = said.setdefault(" ".join(found), place := (number, len(said)))
-            if len(found) >= LONG_SENTENCE and before != place and not told:
+            before = said.setdefault(same, place := (number, len(said)))
+            if before != place and not told:
                 told = True
                 where = "twice" if before[0] == number else f"of turn {before[0]}"
                 yield Remark(Check.REPEATS, number, f"Repeats a sentence {where}: {sentence.strip()[:60]}")
@@ -144,10 +152,10 @@ def _repeats(turns: Sequence[Turn]) -> Iterator[Remark]:
 def _personal(text: str) -> Iterator[str]:
     if "@" in text and _EMAIL.search(text):
         yield "an email address"
-    if not _DIGIT.search(text):
-        return
     if any(_iban(found.group()) for found in _IBAN.finditer(text)):
         yield "a bank account number"
+    if not _FIVE_DIGITS.search(text):
+        return
     if any(_luhn(found.group()) for found in _CARD.finditer(text)):
         yield "a card number"
     if _SSN.search(text):

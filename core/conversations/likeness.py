@@ -6,36 +6,41 @@ alike in `NEAR` of them share one of their buckets with a probability above 0.98
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
-from collections.abc import Iterable
-
-from core.db.connection import fold
+from collections.abc import Sequence
 
 PLACES, BANDS, SHINGLE = 64, 16, 3
 NEAR = 0.7
 _ROWS = PLACES // BANDS
 _PACKED = struct.Struct(f"<{PLACES}I")
-_WORD = re.compile(r"\w+")
-_MIX, _MASK = 0x9E3779B1, 0xFFFFFFFF
-_LOW = (1 << 26) - 1
+_LOW_BITS, _PLACE_BITS = 26, 6
+_EMPTY = 1 << _LOW_BITS
+# Odd constants of splitmix64 and xxHash: words weigh differently by their place, and every bit ends up everywhere.
+_WEIGHTS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
+_MIX, _MASK = 0xBF58476D1CE4E5B9, 0xFFFFFFFF
 
 
-def signature(texts: Iterable[str]) -> bytes:
-    """The signature of these texts, 256 bytes; empty where there are no words."""
-    words = _WORD.findall(fold("\n".join(texts)) or "")
+def signature(words: Sequence[str]) -> bytes:
+    """The signature of a text's words in order, folded: 256 bytes; empty where there are none."""
     if not words:
         return b""
-    least: list[int | None] = [None] * PLACES
-    # What is said again and again counts once.
-    for shingle in set(zip(*(words[start:] for start in range(SHINGLE)), strict=False)) or {tuple(words)}:
-        mixed = zlib.crc32(" ".join(shingle).encode()) * _MIX & _MASK
-        place, value = mixed >> 26, mixed & _LOW
-        held = least[place]
-        if held is None or value < held:
-            least[place] = value
-    return _PACKED.pack(*_filled(least))
+    import numpy as np
+
+    codes = np.fromiter(map(zlib.crc32, "\n".join(words).encode().split(b"\n")), np.uint64, len(words))
+    if len(codes) >= SHINGLE:
+        size = len(codes) - SHINGLE + 1
+        codes = sum(
+            (codes[start : start + size] * np.uint64(weight) for start, weight in enumerate(_WEIGHTS)),
+            np.zeros(size, np.uint64),
+        )
+    codes ^= codes >> np.uint64(29)
+    codes *= np.uint64(_MIX)
+    codes ^= codes >> np.uint64(32)
+    least = np.full(PLACES, _EMPTY, np.uint64)
+    places = (codes >> np.uint64(64 - _PLACE_BITS)).astype(np.intp)
+    np.minimum.at(least, places, codes >> np.uint64(_PLACE_BITS) & np.uint64(_EMPTY - 1))
+    return _PACKED.pack(*_filled([None if value == _EMPTY else int(value) for value in least]))
 
 
 def _filled(least: list[int | None]) -> list[int]:
@@ -43,7 +48,7 @@ def _filled(least: list[int | None]) -> list[int]:
     out = []
     for place in range(PLACES):
         step = next(step for step in range(PLACES) if least[(place + step) % PLACES] is not None)
-        out.append(((least[(place + step) % PLACES] or 0) + step * (_LOW + 1)) & _MASK)
+        out.append(((least[(place + step) % PLACES] or 0) + step * _EMPTY) & _MASK)
     return out
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from core import trash
 from core.conversations import digests, likeness, store
-from core.conversations.checks import Check, examine
+from core.conversations.checks import Check
 from core.conversations.parse import Turn
 from core.conversations.store import Filter
 from tests.core.factories import KIND, Place, add_conversation, parsed
@@ -14,7 +14,7 @@ from tests.core.factories import KIND, Place, add_conversation, parsed
 
 def checks(*texts: str | None) -> list[tuple[Check, int]]:
     turns = [Turn(("user", "assistant")[place % 2], text) for place, text in enumerate(texts)]
-    return [(remark.check, remark.turn) for remark in examine(turns)]
+    return [(remark.check, remark.turn) for remark in digests.digest(turns).remarks]
 
 
 def test_an_ordinary_conversation_has_no_findings() -> None:
@@ -51,7 +51,7 @@ def test_what_only_looks_like_it(text: str) -> None:
 
 
 def test_secrets_are_named_and_never_repeated() -> None:
-    (remark,) = examine([Turn("user", "sk-ant-api03-aaaaaaaaaaaaaaaaaaaa"), Turn("assistant", "Well.")])
+    (remark,) = digests.digest([Turn("user", "sk-ant-api03-aaaaaaaaaaaaaaaaaaaa"), Turn("assistant", "Well.")]).remarks
     assert "sk-ant" not in remark.text
 
 
@@ -65,21 +65,24 @@ def test_repeats_of_turns_and_of_long_sentences() -> None:
 
 def test_missing_answers_and_roles_out_of_order() -> None:
     assert checks("Hello.", None) == [(Check.STRUCTURE, 2)]
-    assert [(r.check, r.turn) for r in examine([Turn("user", "One."), Turn("user", "Two.")])] == [(Check.STRUCTURE, 2)]
-    assert [r.check for r in examine([])] == [Check.STRUCTURE]
+    assert [(r.check, r.turn) for r in digests.digest([Turn("user", "One."), Turn("user", "Two.")]).remarks] == [
+        (Check.STRUCTURE, 2)
+    ]
+    assert [r.check for r in digests.digest([]).remarks] == [Check.STRUCTURE]
 
 
 def test_the_signature_estimates_how_much_two_texts_share() -> None:
     words = [f"word{number}" for number in range(600)]
-    one = likeness.signature([" ".join(words)])
+    one = likeness.signature(words)
     for kept in (580, 500, 300):
-        other = likeness.signature([" ".join([*words[:kept], *(f"other{number}" for number in range(600 - kept))])])
+        other = likeness.signature([*words[:kept], *(f"other{number}" for number in range(600 - kept))])
         true = (kept - 2) / (1196 - kept + 2)
         assert abs(likeness.share(one, other) - true) < 0.2
-    assert likeness.share(one, likeness.signature(["entirely another thing, said by somebody else"])) < 0.2
-    assert likeness.signature(["", "…"]) == b""
+    assert likeness.share(one, likeness.signature(["quite", "another", "thing", "said", "by", "others"])) < 0.2
+    assert digests.digest([Turn("user", ""), Turn("assistant", "…")]).signature == b""
     assert likeness.share(b"", one) == 0.0
-    assert likeness.share(likeness.signature(["Yes."]), likeness.signature(["yes"])) == 1.0
+    loud, quiet = (digests.digest([Turn("user", text)]).signature for text in ("Yes.", "yes"))
+    assert likeness.share(loud, quiet) == 1.0
 
 
 def test_a_near_duplicate_names_the_earlier_one(here: Place) -> None:

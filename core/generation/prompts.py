@@ -15,9 +15,9 @@ import orjson
 from core.errors import AppError
 from core.generation.beats import Beat, beat_of_turn, beats_of
 from core.generation.plan import Library, PlanItem
-from core.generation.sampling import attributes
 from core.scaffolding.render import client_background, render, template_values, words
 from core.scaffolding.store import EmotionalArc, Persona, PromptTemplate, TrainingTopic
+from core.scaffolding.verticals import Vertical
 
 VERSION = 1
 SCHEMA: Mapping[str, Any] = {
@@ -48,17 +48,18 @@ TURN_SCHEMA: Mapping[str, Any] = {
 }
 
 _WRITER = """\
-You write conversations between a client and a consultant. They become training material for the consultant's
+You write conversations between {a_client} and {a_consultant}. They become training material for the {consultant}'s
 assistant, so they have to sound like two real people, each with one voice that stays the same from the first turn to
 the last.
 
 What a good conversation is like:
-- The client speaks first, the consultant last; they take turns, one message each.
-- The client never sounds like a consultant: plain words, half-finished thoughts, details of an ordinary life. The
-  client's feelings move along the arc that the plan gives, one beat after the other, and show in what the client says
+- The {client} speaks first, the {consultant} last; they take turns, one message each.
+- The {client} never sounds like {a_consultant}: plain words, half-finished thoughts, details of an ordinary life. The
+  {client}'s feelings move along the arc that the plan gives, one beat after the other, and show in what the \
+{client} says
   and does, not in labels.
-- The consultant meets the feeling before the facts, says why it makes sense, asks one question at a time, and offers
-  one step that the client may refuse. No lists, headings or emphasis marks; no jargon; no promises.
+- The {consultant} meets the feeling before the facts, says why it makes sense, asks one question at a time, and offers
+  one step that the {client} may refuse. No lists, headings or emphasis marks; no jargon; no promises.
 - Figures, dates and names are concrete and agree with each other throughout.
 - Nothing is left open to be filled in later: no placeholders, no brackets, no speaker names inside a turn, no remarks
   about being an assistant or a model.
@@ -66,14 +67,16 @@ What a good conversation is like:
   attributes say how this one does.
 """
 _CLIENT = """\
-You play the client in a conversation with a consultant, one turn at a time. Stay the person that the plan describes:
+You play the {client} in a conversation with {a_consultant}, one turn at a time. Stay the person that the plan \
+describes:
 the same facts, the same way of speaking. Let the feeling of the present beat show in what you say, with the strength
 that is given, without naming the plan. Plain words, no lists, no placeholders, no speaker name in front, usually two
-to five sentences. Never give the consultant's answer yourself.
+to five sentences. Never give the {consultant}'s answer yourself.
 """
 _CONSULTANT = """\
-You play the consultant in a conversation with a client, one turn at a time. Meet the feeling before the facts, say why
-it makes sense, take up the client's own words, ask one question at a time or offer one step that the client may
+You play the {consultant} in a conversation with {a_client}, one turn at a time. Meet the feeling before the facts, \
+say why
+it makes sense, take up the {client}'s own words, ask one question at a time or offer one step that the client may
 refuse. No lists, headings or emphasis marks; no jargon; no promises; no placeholders; no speaker name in front.
 Usually three to six sentences.
 """
@@ -91,6 +94,7 @@ class Cast:
     arc: EmotionalArc
     topic: TrainingTopic
     template: PromptTemplate
+    vertical: Vertical
 
     @classmethod
     def of(cls, item: PlanItem, library: Library) -> Cast:
@@ -98,7 +102,7 @@ class Cast:
         try:
             return cls(
                 library.persona(item.persona_key), library.arc(item.emotional_arc_key),
-                library.topic(item.training_topic_key), library.template(item.template_key),
+                library.topic(item.training_topic_key), library.template(item.template_key), library.vertical,
             )  # fmt: skip
         except KeyError as exc:
             raise AppError(
@@ -120,22 +124,35 @@ class Cast:
 
 
 class Prompts:
-    """Builds the texts of one run. `profile` is the consultant's; `example` a conversation to learn the tone from."""
+    """Builds the texts of one run. `profile` is the consultant's; `example` a conversation to learn the tone from.
 
-    def __init__(self, profile: Mapping[str, Any], example: Sequence[Mapping[str, str]] = ()) -> None:
-        self._profile = _profile_words(profile)
-        blocks = [f"{_WRITER}\n{_DATA}\n\n{self._profile}"]
+    The two who talk are called as the vertical calls them, and its rules of writing are added.
+    """
+
+    def __init__(
+        self, profile: Mapping[str, Any], vertical: Vertical, example: Sequence[Mapping[str, str]] = ()
+    ) -> None:
+        self._who, self._consultant_name = vertical.client, vertical.consultant
+        self._plays = _named(_CONSULTANT, vertical)
+        self._played = _named(_CLIENT, vertical)
+        self._profile = _profile_words(profile, vertical)
+        rules = "".join(f"- {rule}\n" for rule in vertical.writing)
+        blocks = [f"{_named(_WRITER, vertical)}{rules}\n{_DATA}\n\n{self._profile}"]
         if example:
-            text = "\n".join(f"{_speaker(turn['role'])}: {turn['content']}" for turn in example)
+            text = "\n".join(f"{self._speaker(turn['role'])}: {turn['content']}" for turn in example)
             blocks.append(f"An example of the tone, not of the content:\n<conversation>\n{text}\n</conversation>")
         # Made once: thousands of requests refer to the same text.
         self._writer = tuple(blocks)
-        self._client = (f"{_CLIENT}\n{_DATA}",)
-        self._consultant = (f"{_CONSULTANT}\n{_DATA}\n\n{self._profile}",)
+        self._client = (f"{self._played}\n{_DATA}",)
+        self._consultant = (f"{self._plays}\n{_DATA}\n\n{self._profile}",)
 
     def writer_system(self) -> tuple[str, ...]:
         """For a whole conversation in one reply."""
         return self._writer
+
+    def _speaker(self, role: str) -> str:
+        name = self._who if role == "user" else self._consultant_name
+        return name[:1].upper() + name[1:]
 
     def client_system(self) -> tuple[str, ...]:
         """For one turn of the client."""
@@ -149,29 +166,31 @@ class Prompts:
         """The one user message for a whole conversation."""
         asked = render(cast.template.text, template_values(cast.persona, cast.arc, cast.topic,
                                                            {"turn_count": str(item.turns)}))  # fmt: skip
+        half = item.turns // 2
         return (
             f"<plan>\n{_json(_plan(item, cast))}\n</plan>\n\n<brief>\n{asked}\n</brief>\n\n"
-            f"Write this conversation. It has exactly {item.turns} turns: {item.turns // 2} of the client (user) and"
-            f" {item.turns // 2} of the consultant (assistant), the client first and the consultant last."
+            f"Write this conversation. It has exactly {item.turns} turns: {half} of the {self._who} (user) and"
+            f" {half} of the {self._consultant_name} (assistant), the {self._who} first and the"
+            f" {self._consultant_name} last."
         )
 
     def turn(self, item: PlanItem, cast: Cast, turns: Sequence[Mapping[str, str]], again: str = "") -> str:
         """The user message for the next turn; `again` says what an earlier try of it missed."""
         number = len(turns) + 1
         beat = beat_of_turn(cast.beats, number, item.turns)
-        talk = "\n".join(f"{_speaker(turn['role'])}: {turn['content']}" for turn in turns) or "(not begun)"
+        talk = "\n".join(f"{self._speaker(turn['role'])}: {turn['content']}" for turn in turns) or "(not begun)"
         now = f"Turn {number} of {item.turns}."
         if number % 2:
             plan = _json(_plan(item, cast))
             feeling, goal = beat.emotion.replace("_", " "), _sentence("What this turn is for", beat.goal)
             task = (
-                f"{now} Write what the client says now. The client feels {feeling}, with a strength of"
+                f"{now} Write what the {self._who} says now. The {self._who} feels {feeling}, with a strength of"
                 f" {beat.intensity:.1f} on a scale from 0 to 1. {goal}"
             )
         else:
             plan = _json({"topic": cast.topic.name, "learning_objective": cast.topic.key_learning_objective})
             last = " This is the last turn: close the conversation." if number == item.turns else ""
-            task = f"{now} Write what the consultant answers.{last} {_sentence('Guidance', beat.guidance)}"
+            task = f"{now} Write what the {self._consultant_name} answers.{last} {_sentence('Guidance', beat.guidance)}"
         return f"<plan>\n{plan}\n</plan>\n\n<conversation>\n{talk}\n</conversation>\n\n{task.strip()}{again}"
 
     def plain_turn(
@@ -185,7 +204,7 @@ class Prompts:
         beat = beat_of_turn(cast.beats, number, item.turns)
         recent = turns[-4:] if practice else turns
         if number % 2 == 0:
-            system = "" if practice else f"{_CONSULTANT}\n{self._profile}\n{_sentence('Guidance', beat.guidance)}"
+            system = "" if practice else f"{self._plays}\n{self._profile}\n{_sentence('Guidance', beat.guidance)}"
             return system, tuple(dict(turn) for turn in recent)
         swapped = [{"role": "assistant" if t["role"] == "user" else "user", "content": t["content"]} for t in recent]
         questions = cast.topic.example_questions
@@ -194,7 +213,7 @@ class Prompts:
             return "", ({"role": "user", "content": opening},) if not swapped else tuple(swapped)
         feeling = beat.emotion.replace("_", " ")
         who = f"You are {cast.persona.name}. {cast.persona.summary} {client_background(cast.persona)}."
-        system = f"{_CLIENT}\n{who}\nTopic: {cast.topic.name}.\nYou feel {feeling}. {_sentence('Now', beat.goal)}"
+        system = f"{self._played}\n{who}\nTopic: {cast.topic.name}.\nYou feel {feeling}. {_sentence('Now', beat.goal)}"
         start = {"role": "user", "content": f"Begin the talk about: {opening}"}
         return system, tuple(swapped) if swapped and swapped[0]["role"] == "user" else (start, *swapped)
 
@@ -208,17 +227,21 @@ def _sentence(label: str, text: str) -> str:
     return f"{label}: {text.strip().rstrip('.')}." if text.strip() else ""
 
 
-def _speaker(role: str) -> str:
-    return "Client" if role == "user" else "Consultant"
+def _named(text: str, vertical: Vertical) -> str:
+    """A text with the vertical's words for the two who talk."""
+    a_client, a_consultant = (f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}" for name in vertical.speakers)
+    return text.format(
+        client=vertical.client, consultant=vertical.consultant, a_client=a_client, a_consultant=a_consultant
+    )
 
 
 def _json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def attribute_words(item: PlanItem) -> list[str]:
-    """The attributes as sentences; a value that is not in the shipped list speaks for itself."""
-    return [attributes().get(name, {}).get(value, f"{name}: {value}") for name, value in item.attributes.items()]
+def attribute_words(item: PlanItem, vertical: Vertical) -> list[str]:
+    """The attributes as sentences; a value that is not in the vertical's list speaks for itself."""
+    return [vertical.attributes.get(name, {}).get(value, f"{name}: {value}") for name, value in item.attributes.items()]
 
 
 def _plan(item: PlanItem, cast: Cast) -> dict[str, Any]:
@@ -238,16 +261,16 @@ def _plan(item: PlanItem, cast: Cast) -> dict[str, Any]:
                 "outcome": arc.expected_outcome},
         "topic": {"name": topic.name, "about": topic.description, "difficulty": topic.complexity,
                   "learning_objective": topic.key_learning_objective, "questions": list(topic.example_questions)},
-        "attributes": attribute_words(item),
+        "attributes": attribute_words(item, cast.vertical),
     }  # fmt: skip
 
 
-def _profile_words(profile: Mapping[str, Any]) -> str:
-    lines = ["The consultant:"]
+def _profile_words(profile: Mapping[str, Any], vertical: Vertical) -> str:
+    lines = [f"The {vertical.consultant}:"]
     for key, value in profile.items():
         if isinstance(value, Mapping):
             lines.append(f"- {key.replace('_', ' ')}:")
             lines += [f"  - {inner.replace('_', ' ')}: {words(part)}" for inner, part in value.items()]
         elif words(value):
             lines.append(f"- {key.replace('_', ' ')}: {words(value)}")
-    return "\n".join(lines) if len(lines) > 1 else "The consultant is kind, plain-spoken and exact."
+    return "\n".join(lines) if len(lines) > 1 else f"The {vertical.consultant} is kind, plain-spoken and exact."

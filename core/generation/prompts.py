@@ -133,8 +133,8 @@ class Prompts:
         self, profile: Mapping[str, Any], vertical: Vertical, example: Sequence[Mapping[str, str]] = ()
     ) -> None:
         self._who, self._consultant_name = vertical.client, vertical.consultant
-        self._plays = _named(_CONSULTANT, vertical)
-        self._played = _named(_CLIENT, vertical)
+        self._answering = _named(_CONSULTANT, vertical)
+        self._asking = _named(_CLIENT, vertical)
         self._profile = _profile_words(profile, vertical)
         rules = "".join(f"- {rule}\n" for rule in vertical.writing)
         blocks = [f"{_named(_WRITER, vertical)}{rules}\n{_DATA}\n\n{self._profile}"]
@@ -143,8 +143,8 @@ class Prompts:
             blocks.append(f"An example of the tone, not of the content:\n<conversation>\n{text}\n</conversation>")
         # Made once: thousands of requests refer to the same text.
         self._writer = tuple(blocks)
-        self._client = (f"{self._played}\n{_DATA}",)
-        self._consultant = (f"{self._plays}\n{_DATA}\n\n{self._profile}",)
+        self._client = (f"{self._asking}\n{_DATA}",)
+        self._consultant = (f"{self._answering}\n{_DATA}\n\n{self._profile}",)
 
     def writer_system(self) -> tuple[str, ...]:
         """For a whole conversation in one reply."""
@@ -204,7 +204,7 @@ class Prompts:
         beat = beat_of_turn(cast.beats, number, item.turns)
         recent = turns[-4:] if practice else turns
         if number % 2 == 0:
-            system = "" if practice else f"{self._plays}\n{self._profile}\n{_sentence('Guidance', beat.guidance)}"
+            system = "" if practice else f"{self._answering}\n{self._profile}\n{_sentence('Guidance', beat.guidance)}"
             return system, tuple(dict(turn) for turn in recent)
         swapped = [{"role": "assistant" if t["role"] == "user" else "user", "content": t["content"]} for t in recent]
         questions = cast.topic.example_questions
@@ -213,7 +213,7 @@ class Prompts:
             return "", ({"role": "user", "content": opening},) if not swapped else tuple(swapped)
         feeling = beat.emotion.replace("_", " ")
         who = f"You are {cast.persona.name}. {cast.persona.summary} {client_background(cast.persona)}."
-        system = f"{self._played}\n{who}\nTopic: {cast.topic.name}.\nYou feel {feeling}. {_sentence('Now', beat.goal)}"
+        system = f"{self._asking}\n{who}\nTopic: {cast.topic.name}.\nYou feel {feeling}. {_sentence('Now', beat.goal)}"
         start = {"role": "user", "content": f"Begin the talk about: {opening}"}
         return system, tuple(swapped) if swapped and swapped[0]["role"] == "user" else (start, *swapped)
 

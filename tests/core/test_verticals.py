@@ -20,7 +20,7 @@ from core.enrichment.pipeline import run_conversation
 from core.errors import AppError
 from core.generation.beats import beats_of, client_meets, cues_of
 from core.generation.create import create_batch, library_json, library_of
-from core.generation.plan import Library
+from core.generation.plan import Library, PlanItem
 from core.generation.prompts import Cast, Prompts
 from core.generation.replies import read_turn
 from core.generation.sampling import spread
@@ -373,6 +373,15 @@ def test_conversations_are_written_in_the_words_of_the_vertical(support: Place) 
             assert "consultant" not in text.lower()
     assert "Customer: It is down." in texts[-1]
     assert read_turn("Support engineer: Try it now.", known.vertical.speakers, structured=False) == "Try it now."
+
+
+def test_the_first_vertical_asks_for_conversations_in_the_words_it_always_did(here: Place) -> None:
+    known = Library.of(here.db)
+    keys = ("anxious_planner", "anxiety_to_calm", "tax_debt_resolution", "months_and_not_millions")
+    item = PlanItem(*keys, 8, {"opening": "asks", "setting": "letter"}, "0" * 32)
+    prompts = Prompts(load(FINANCE).profile, known.vertical)
+    # Of the version before there were verticals.
+    assert prompts.fingerprint(item, Cast.of(item, known), "whole") == "ad21e742b8426f968237bc879e2e25ca"
 
 
 def test_a_beat_is_met_by_the_words_of_its_vertical() -> None:

@@ -183,7 +183,7 @@ def _row(db: Database, file: str, place: str, kind: type[Entry], values: Any) ->
     named = values if isinstance(values, dict) else {}
     key, name = str(named.get(kind.KEY, "")), str(named.get("name", ""))
     try:
-        entry = _entry(file, place, kind, values)
+        entry = entry_of(file, place, kind, values)
     except AppError as problem:
         return Row(place, kind, key, name, Outcome.REJECTED, problem=problem)
     mine = by_key(db, kind, key)
@@ -217,7 +217,7 @@ _SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def _entry(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
+def entry_of(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
     """The entry of a row. Raises AppError naming file and field."""
     if not isinstance(values, dict):
         raise _wrong(file, place, f"A {kind.NOUN} must be an object.", "Export the entry again.")

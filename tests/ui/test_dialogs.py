@@ -24,12 +24,15 @@ from core.generation.plan import Library
 from core.scaffolding.exchange import read_plan
 from core.scaffolding.store import consultant_profile
 from core.training_files import store as training_files
+from core.workspace import settings
+from core.workspace.paths import workspaces_folder
 from tests.support.pages import find, until
 from ui.dialogs.api_key import ApiKeyDialog
 from ui.dialogs.base import ConfirmDialog, DetailsDialog, Dialog, confirm
 from ui.dialogs.shortcuts import ShortcutsDialog
 from ui.dialogs.terms import TermsDialog
 from ui.dialogs.trash import TrashDialog
+from ui.dialogs.workspaces import NewWorkspaceDialog, StartDialog
 from ui.pages.conversations.add_to_file import AddDialog
 from ui.pages.conversations.data import read_detail
 from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
@@ -120,6 +123,18 @@ def confirm_dialog(here: Any) -> Dialog:
     return confirm(here.window, "Trash", "Empty the trash?", "Delete permanently", lambda: here.said.append("gone"))
 
 
+def new_workspace(here: Any) -> Dialog:
+    return NewWorkspaceDialog(here.window, here.services)
+
+
+def made_workspaces(_here: Any) -> str:
+    return "".join(path.name for path in workspaces_folder().glob("*"))
+
+
+def started(here: Any) -> tuple[Any, Any]:
+    return settings.get(here.db, "vertical"), settings.get(here.db, "started", False)
+
+
 def profile_dialog(here: Any) -> Dialog:
     return ProfileDialog(here.window, here.services)
 
@@ -131,6 +146,7 @@ FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], st
     dataset_page.RenameDialog: (
         dataset_rename, "field_name", lambda here: str(datasets.get(here.db, here.dataset.id).name)
     ),
+    NewWorkspaceDialog: (new_workspace, "field_name", made_workspaces),
     ProfileDialog: (profile_dialog, "field_name", lambda here: str(consultant_profile(here.db)["name"])),
 }  # fmt: skip
 CHOICES: dict[type[Dialog], Callable[[Any], Dialog]] = {ScaffoldingDialog: scaffolding_dialog}
@@ -162,10 +178,8 @@ def count_dialog(here: Any) -> Dialog:
 
 
 def cap_dialog(here: Any) -> Dialog:
-    settings = SimpleNamespace(cap=Decimal(5))
-    made = CapDialog(
-        here.window, SimpleNamespace(spent=Decimal(4), unsure=Decimal(0), not_reached=2, settings=settings)
-    )
+    capped = SimpleNamespace(cap=Decimal(5))
+    made = CapDialog(here.window, SimpleNamespace(spent=Decimal(4), unsure=Decimal(0), not_reached=2, settings=capped))
     made.chosen.connect(here.said.append)
     return made
 
@@ -209,6 +223,7 @@ WRITERS: dict[type[Dialog], tuple[Callable[[Any], Dialog], Callable[[Any], objec
         lambda here: RateDialog(shown_conversation(here)[0], conversations.get(here.db, here.ident)),
         lambda here: dict(conversations.get(here.db, here.ident).human_criteria),
     ),
+    StartDialog: (lambda here: StartDialog(here.window, here.services), started),
     VersionsDialog: (lambda here: VersionsDialog(*shown_conversation(here)), lambda here: turns_of(here)[0]),
     RegenerateDialog: (
         lambda here: RegenerateDialog(*shown_conversation(here), 1), lambda here: here.db["batch_jobs"].count

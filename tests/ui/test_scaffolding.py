@@ -12,9 +12,10 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPlainTextE
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
-from core.scaffolding import profile, store
+from core.scaffolding import store
 from core.scaffolding.exchange import read_plan, write_file
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
+from core.scaffolding.verticals import default_key, load
 from tests.core.factories import Place, add_conversation, parsed
 from tests.support.pages import click, dialog, filled, find, shown_text, until
 from ui.pages.scaffolding.kinds import ARC, PERSONA, TOPIC, form_values, to_entry, wrong_beats
@@ -22,6 +23,8 @@ from ui.pages.scaffolding.page import ScaffoldingPage
 from ui.pages.scaffolding.profile_dialog import ProfileDialog, to_profile
 from ui.pages.scaffolding.profile_dialog import form_values as profile_values
 from ui.window.main_window import MainWindow
+
+SHIPPED = dict(load(default_key()).profile)
 
 
 @pytest.fixture
@@ -311,7 +314,7 @@ def opened_profile(qtbot: QtBot, qapp: Any, page: ScaffoldingPage) -> ProfileDia
 
 
 def test_a_profile_that_was_not_touched_stays_as_it_is() -> None:
-    for found in (profile.shipped(), profile.shipped() | {"vertical": "planning", "core_philosophy": {"a": "B"}}):
+    for found in (SHIPPED, SHIPPED | {"vertical": "planning", "core_philosophy": {"a": "B"}}):
         assert to_profile(found, profile_values(found)) == found
 
 
@@ -319,12 +322,12 @@ def test_the_profile_is_edited_restored_and_put_back(
     qtbot: QtBot, qapp: Any, window: MainWindow, page: ScaffoldingPage, here: Place
 ) -> None:
     shown = opened_profile(qtbot, qapp, page)
-    assert shown.form.values() == profile_values(profile.shipped())
+    assert shown.form.values() == profile_values(SHIPPED)
     prompt = find(shown, QPlainTextEdit, "field_system_prompt")
     prompt.setPlainText("")
     assert "Enter a system prompt." in [w.text() for w in shown.findChildren(QLabel) if w.isVisible()]
     click(qtbot, shown, "save_profile")
-    assert store.consultant_profile(here.db) == profile.shipped()
+    assert store.consultant_profile(here.db) == SHIPPED
     prompt.setPlainText("You are Ines.")
     find(shown, QPlainTextEdit, "field_avoid").setPlainText("Jargon\n\n Blame ")
     click(qtbot, shown, "save_profile")
@@ -334,7 +337,7 @@ def test_the_profile_is_edited_restored_and_put_back(
     until(qtbot, lambda: not any(w.objectName() == "consultant_profile" and w.isVisible()
                                  for w in qapp.topLevelWidgets()))  # fmt: skip
     click(qtbot, opened_profile(qtbot, qapp, page), "restore_profile")
-    until(qtbot, lambda: store.consultant_profile(here.db) == profile.shipped())
+    until(qtbot, lambda: store.consultant_profile(here.db) == SHIPPED)
     until(qtbot, lambda: "restored" in window.toast.text.text())
     click(qtbot, window.toast, "toast_undo")
     until(qtbot, lambda: store.consultant_profile(here.db) == mine)

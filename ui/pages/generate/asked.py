@@ -135,7 +135,7 @@ class Asked(Card):
         item = line.items[0]
         try:
             cast = Cast.of(item, library)
-            prompts = Prompts(settings.profile, settings.example)
+            prompts = Prompts(settings.profile, library.vertical, settings.example)
             exchanges = max(1, item.turns // 2)
             self._exchange = min(self._exchange, exchanges - 1)
             beats = [beat_of_turn(cast.beats, 2 * n + 1, item.turns) for n in range(exchanges)]

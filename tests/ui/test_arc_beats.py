@@ -153,7 +153,9 @@ def test_a_row_of_the_list_is_dragged(shown: BeatsDialog) -> None:
     for _ in range(3):
         click_undo(shown)
     assert not shown.edit.changed
-    # A press that trembles chooses.
+    # Beside the rows there is nothing to drag; a press that trembles chooses.
+    drag(rows.viewport(), QPointF(start.x(), rows.viewport().height() - 4), start)
+    assert not shown.edit.changed
     drag(rows.viewport(), start, start + QPointF(0, 3))
     assert shown.edit.at == 0
     assert not shown.undo.isEnabled()

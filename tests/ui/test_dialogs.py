@@ -47,6 +47,7 @@ from ui.pages.scaffolding.profile_dialog import ProfileDialog
 from ui.pages.scaffolding.template_dialog import TemplateDialog
 from ui.pages.training_files import dialogs as training_file_dialogs
 from ui.pages.training_files.dialogs import DatasetDialog
+from ui.theme import theme
 from ui.widgets.import_result import ImportReport
 from ui.window.main_window import MainWindow
 
@@ -501,3 +502,16 @@ def test_what_can_not_be_done_yet_says_why(qtbot: QtBot, here: Any) -> None:
     assert keys.complaints() == ["There are no conversations to add."]
     assert not keys.gone
     shown.leave()
+
+
+def test_no_dialog_is_larger_than_the_screen(qtbot: QtBot, here: Any) -> None:
+    theme().set_scale(2.0)
+    try:
+        shown = template_dialog(here)
+        room = shown.screen().availableSize()
+        assert shown.width() > room.width()
+        Keyboard(qtbot, shown)
+        assert shown.size() == shown.size().boundedTo(room)
+        shown.leave()
+    finally:
+        theme().set_scale(1.0)

@@ -37,7 +37,9 @@ class Dialog(QDialog):
 
     def showEvent(self, event: QShowEvent) -> None:
         # In the largest fonts what a dialog asks for may be more than the screen has.
-        self.resize(self.size().boundedTo(self.screen().availableSize()))
+        room = self.size().boundedTo(self.screen().availableSize())
+        if room != self.size():
+            self.resize(room)
         super().showEvent(event)
 
     def set_buttons(self, primary: Button, *others: QWidget, cancel: str = "Cancel") -> None:

@@ -24,7 +24,7 @@ class OrderList(QListWidget):
         self.setObjectName(name)
         self.setAccessibleName(accessible)
         self._before: list[str] | None = None
-        self._pressed = QPoint()
+        self._pressed: QPoint | None = None
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideRight)
 
@@ -34,7 +34,7 @@ class OrderList(QListWidget):
             # A row that is being dragged must not be taken away by news of others.
             return
         current = self.current_id()
-        self._before = None
+        self._before = self._pressed = None
         self.clear()
         for ident, text in rows:
             item = QListWidgetItem(text)
@@ -69,11 +69,12 @@ class OrderList(QListWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
-        self._pressed = event.position().toPoint()
+        place = event.position().toPoint()
+        self._pressed = place if self.itemAt(place) is not None else None
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         item, place = self.currentItem(), event.position().toPoint()
-        if not event.buttons() & Qt.MouseButton.LeftButton or item is None:
+        if not event.buttons() & Qt.MouseButton.LeftButton or item is None or self._pressed is None:
             super().mouseMoveEvent(event)
             return
         if self._before is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from core.scaffolding.beats import END_INTENSITY, INTENSITY, intensity_of
 from core.scaffolding.store import EmotionalArc
 from core.scaffolding.verticals import Vertical, Words
 from core.workspace.files import read_json
@@ -41,17 +42,13 @@ def beats_of(arc: EmotionalArc) -> list[Beat]:
     for value in arc.beats:
         if isinstance(value, Mapping) and str(value.get("emotion", "")).strip():
             out.append(Beat(
-                str(value["emotion"]), _intensity(value.get("intensity")), str(value.get("goal", "")),
+                str(value["emotion"]), intensity_of(value), str(value.get("goal", "")),
                 str(value.get("guidance", "")),
             ))  # fmt: skip
         elif isinstance(value, str) and value.strip():
-            out.append(Beat(value.strip(), 0.6, "", ""))
-    ends = [Beat(name, 0.7, "", "") for name in (arc.start_emotion, arc.end_emotion) if name.strip()]
+            out.append(Beat(value.strip(), INTENSITY, "", ""))
+    ends = [Beat(name, END_INTENSITY, "", "") for name in (arc.start_emotion, arc.end_emotion) if name.strip()]
     return out or ends or [Beat("calm", 0.5, "", "")]
-
-
-def _intensity(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.6
 
 
 def beat_of_turn(beats: Sequence[Beat], turn: int, turns: int) -> Beat:

@@ -49,6 +49,7 @@ class Services:
     root: QObject
     engine: Any = None
     close_engine: Callable[[], None] | None = None
+    spoken_for: set[str] = field(default_factory=set)
     _waiting: dict[str, list[tuple[QObject, Callable[[Job], None]]]] = field(default_factory=dict)
 
     def read(
@@ -131,6 +132,10 @@ class Services:
 
         self.queue.submit(kind, title, params, job_id, waits_for, on_refused)
         return job_id
+
+    def speaks_for(self, job_id: str) -> None:
+        """Whoever started that job says itself how it ended, where it ended well."""
+        self.spoken_for.add(job_id)
 
     def when_finished(self, job_id: str, owner: QObject, then: Callable[[Job], None]) -> None:
         """Call `then(job)` once, when that job ends in this session."""

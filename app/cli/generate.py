@@ -28,7 +28,7 @@ from core.generation.estimate import estimate, measured
 from core.generation.models import EFFORTS, chosen, notice_of
 from core.generation.models import listing as known_models
 from core.generation.plan import Library, Plan
-from core.generation.plan_file import read_plan
+from core.generation.plan_file import plan_of, read_bytes
 from core.generation.sampling import counts, coverage, spread
 from core.generation.settings import TURNS, WHOLE, RunSettings
 from core.jobs import Job, JobState
@@ -55,6 +55,8 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--effort", default="low", choices=EFFORTS)
     parser.add_argument("--in-flight", type=int, default=8, metavar="N", help="requests at once at most")
     parser.add_argument("--seed", type=int, default=7, help="another seed spreads --count differently")
+    parser.add_argument("--example", action="store_true",
+                        help="also send your best approved conversation, as an example of the tone")  # fmt: skip
     parser.add_argument("--retry-failed", action="store_true", help="also what was refused, truncated or invalid")
     options = parser.parse_args(list(args))
     refuse_unreadable(options.workspace, options.vertical, options.plan, options.name, options.model)
@@ -112,11 +114,13 @@ class Generate:
         Raises AppError for what is wrong with plan, model or price.
         """
         settings = self._settings()
-        plan = self._plan() if self.options.plan else None
-        text = self.options.plan.read_text(encoding="utf-8") if self.options.plan else ""
+        # Once: what comes through a pipe is gone then.
+        data = read_bytes(self.options.plan) if self.options.plan else b""
+        plan = self._plan(data) if self.options.plan else None
+        text = data.decode(errors="replace")
         key = jobs.key_of(
             "generate", text, self.options.count, self.options.seed, settings.provider, settings.model, settings.mode,
-            settings.effort, self.options.name.strip(),
+            settings.effort, self.options.name.strip(), *(["example"] if self.options.example else []),
         )  # fmt: skip
         kind = provider_of(settings.provider).job_kind
         if found := jobs.by_key(self.db, kind, key):
@@ -150,7 +154,7 @@ class Generate:
         cap = None if self.options.cap is None else str(self.options.cap)
         return RunSettings(
             provider, model, mode=self.options.mode, effort=self.options.effort, max_cost_usd=cap,
-            max_in_flight=self.options.in_flight,
+            max_in_flight=self.options.in_flight, use_example=self.options.example,
         )  # fmt: skip
 
     def _base(self) -> str:
@@ -166,8 +170,8 @@ class Generate:
         done = self.steps.step("add_base_model", "Practice model", params, jobs.key_of(params), lambda _job: False)
         return str(done.result["base_model_id"])
 
-    def _plan(self) -> Plan:
-        return read_plan(self.options.plan, Library.of(self.db), counts(coverage(self.db)))
+    def _plan(self, data: bytes) -> Plan:
+        return plan_of(data, self.options.plan, Library.of(self.db), counts(coverage(self.db)))
 
     def _again(self, job: Job) -> Job | None:
         """An earlier batch of the same inputs: what is missing of it is written, with the cap of this call."""

@@ -70,7 +70,7 @@ def edit(
         raise AppError("no_such_turn", f"“{found.title}” has no turn {turn}.", hint="Refresh the list.")
     if expected is not None and (listed[turn - 1]["content"] or "") != expected:
         raise AppError(
-            "turn_changed", f"Turn {turn} of “{found.title}” was edited in the meantime.", hint="Read it again first."
+            "turn_changed", f"Turn {turn} of “{found.title}” has other words by now.", hint="Read it again first."
         )
     text = content.strip() or None
     if text is None and listed[turn - 1]["role"] == "user":

@@ -14,8 +14,9 @@ def money(value: Decimal | None) -> str:
     """An amount as it is read: $4.37, $0.004, unknown."""
     if value is None:
         return "unknown"
-    digits = 2 if value >= 1 or value == 0 else 4
-    return f"${value:,.{digits}f}"
+    if value == 0 or value >= Decimal("0.1"):
+        return f"${value:,.2f}"
+    return f"${value:,.3f}" if value >= Decimal("0.001") else f"${value:,.5f}"
 
 
 class Budget:
@@ -103,12 +104,13 @@ def price_unknown(model: str = "") -> AppError:
     )
 
 
-def budget_reached(budget: Budget) -> AppError:
-    """The cap ends the run; everything that was paid for is kept."""
-    unsure = f" and {money(budget.unsure)} that may have been charged for lost replies" if budget.unsure else ""
+def budget_reached(budget: Budget, most: Decimal | None = None) -> AppError:
+    """The cap ends the run; everything that was paid for is kept. `most` is what the next request can cost."""
+    unsure = f", and up to {money(budget.unsure)} more for replies that were lost" if budget.unsure else ""
+    following = "the next request can cost " + ("more than is left" if most is None else money(most))
     return AppError(
         "budget_reached",
-        f"{money(budget.spent)} of {money(budget.cap)} are spent{unsure}; the next request could cost more.",
+        f"{money(budget.spent)} of {money(budget.cap)} spent{unsure}; {following}.",
         hint="Raise the cap and resume: what is written stays, and the rest continues.",
         action="page:generate",
     )

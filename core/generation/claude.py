@@ -23,7 +23,7 @@ from core.generation.troubles import (
     trouble_not_the_service,
     trouble_timeout,
 )
-from core.workspace.secrets import anthropic_credentials
+from core.workspace.secrets import DEFAULT_URL, anthropic_credentials
 
 # A read timeout is between bytes: what may take long is streamed, so that silence means trouble.
 STREAM_ABOVE = 4_000
@@ -49,6 +49,12 @@ def new_client(timeout_s: float) -> Any:
         api_key=found.api_key, base_url=found.base_url, max_retries=0, open_telemetry=False,
         timeout=anthropic.Timeout(timeout_s, connect=CONNECT_S),
     )  # fmt: skip
+
+
+def _address(exc: Any) -> str:
+    """Where a request went, if it was not to Anthropic itself."""
+    url = str(exc.request.url.copy_with(path="", query=None)) if exc.request is not None else ""
+    return "" if url.startswith(DEFAULT_URL) else url.rstrip("/")
 
 
 def parameters(request: Request, ttl: str = "") -> dict[str, Any]:
@@ -134,7 +140,7 @@ def trouble_of(exc: BaseException, model: str, usage: Usage | None = None) -> Tr
         cause = type(exc.__cause__).__name__
         if isinstance(exc, anthropic.APITimeoutError) and cause not in NEVER_SENT:
             return trouble_timeout()
-        return trouble_before_reply(cause, charged=cause not in NEVER_SENT)
+        return trouble_before_reply(cause, charged=cause not in NEVER_SENT, address=_address(exc))
     if isinstance(exc, json.JSONDecodeError):
         return trouble_broken_json(exc.doc)
     if type(exc).__module__.split(".")[0] in ("httpx2", "httpcore2", "h11") or isinstance(exc, AssertionError):

@@ -16,7 +16,8 @@ from core.conversations import store as conversations
 from core.db.connection import free_name, new_id, now, transaction
 from core.errors import AppError, Where
 from core.generation import prices
-from core.generation.budget import price_unknown
+from core.generation.budget import money, price_unknown
+from core.generation.flow import make_flow
 from core.generation.models import facts_of
 from core.generation.models import listing as known_models
 from core.generation.plan import Library, Plan, PlanItem
@@ -66,10 +67,14 @@ def create_batch(
     whole = complete(db, workspace, settings, provider)
     library = Library.of(db)
     check_batch(plan, library, whole, provider)
-    title = free_name(db, "batch_jobs", name or plan.name or f"{len(plan.items):,} conversations")
+    title = free_name(db, "batch_jobs", name or plan.name or _count(len(plan.items)))
     return insert_batch(
         db, plan, library, whole, title, (provider.job_kind, f"Generating {title}"), key=key, estimate=estimate
     )
+
+
+def _count(number: int) -> str:
+    return f"{number:,} conversation{'' if number == 1 else 's'}"
 
 
 def insert_batch(
@@ -142,9 +147,10 @@ def complete(db: Database, workspace: Workspace, settings: RunSettings, provider
         settings = replace(settings, max_in_flight=1)
     model = base["name"] if base else settings.model
     facts = settings.facts or asdict(facts_of(model, known_models(db)))
+    tone = example(db, workspace) if settings.use_example else ()
     return replace(
         settings, mode=mode, model=model, base=base, facts=facts, prices=settings.prices or prices.table(db).data,
-        profile=settings.profile or consultant_profile(db), example=settings.example or example(db, workspace),
+        profile=settings.profile or consultant_profile(db), example=settings.example or tone,
     )  # fmt: skip
 
 
@@ -191,6 +197,23 @@ def check_price(settings: RunSettings, provider: Provider) -> None:
         table = prices.PriceTable(settings.prices)
         if table.rates(settings.model, datetime.now(UTC).date(), 0) is None:
             raise price_unknown(settings.model)
+
+
+def check_cap(plan: Plan, library: Library, settings: RunSettings, *, batch: bool) -> None:
+    """Raise AppError `cap_too_small` where the cap of complete settings does not cover even the first request."""
+    if settings.cap is None:
+        return
+    request = make_flow(plan.items[0], library, Prompts(settings.profile, library.vertical, settings.example), settings)
+    asked, today = request.next(), datetime.now(UTC).date()
+    table = prices.PriceTable(settings.prices)
+    most = table.most(settings.model, asked.most_prompt_tokens, asked.max_tokens, today, batch=batch)
+    if most is not None and most > settings.cap:
+        raise AppError(
+            "cap_too_small",
+            f"The cap of {money(settings.cap)} does not cover one request, which can cost {money(most)}.",
+            hint="Raise it: a request is sent only if its highest possible cost is left.",
+            where=Where(field="max_cost"),
+        )
 
 
 def library_json(plan: Plan, library: Library) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import orjson
 
@@ -106,6 +106,7 @@ class _Base:
     attempt: int = 0
     max_tokens: int = 0
     left: dict[str, int] = field(default_factory=dict)
+    what: ClassVar[str] = "conversation"
     _request: Request | None = None
 
     def __post_init__(self) -> None:
@@ -155,7 +156,7 @@ class _Base:
         self._request = None
         self.attempt += 1
         if reply.stop_reason == "refusal":
-            self._end(REFUSED, refused(reply), request, reply)
+            self._end(REFUSED, refused(reply, self.what), request, reply)
         elif reply.stop_reason == "model_context_window_exceeded":
             self._end(TOO_LONG, too_long(), request, reply)
         elif reply.stop_reason is None:
@@ -321,6 +322,8 @@ class TurnsFlow(_Base):
 
 class RewriteFlow(_Base):
     """One turn of a finished conversation written anew, everything around it as it stands."""
+
+    what = "turn"
 
     def __init__(self, item: PlanItem, library: Library, prompts: Prompts, settings: RunSettings) -> None:
         self._scene, self._speakers = Scene.find(item, library), library.vertical.speakers

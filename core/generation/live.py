@@ -249,7 +249,7 @@ class LiveRun:
                     budget.reserve(record, most)
                     return True
                 if not budget.busy:
-                    self._end(budget_reached(budget))
+                    self._end(budget_reached(budget, most))
                     return False
                 await self._money.wait()
         return False

@@ -157,10 +157,13 @@ def find(entries: Sequence[E], row: Mapping[str, Any], what: str, place: str) ->
     if name is None:
         return None
     wanted = row[name]
+    also = next((n for n in ENTRY_FIELDS[what] if n != name and row.get(n) not in (None, "", wanted)), None)
+    if also is not None:
+        raise bad_plan(f"The {what} is named twice.", f"{place}.{also}", f"Leave “{name}” or “{also}” out.")
     for entry in entries:
         if wanted in (entry.key, entry.id, getattr(entry, "name", None)):
             return entry
     known = ", ".join(entry.key for entry in entries[:12]) + (", …" if len(entries) > 12 else "")
     raise bad_plan(
-        f"There is no active {what} {wanted!r}.", f"{place}.{name}", f"Known: {known}.", "no_such_scaffolding"
+        f"There is no active {what} “{wanted}”.", f"{place}.{name}", f"Known: {known}.", "no_such_scaffolding"
     )

@@ -7,6 +7,7 @@ a `matrix` asks for a number of conversations spread over what it names (`core/g
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from core.generation.sampling import Sampler, parse_matrix
 from core.workspace.files import disk_error
 
 _ITEM_FIELDS = {*(name for names in ENTRY_FIELDS.values() for name in names), "id", "turns", "count", "attributes"}
+LONGEST_NAME = 200
 _TOP_FIELDS = {"version", "name", "seed", "items", "matrix"}
 
 
@@ -40,13 +42,32 @@ def read_plan(path: Path, library: Library, existing: Mapping[tuple[str, str], i
 
     Raises AppError `bad_plan` (or `no_such_scaffolding`, `template_does_not_fit`) naming file and field.
     """
+    return plan_of(read_bytes(path), path, library, existing)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file as it is. Raises AppError `no_such_file` or `file_error`."""
     try:
-        value = orjson.loads(path.read_bytes())
+        return path.read_bytes()
+    except FileNotFoundError as exc:
+        raise AppError(
+            "no_such_file", f"There is no file {path}.", hint="Name a plan file that exists.", where=Where(str(path))
+        ) from exc  # fmt: skip
     except OSError as exc:
         raise disk_error(exc, path) from exc
+
+
+def plan_of(
+    data: bytes, path: Path, library: Library, existing: Mapping[tuple[str, str], int] | None = None
+) -> Plan:  # fmt: skip
+    """The plan that `path` held; for errors see `read_plan`."""
+    try:
+        value = orjson.loads(data.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as exc:
+        utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         raise AppError(
-            "bad_plan", f"The plan is not valid JSON: {str(exc).split(':')[0]}.", hint="Correct the file at that line.",
+            "bad_plan", "The plan is not UTF-8." if utf16 else f"The plan is not valid JSON: {str(exc).split(':')[0]}.",
+            hint="Save the file as UTF-8." if utf16 else "Correct the file at that line.",
             where=Where(str(path), exc.lineno),
         ) from exc  # fmt: skip
     try:
@@ -85,7 +106,7 @@ def parse_plan(value: Any, library: Library, existing: Mapping[tuple[str, str], 
     twice = {item.id for item in items}
     if len(twice) != len(items):
         raise bad_plan("Two conversations of the plan have the same id.", "items[].id", "Leave the ids out.")
-    return Plan(tuple(items), str(value.get("name", "")), seed)
+    return Plan(tuple(items), _name(value.get("name")), seed)
 
 
 def _only(value: Mapping[str, Any], known: set[str], place: str) -> None:
@@ -93,6 +114,15 @@ def _only(value: Mapping[str, Any], known: set[str], place: str) -> None:
     if unknown:
         raise bad_plan(f"The plan has the unknown field “{unknown[0]}”.", f"{place}.{unknown[0]}".lstrip("."),
                    "Known: " + ", ".join(sorted(known)) + ".")  # fmt: skip
+
+
+def _name(value: Any) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > LONGEST_NAME or not value.isprintable():
+        raise bad_plan("The plan's name can't be used.", "name",
+                       f"Use a text of at most {LONGEST_NAME} letters, without control characters.")  # fmt: skip
+    return value.strip()
 
 
 def _whole(value: Any, place: str, low: int, high: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -142,10 +141,9 @@ def _rewritten(db: Database, workspace: Workspace, batch: str, event: Mapping[st
     try:
         versions.edit(db, workspace, event["conversation"], event["turn"], event["content"], event["before"])
     except AppError as error:
-        kept = replace(error.where, field=f"turns[{event['turn'] - 1}].content")
         told = AppError(
-            error.code, error.message, hint="The new words are kept here: copy them, or regenerate the turn.",
-            where=kept,
+            error.code, f"{error.message} The words that came for turn {event['turn']} are kept with their batch.",
+            hint="Copy them from there, or regenerate the turn.", action=f"page:generate/{batch}",
         )  # fmt: skip
         return _item_failed(db, batch, {
             **event, "failure": NOT_APPLIED, "error": told.to_json(), "category": "", "asked": {},

@@ -79,7 +79,7 @@ def invalid(what: str) -> AppError:
     )  # fmt: skip
 
 
-def refused(reply: Reply) -> AppError:
+def refused(reply: Reply, what: str = "conversation") -> AppError:
     """The model declined; its category says where to look."""
     category = f" ({reply.category})" if reply.category else ""
     why = f" {reply.explanation.strip()}" if reply.explanation.strip() else ""
@@ -90,9 +90,10 @@ def refused(reply: Reply) -> AppError:
         " Claude's output for training is subject to Anthropic's commercial terms.",
     }
     return AppError(
-        "refused", f"Claude declined to write this conversation{category}.{why}",
-        hint=hints.get(reply.category, "Change the template or the topic, then retry it."),
-        action="page:scaffolding",
+        "refused", f"Claude declined to write this {what}{category}.{why}",
+        hint=hints.get(reply.category, "Change the template or the topic, then retry it.")
+        if what == "conversation" else "Edit the turn by hand, or regenerate it with another wish.",
+        action="page:scaffolding" if what == "conversation" else "",
     )  # fmt: skip
 
 

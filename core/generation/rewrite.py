@@ -139,8 +139,13 @@ def _item(found: Conversation, parsed: Mapping[str, Any], turns: int, library: L
 
 
 def create_rewrite(db: Database, offered: Offer, title: str) -> Job:
-    """Queue it. Raises AppError `price_unknown`."""
+    """Queue it. Raises AppError `price_unknown`, or `being_rewritten` for a turn that is under way."""
     kind = provider_of(offered.settings.provider)
+    if offered.target.number in under_way(db, offered.target.conversation_id):
+        raise AppError(
+            "being_rewritten", f"Turn {offered.target.number} is being regenerated already.",
+            hint="Wait until that is done, or stop it in the bar below.",
+        )  # fmt: skip
     check_price(offered.settings, kind)
     name = f"Turn {offered.target.number} of “{title}”"
     plan = Plan((offered.item,), name)
@@ -159,10 +164,19 @@ def create_rewrite(db: Database, offered: Offer, title: str) -> Job:
 
 
 def under_way(db: Database, ident: str) -> Sequence[int]:
-    """The turns of a conversation that are being written anew."""
+    """The turns of a conversation that are being written anew, in order."""
+    return all_under_way(db).get(ident, ())
+
+
+def all_under_way(db: Database) -> Mapping[str, Sequence[int]]:
+    """Those of every conversation, by its id."""
     rows = db.execute(
-        "select b.settings ->> '$.rewrite.number' as turn from batch_items i join batch_jobs b on b.id = i.batch_job_id"
-        " join jobs j on j.id = b.id where i.conversation_id = ? and i.status in ('queued', 'processing')"
-        " and j.status in ('queued', 'initializing', 'running')", [ident],
-    ).fetchall()  # fmt: skip
-    return [int(row["turn"]) for row in rows if row["turn"] is not None]
+        "select i.conversation_id as ident, b.settings ->> '$.rewrite.number' as turn from jobs j join batch_jobs b"
+        " on b.id = j.id join batch_items i on i.batch_job_id = b.id where i.status in ('queued', 'processing')"
+        " and j.status in ('queued', 'initializing', 'running') and i.conversation_id is not null"
+    ).fetchall()
+    out: dict[str, list[int]] = {}
+    for row in rows:
+        if row["turn"] is not None:
+            out.setdefault(row["ident"], []).append(int(row["turn"]))
+    return {ident: tuple(sorted(turns)) for ident, turns in out.items()}

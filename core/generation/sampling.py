@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlite_utils import Database
 
 from core.errors import AppError, Where
-from core.generation.plan import MAX_TURNS, MIN_TURNS, Library, Plan, PlanItem, find, turns_of
+from core.generation.plan import MAX_TURNS, MIN_TURNS, Library, Plan, PlanItem, bad_plan, find, turns_of
 from core.scaffolding.store import EmotionalArc, Persona, PromptTemplate, TrainingTopic
 
 T = TypeVar("T")
@@ -67,6 +67,10 @@ def parse_matrix(value: Any, library: Library) -> Matrix:
         wanted = [] if listed == "all" else listed if isinstance(listed, list) else [listed]
         places = enumerate(wanted)
         found = [find(entries, {what: key}, what, f"matrix.{name}[{index}]") for index, key in places]
+        if name != "templates" and not (entries if listed == "all" else wanted):
+            raise bad_plan(
+                f"“{name}” names none.", f"matrix.{name}", 'Name some by their keys, or write "all" for those in use.'
+            )
         picked[name] = found if listed != "all" else [] if name == "templates" else list(entries)
     each, total = value.get("each", 0), value.get("count", 0)
     for name, number, low, high in (
@@ -268,8 +272,8 @@ def fill_gaps(db: Database, cells: Iterable[Cell], n: int, seed: int = 0, name: 
     return Plan(tuple(sampler.fill(whole_library(library, n))), name, seed)
 
 
-def gaps(library: Library, cells: Iterable[Cell], at_least: int = 1) -> int:
-    """How many conversations are missing until every cell of persona and arc has `at_least`."""
-    there = counts(cells)
+def gaps(library: Library, cells: Iterable[Cell], at_least: int = 1, planned: Iterable[PlanItem] = ()) -> int:
+    """How many conversations are missing, beside those planned, until each cell of persona and arc has `at_least`."""
+    there = Counter(counts(cells)) + Counter(item.cell for item in planned)
     pairs = itertools.product(library.personas, library.arcs)
     return sum(max(0, at_least - there.get((p.key, a.key), 0)) for p, a in pairs)

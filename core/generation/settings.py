@@ -57,9 +57,9 @@ class Target:
 class RunSettings:
     """Settings of one batch. Money is text, as JSON has no decimals; `max_cost_usd` None means no cap.
 
-    `profile` and `example` are the consultant's profile and a conversation for the tone, frozen when the batch was
-    made; `base` describes the local model; `prices` is the price table of that day. `rewrite` is a `Target` where the
-    batch is one turn and not conversations.
+    `profile` and `example` are the consultant's profile and, with `use_example`, a conversation for the tone, frozen
+    when the batch was made; `base` describes the local model; `prices` is the price table of that day. `rewrite` is a
+    `Target` where the batch is one turn and not conversations.
     """
 
     provider: str
@@ -72,6 +72,7 @@ class RunSettings:
     cache: bool = True
     beat_retries: int = 1
     live_first: bool = False
+    use_example: bool = False
     profile: Mapping[str, Any] = field(default_factory=dict)
     example: Sequence[Mapping[str, str]] = ()
     base: Mapping[str, Any] = field(default_factory=dict)

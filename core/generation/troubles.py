@@ -144,7 +144,7 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def trouble_before_reply(cause: str, *, charged: bool) -> Trouble:
+def trouble_before_reply(cause: str, *, charged: bool, address: str = "") -> Trouble:
     """No connection, or one that was dropped before the reply came."""
     if charged:
         error = _error(
@@ -152,11 +152,27 @@ def trouble_before_reply(cause: str, *, charged: bool) -> Trouble:
             "Resume when the network is steady; the reply may have been charged.", cause, "generate:resume",
         )  # fmt: skip
         return Trouble(error, Scope.RETRY, charged=True)
-    return Trouble(no_network(cause), Scope.RETRY)
+    if cause == "UnsupportedProtocol":
+        return Trouble(_bad_address(address, cause), Scope.RUN)
+    return Trouble(no_network(cause, address), Scope.RETRY)
 
 
-def no_network(detail: str = "") -> AppError:
-    """Nothing can be reached."""
+def _bad_address(address: str, detail: str) -> AppError:
+    return _error(
+        "bad_address", f"Claude's address “{address}” is no web address.",
+        "Correct it in Settings or in ANTHROPIC_BASE_URL; it begins with https://. Then resume.", detail,
+        "page:settings",
+    )  # fmt: skip
+
+
+def no_network(detail: str = "", address: str = "") -> AppError:
+    """Nothing can be reached; `address` where it is not Anthropic's own."""
+    if address:
+        return _error(
+            NETWORK, f"Claude can't be reached: nothing answers at {address}.",
+            "Check the address in Settings or in ANTHROPIC_BASE_URL, and the connection, then resume; what is written"
+            " stays.", detail, "generate:resume",
+        )  # fmt: skip
     return _error(
         NETWORK, "Claude can't be reached: there is no network connection.",
         "Check the connection, then resume; what is written stays.", detail, "generate:resume",

@@ -15,7 +15,7 @@ from core.scaffolding.render import KNOWN, PLACEHOLDER
 
 # The innermost pair of braces counts; two opening ones that begin none are left over. Closing ones alone are no fault:
 # a template may ask for JSON, which ends in them.
-_PIECE = re.compile(PLACEHOLDER.pattern + r"|\{\{(?!\{)[^{}\n]*")
+_PIECE = re.compile(PLACEHOLDER.pattern + r"|\{\{(?=\{\{)|\{\{(?!\{)[^{}\n]*")
 LONGEST_SHOWN = 40
 
 

@@ -98,7 +98,7 @@ def load(key: str) -> Vertical:
         raise AppError(
             "unknown_vertical",
             f"There is no vertical “{key}”.",
-            hint=f"Verticals on this machine: {', '.join(folders)}.",
+            hint=f"Verticals on this machine: {', '.join(vertical.key for vertical in offered()[0])}.",
             where=Where(field="vertical"),
         )
     return _read(folders[key])
@@ -140,7 +140,7 @@ class _File:
     """One file of a vertical, read; its methods check a field and raise AppError `bad_vertical` naming it."""
 
     def __init__(self, folder: Path, name: str, shape: type = dict) -> None:
-        self.name = f"{folder.name}/{name}"
+        self.name = str(folder / name)
         try:
             self.value: Any = orjson.loads((folder / name).read_bytes())
         except FileNotFoundError as exc:
@@ -149,9 +149,9 @@ class _File:
             raise disk_error(exc, folder / name) from exc
         except orjson.JSONDecodeError as exc:
             where = Where(file=self.name, line=exc.lineno)
-            raise AppError("bad_vertical", f"{self.name} is not valid JSON.", hint=_HINT, where=where) from exc
+            raise AppError("bad_vertical", "The file is not valid JSON.", hint=_HINT, where=where) from exc
         if not isinstance(self.value, shape):
-            raise self.wrong("", f"{self.name} must be {'a list' if shape is list else 'an object'}.")
+            raise self.wrong("", f"The file must hold {'a list' if shape is list else 'an object'}.")
 
     def wrong(self, field: str, message: str) -> AppError:
         """The error of a field."""

@@ -12,11 +12,12 @@ import pytest
 
 from core.errors import AppError
 from core.generation import store
+from core.generation.sampling import spread
 from core.jobs import JobState
 from core.workers.host import JobContext
 from tests.contract import anthropic_server as acts
 from tests.contract.anthropic_server import AnthropicServer, fail
-from tests.core.factories import Place, conversation, enrich, read
+from tests.core.factories import Place, add_conversation, conversation, enrich, parsed, read
 from tests.support.generation import accounted, again, counts, done, facts, new_batch, records, studio, work
 from tests.support.patience import PATIENCE_S
 
@@ -56,6 +57,17 @@ def test_a_batch_is_written_and_its_bill_is_the_servers(here: tuple[Place, Anthr
     enrich(place, str(item.conversation_id))
     assert conversation(place, str(item.conversation_id))["enrichment_status"] == "completed"
     assert row["status"] == "needs_review"
+
+
+def test_a_conversation_of_yours_is_sent_only_if_that_is_chosen(here: tuple[Place, AnthropicServer]) -> None:
+    place, server = here
+    own = "What my client told me stays here."
+    add_conversation(place, parsed((own, "It does.")))
+    place.db.execute("update conversations set status = 'approved', human_score = 5.0")
+    done(work(place, new_batch(place, 1).id))
+    assert own not in orjson.dumps(server.asked[-1]).decode()
+    done(work(place, new_batch(place, 1, spread(place.db, 2, 4), use_example=True).id))
+    assert own in orjson.dumps(server.asked[-1]).decode()
 
 
 def test_requests_keep_to_the_documented_form(here: tuple[Place, AnthropicServer]) -> None:

@@ -69,9 +69,9 @@ def test_the_new_words_are_a_version_and_their_price_is_kept(here: tuple[Place, 
     server.script(spoken(NEW))
     job = asked(place, ident, 2, "Shorter, please.")
     assert job.lane is Lane.QUESTION
-    assert under_way(place.db, ident) == [2]
+    assert under_way(place.db, ident) == (2,)
     done(work(place, job.id))
-    assert under_way(place.db, ident) == []
+    assert under_way(place.db, ident) == ()
     assert words(place, ident) == [before[0], NEW, *before[2:]]
     assert conversation(place, ident)["enrichment_status"] == "not_started"
     assert read(place, row["raw_response_path"]) == read(place, conversation(place, ident)["raw_response_path"])
@@ -85,6 +85,31 @@ def test_the_new_words_are_a_version_and_their_price_is_kept(here: tuple[Place, 
     versions.restore(place.db, place.workspace, ident, 1)
     assert words(place, ident) == before
     assert conversation(place, ident)["enrichment_status"] == "completed"
+
+
+def test_price_and_cap_follow_the_wish(here: tuple[Place, AnthropicServer]) -> None:
+    place, _ = here
+    ident = written(place)
+    short, long = (offer(place.db, place.workspace, ident, 2, "claude", MODEL, wish) for wish in ("", "Warmer. " * 200))
+    assert short.usd is not None
+    assert long.usd is not None
+    assert short.usd < long.usd
+    assert short.settings.cap is not None
+    assert long.settings.cap is not None
+    assert short.settings.cap < long.settings.cap
+
+
+def test_a_turn_under_way_is_not_asked_for_twice(here: tuple[Place, AnthropicServer]) -> None:
+    place, server = here
+    ident = written(place)
+    server.script(spoken(NEW))
+    before = len(server.asked)
+    job = asked(place, ident, 2)
+    with pytest.raises(AppError) as caught:
+        asked(place, ident, 2)
+    assert caught.value.code == "being_rewritten"
+    done(work(place, job.id))
+    assert len(server.asked) == before + 1
 
 
 def test_an_imported_one_without_scaffolding_and_without_an_answer(here: tuple[Place, AnthropicServer]) -> None:

@@ -110,6 +110,9 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"items": {}}, "items", "bad_plan"), ({"version": 2, "items": [ONE]}, "version", "bad_plan"),
     ({"matrix": {"arcs": ["no"], "count": 1}}, "matrix.arcs[0].arc", "no_such_scaffolding"),
     ({"matrix": {"count": 1, "each": 1}}, "matrix.count", "bad_plan"), (7, "", "bad_plan"),
+    ({"matrix": {"personas": [], "count": 1}}, "matrix.personas", "bad_plan"),
+    ({"name": ["n"], "items": [ONE]}, "name", "bad_plan"), ({"name": "a\nb", "items": [ONE]}, "name", "bad_plan"),
+    ({"name": "n" * 201, "items": [ONE]}, "name", "bad_plan"),
 ]  # fmt: skip
 
 
@@ -131,9 +134,14 @@ def test_a_plan_that_is_no_json_names_its_line(here: Place, tmp_path: Path) -> N
     with pytest.raises(AppError) as caught:
         read_plan(path, Library.of(here.db))
     assert caught.value.where.line == 2
+    path.write_text('{"items": []}', encoding="utf-16")
+    with pytest.raises(AppError, match="not UTF-8"):
+        read_plan(path, Library.of(here.db))
+    path.write_text(json.dumps({"items": [ONE]}), encoding="utf-8-sig")
+    assert len(read_plan(path, Library.of(here.db)).items) == 1
     with pytest.raises(AppError) as caught:
         read_plan(tmp_path / "none.json", Library.of(here.db))
-    assert caught.value.code == "file_error"
+    assert caught.value.code == "no_such_file"
 
 
 def test_when_all_variants_are_there_it_says_so(here: Place) -> None:

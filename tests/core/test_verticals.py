@@ -243,7 +243,7 @@ def test_a_broken_file_is_named_with_its_field(name: str, change: Callable[[Any]
     with pytest.raises(AppError) as caught:
         load("mine")
     where = caught.value.where
-    assert (caught.value.code, where.file, where.field) == ("bad_vertical", f"mine/{name}.json", field)
+    assert (caught.value.code, where.file, where.field) == ("bad_vertical", str(path), field)
     assert caught.value.hint
     good, bad = offered()
     assert [found.key for found in good] == [FINANCE, SUPPORT]
@@ -257,11 +257,11 @@ def test_a_missing_or_unreadable_file_is_named(name: str) -> None:
     path.write_text('{\n "key": }')
     with pytest.raises(AppError) as caught:
         load("mine")
-    assert (caught.value.where.file, caught.value.where.line) == (f"mine/{name}.json", 2)
+    assert (caught.value.where.file, caught.value.where.line) == (str(path), 2)
     path.unlink()
     with pytest.raises(AppError, match=f"has no {name}.json") as caught:
         load("mine")
-    assert caught.value.where.file == f"mine/{name}.json"
+    assert caught.value.where.file == str(path)
 
 
 def test_a_shipped_vertical_is_not_replaced_by_a_folder_of_its_name() -> None:

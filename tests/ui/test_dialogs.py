@@ -206,7 +206,7 @@ def cap_dialog(here: Any) -> Dialog:
 
 
 def terms_dialog(here: Any) -> Dialog:
-    made = TermsDialog(here.window)
+    made = TermsDialog(here.window, "Words.")
     made.agreed.connect(lambda: here.said.append("agreed"))
     return made
 

@@ -112,6 +112,23 @@ def test_the_plan_grows_by_clicks_and_is_there_again(
     until(qtbot, lambda: planned(again) == 3)
 
 
+def test_gaps_are_filled_once_however_often_it_is_clicked(
+    qtbot: QtBot, window: MainWindow, here: Place, no_key: None
+) -> None:
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.desk.missing > 0)
+    missing = page.desk.missing
+    for _ in range(2):
+        page.desk.fill_gaps()
+    until(qtbot, lambda: planned(page) > 0)
+    settle(qtbot, window)
+    assert planned(page) == max(10, missing)
+    assert page.desk.missing == 0
+    page.desk.fill_gaps()
+    settle(qtbot, window)
+    assert planned(page) == max(10, missing)
+
+
 def test_count_and_plan_file_change_the_plan(
     qtbot: QtBot, qapp: Any, window: MainWindow, here: Place, no_key: None, tmp_path: Path
 ) -> None:
@@ -224,12 +241,16 @@ def test_claude_refuses_one_reaches_the_cap_and_goes_on(
     plan(qtbot, page, 6)
     cap = find(page, QLineEdit, "cap")
     cap.selectAll()
-    qtbot.keyClicks(cap, "0.05")
-    until(qtbot, lambda: settings.get(here.db, "generation_cap_usd", "") == "0.05")
+    qtbot.keyClicks(cap, "0.005")
+    until(qtbot, lambda: "does not cover one request" in shown_text(page, "plan_error"))
+    assert not page.begin.isEnabled()
+    cap.selectAll()
+    qtbot.keyClicks(cap, "0.08")
+    until(qtbot, lambda: settings.get(here.db, "generation_cap_usd", "") == "0.08")
     until(qtbot, lambda: page.begin.isEnabled())
     click(qtbot, page, "start_batch")
     until(qtbot, lambda: bool(page._ident) and over(page))
-    assert batch_of(page).spent < Decimal("0.05")
+    assert batch_of(page).spent < Decimal("0.08")
     error = batch_of(page).job.error
     assert error is not None
     assert error.code == "budget_reached"

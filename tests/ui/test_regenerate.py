@@ -88,6 +88,7 @@ def test_claude_shows_terms_and_price_and_both_are_kept(
     assert "are sent to Claude" in shown_text(found, "rewrite_price")
     qtbot.keyClicks(found.wish, "Warmer")
     server.script(acts.say(orjson.dumps({"content": NEW}).decode()), every=acts.slow(1))
+    until(qtbot, found.start.isEnabled)
     click(qtbot, found, "regenerate")
     click(qtbot, dialog(qapp, "terms_dialog"), "agree")
     until(qtbot, lambda: card(page, 2).text.plain_text() == NEW)

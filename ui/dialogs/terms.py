@@ -17,16 +17,16 @@ TERMS = (
 
 
 class TermsDialog(Dialog):
-    """Shown before the first conversation of Claude; `agreed()`."""
+    """Shown once, before Claude writes for the first time; `agreed()`."""
 
     agreed = Signal()
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, sent: str) -> None:
+        """`sent` says what is sent to Claude."""
         super().__init__(parent, "Before Claude writes")
         self.setObjectName("terms_dialog")
         self.body.addWidget(label(TERMS, wrap=True))
-        self.body.addWidget(label("This is shown once. Scaffolding and your consultant profile are sent to Claude;"
-                                  " nothing else leaves this computer.", "muted", wrap=True))  # fmt: skip
+        self.body.addWidget(label(sent, "muted", wrap=True))
         agree = Button("Continue", "main", on_click=self._agree, name="agree")
         self.set_buttons(agree)
         agree.setFocus()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QComboBox, QWidget
 from sqlite_utils import Database
 
@@ -34,6 +34,9 @@ def _named(value: str) -> str:
     return "" if len(name) <= MOST_CHARACTERS else f"Use at most {MOST_CHARACTERS} characters."
 
 
+MOST_TOLD = 3
+
+
 class VerticalChoice(QComboBox):
     """The verticals by name, read in the background, first that of `wanted(db)`; its description is the form's help."""
 
@@ -55,9 +58,12 @@ class VerticalChoice(QComboBox):
             self.addItem(vertical.name, vertical.key)
         self.setCurrentIndex(max(0, self.findData(wanted)))
         if bad:
-            place = ": ".join(part for part in (bad[0].where.file, bad[0].where.field) if part)
-            self._problem.setText(f"One vertical can't be used. {bad[0].message} ({place})")
+            told = "\n".join(f"{error.where}: {error.message}" for error in bad[:MOST_TOLD])
+            more = f"\nand {len(bad) - MOST_TOLD} more" if len(bad) > MOST_TOLD else ""
+            self._problem.setText(f"Can't be used: {told}{more}")
             self._problem.show()
+        # Both kinds of words came after the dialog had taken its size.
+        QTimer.singleShot(0, self._dialog, self._dialog.adjustSize)
         self._dialog.hold("" if good else "There is no vertical that can be used.")
 
     def _failed(self, exc: Exception) -> None:

@@ -21,16 +21,30 @@ class WritingDialog(Dialog):
         super().__init__(parent, title)
         self.services = services
         self.banners = BannerArea()
+        self._saving = False
 
     def write(self, fn: Callable[[Database], Any], done: Callable[[Any], None]) -> None:
         """Write on the serial lane, then `done(result)`; see `Services.write`."""
         self.hold("Still saving.")
-        self.services.write(self, fn, done, self.failed)
+        self._saving = True
+
+        def on_done(result: Any) -> None:
+            self._saving = False
+            done(result)
+
+        self.services.write(self, fn, on_done, self.failed)
+
+    def leave(self) -> None:
+        """Cancel; not while it saves, or what comes of that would be heard by nobody."""
+        if not self._saving:
+            super().leave()
 
     def failed(self, exc: Exception) -> None:
         """Show what went wrong; the primary action can be tried again."""
+        self._saving = False
         self.hold("")
         if isinstance(exc, AppError):
             self.banners.show_error(exc)
+            self.adjustSize()
         else:
             self.services.notifier.report(exc)

@@ -31,6 +31,8 @@ def job_outcome(job: Job) -> Status:
     """As `job_status`; a job that ended says whether something was rejected."""
     if job.status is JobState.COMPLETED and job.result.get("rejected"):
         return Status("warn", "Partly used") if job.result.get("used") else Status("warn", "Nothing used")
+    if job.status is JobState.COMPLETED and job.result.get("failed"):
+        return Status("warn", "Partly written") if job.result.get("made") else Status("bad", "Nothing written")
     return job_status(job)
 
 

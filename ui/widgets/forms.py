@@ -254,6 +254,10 @@ class Form(QWidget):
         """Whether every row is well."""
         return self._valid
 
+    def set_shown(self, key: str, shown: bool) -> None:
+        """Show a row, or leave it out for now."""
+        self._show_row(self._rows[key], shown)
+
     def grow(self, key: str) -> None:
         """Give the field of this row the height that is left."""
         self._grid.setRowStretch(self._rows[key].line, 1)

@@ -335,6 +335,8 @@ class WindowCommands(QObject):
         page = self.host.current_page
         if page is not None and page.show_end_of(job):
             return
+        if job.status == JobState.COMPLETED and job.id in self.services.spoken_for:
+            return
         if job.status == JobState.COMPLETED:
             self.services.notifier.say(finished_text(job))
         elif job.error is not None:

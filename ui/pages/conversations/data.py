@@ -19,7 +19,7 @@ from core.enrichment import provenance
 from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport
 from core.errors import AppError
-from core.generation.rewrite import under_way
+from core.generation.rewrite import all_under_way, under_way
 from core.jobs import Job, JobState
 from core.registries import STAGES
 from core.workspace.files import read_json
@@ -105,6 +105,7 @@ class Overview:
     last_import: Job | None
     importing: bool
     enriching: bool
+    rewriting: Mapping[str, Sequence[int]]
 
 
 def read_overview(db: Database) -> Overview:
@@ -123,6 +124,7 @@ def read_overview(db: Database) -> Overview:
         last_import=last,
         importing=bool(jobs.listing(db, kind="import", states=ACTIVE, limit=1)),
         enriching=bool(jobs.listing(db, kind="enrich", states=ACTIVE, limit=1)),
+        rewriting=all_under_way(db),
     )
 
 

@@ -92,6 +92,7 @@ class VersionsDialog(WritingDialog):
         self.resize(2 * sizes.inspector, sizes.inspector + sizes.sidebar)
         self._ident = detail.row.id
         self._shown: Version | None = None
+        self._reading: int | None = None
         self.body.addWidget(label(detail.row.title, "section", wrap=True))
         self.body.addWidget(self.banners)
         self.model = RowModel(COLUMNS, self)
@@ -118,7 +119,9 @@ class VersionsDialog(WritingDialog):
             return
         self.hold("This version is in force." if version.current else "")
         workspace, path = self.services.workspace, version.file_path
-        self.services.run(
+        # The words of the version chosen before may still be on their way.
+        self.services.forget(self._reading)
+        self._reading = self.services.run(
             self, lambda: _words(versions.read_version(workspace, path)), self.words.setPlainText, self.failed
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from app.navigator import Navigator
 from core.jobs import Job
 from ui import format as fmt
-from ui.widgets.banner import Banner
+from ui.widgets.banner import Banner, error_details
 
 
 def file_built(job: Job, navigator: Navigator) -> Banner:
@@ -34,3 +34,12 @@ def some_failed(job: Job, show: Callable[[], None]) -> Banner:
     text = f"Enrichment: {job.result['used']:,} of {job.result['in']:,} enriched, {failed} failed"
     hint = "Each report says why and how to fix it."
     return Banner("warn", text, hint, action=("Show failed", show), topic="enrich")
+
+
+def rewrite_failed(job: Job, resume: Callable[[str], None]) -> Banner:
+    """A turn that could not be regenerated; Resume goes on where it stopped."""
+    assert job.error is not None
+    text = f"“{job.title}” ended: {job.error.message}"
+    return Banner(
+        "bad", text, job.error.hint, action=("Resume", lambda: resume(job.id)), details=error_details(job.error)
+    )

@@ -14,6 +14,7 @@ from app.services import Services
 from core.conversations import store
 from core.conversations.store import Conversation, Filter
 from core.events import Changed
+from core.generation.rewrite import JOB_KIND as REWRITE
 from core.jobs import Job, JobState
 from ui import format as fmt
 from ui import steps
@@ -29,7 +30,7 @@ from ui.pages.conversations.data import (
     read_overview,
 )
 from ui.pages.conversations.decisions import Decisions
-from ui.pages.conversations.ends import exported, file_built, some_failed
+from ui.pages.conversations.ends import exported, file_built, rewrite_failed, some_failed
 from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
 from ui.pages.conversations.export import KIND, Export
 from ui.pages.conversations.field_sources import SourcesDialog
@@ -193,6 +194,9 @@ class ConversationsPage(Page):
         self.last_import.setVisible(found.last_import is not None)
         self._show_buttons()
         self.filters.set_tags(found.tags)
+        shown = self.inspector.detail
+        if shown is not None and tuple(shown.rewriting) != tuple(found.rewriting.get(shown.row.id, ())):
+            self._read_detail(shown.row.id)
         self._read_unread(found)
         if found.last_import is not None:
             ended_here = found.last_import.id == self._import_ended
@@ -408,6 +412,9 @@ class ConversationsPage(Page):
             # Its banner comes with the rows that it made.
             self._import_ended = job.id
             return job.status is not JobState.FAILED
+        if job.kind == REWRITE and job.error is not None:
+            self.banners.add(rewrite_failed(job, self.services.queue.resume))
+            return True
         if job.status is not JobState.COMPLETED:
             return False
         banner = None

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import QTimer, Slot
 from sqlite_utils import Database
 
 from app.services import Services
@@ -30,6 +30,9 @@ from ui.widgets.forms import Form, choice, text_area
 from ui.widgets.page import Page
 
 LINES, WISH_LINES = 6, 3
+PRICE_MS = 300
+TITLE_CHARACTERS = 30
+SENT = "This conversation, your wish and your consultant profile are sent to Claude."
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class RegenerateDialog(WritingDialog):
         now.setAccessibleName("Words of the turn now")
         self.wish = text_area("", WISH_LINES)
         self.wish.setObjectName("wish")
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(PRICE_MS)
+        self._soon.timeout.connect(self._price)
         self.form = Form()
         self.writer = choice([])
         self.form.add("writer", "Who writes", self.writer)
@@ -87,6 +94,7 @@ class RegenerateDialog(WritingDialog):
         box.setCurrentIndex(start.writers.index(start.usual) if start.usual is not None else -1)
         box.blockSignals(False)
         box.currentIndexChanged.connect(self._price)
+        self.wish.textChanged.connect(self._on_wish)
         self.wish.setFocus()
         self._price()
 
@@ -99,37 +107,57 @@ class RegenerateDialog(WritingDialog):
     # The price
 
     @Slot()
+    def _on_wish(self) -> None:
+        self._forget_price()
+        self._soon.start()
+
+    def _forget_price(self) -> None:
+        """What was worked out is not what would be asked now."""
+        self._asked += 1
+        self._offer = None
+        self.hold("The price is being worked out.")
+
+    @Slot()
     def _price(self) -> None:
         writer = self.chosen
+        self._soon.stop()
+        self._forget_price()
         if writer is None:
             self.hold("Choose who writes.")
             return
-        self.hold("The price is being worked out.")
-        self._asked += 1
         asked, workspace, ident, number = self._asked, self.services.workspace, self._detail.row.id, self._number
+        wish = self.wish.toPlainText()
 
         def show(offered: Offer) -> None:
             if asked == self._asked:
                 self._show_offer(offered)
 
+        def failed(exc: Exception) -> None:
+            if asked == self._asked:
+                self.price.setText("")
+                self.start.setText("Regenerate")
+                self.failed(exc)
+                self.hold("Choose someone else to write it.")
+                self.adjustSize()
+
         self.services.read(
-            self, lambda db: offer(db, workspace, ident, number, writer.provider, writer.model), show, self.failed
+            self, lambda db: offer(db, workspace, ident, number, writer.provider, writer.model, wish), show, failed
         )
 
     def _show_offer(self, offered: Offer) -> None:
         self._offer = offered
+        self.banners.clear()
         self.hold("")
         if not offered.paid:
             self.price.setText("Free: written on this computer; nothing leaves it.")
             self.start.setText("Regenerate")
             return
-        sent = "This conversation and your consultant profile are sent to Claude."
         cap = offered.settings.cap
         if offered.usd is None or cap is None:
-            self.price.setText(f"The price of this model is not known, so there is no cap. {sent}")
+            self.price.setText(f"The price of this model is not known, so there is no cap. {SENT}")
             self.start.setText("Regenerate")
         else:
-            self.price.setText(f"About {usd(offered.usd)}, never more than {usd(cap)}. {sent}")
+            self.price.setText(f"About {usd(offered.usd)}, never more than {usd(cap)}. {SENT}")
             self.start.setText(f"Regenerate, about {usd(offered.usd)}")
 
     # The start
@@ -139,16 +167,16 @@ class RegenerateDialog(WritingDialog):
 
     def _begin(self) -> None:
         writer, offered = self.chosen, self._offer
-        if writer is None or offered is None:
+        if writer is None or offered is None or self.wish.toPlainText() != offered.target.wish:
             return
         if writer.paid and self._key is not None and not self._key.there:
             self._ask_key(self._key)
         elif writer.paid and not self._terms_read:
-            asked = TermsDialog(self)
+            asked = TermsDialog(self, f"This is shown once. {SENT} Nothing else leaves this computer.")
             asked.agreed.connect(self._on_agreed)
             asked.open()
         else:
-            self._create(writer)
+            self._create(offered)
 
     def _ask_key(self, state: KeyState) -> None:
         if not state.can_store:
@@ -170,13 +198,18 @@ class RegenerateDialog(WritingDialog):
         self.services.write(self.services.root, lambda db: settings.put(db, TERMS_SETTING, moment))
         self._begin()
 
-    def _create(self, writer: Writer) -> None:
-        workspace, found, number = self.services.workspace, self._detail.row, self._number
-        wish = self.wish.toPlainText()
+    def _create(self, offered: Offer) -> None:
+        title, workspace, target = self._detail.row.title, self.services.workspace, offered.target
+        writer = self.chosen
+        assert writer is not None
 
         def create(db: Database) -> tuple[Changed, Job]:
-            offered = offer(db, workspace, found.id, number, writer.provider, writer.model, wish)
-            return Changed.JOBS | Changed.GENERATION, create_rewrite(db, offered, found.title)
+            # As the conversation is now, for no more than what was shown.
+            now = offer(
+                db, workspace, target.conversation_id, target.number, writer.provider, writer.model, target.wish
+            )
+            now = replace(now, settings=replace(now.settings, max_cost_usd=offered.settings.max_cost_usd))
+            return Changed.JOBS | Changed.GENERATION, create_rewrite(db, now, title)
 
         self.write(create, self._on_created)
 
@@ -184,6 +217,11 @@ class RegenerateDialog(WritingDialog):
         follow(self.services, job, self._detail, self._number)
         self.services.queue.kick()
         self.accept()
+
+
+def shortened(title: str) -> str:
+    """A title for a notice."""
+    return title if len(title) <= TITLE_CHARACTERS else f"{title[: TITLE_CHARACTERS - 1].rstrip()}…"
 
 
 def follow(services: Services, job: Job, detail: Detail, number: int) -> None:
@@ -196,14 +234,15 @@ def follow(services: Services, job: Job, detail: Detail, number: int) -> None:
         done = bool(batches.items(db, job.id, status="completed"))
         found = versions.versions(db, conversations.get(db, ident))
         now = next((version.version for version in found if version.current), None)
-        return done, now, failure.error if failure is not None else None
+        gone = not db.execute("select 1 from conversations where id = ? and deleted_at is null", [ident]).fetchone()
+        return done and not gone, now, failure.error if failure is not None else None
 
     def show(outcome: tuple[bool, int | None, Exception | None]) -> None:
         done, now, error = outcome
         if done:
             # Something else may have been edited since: going back would take that along.
             undo = (lambda: undo_edit(services, ident, before)) if now == newest + 1 else None
-            services.notifier.say(f"Turn {number} regenerated", undo)
+            services.notifier.say(f"Turn {number} of “{shortened(detail.row.title)}” regenerated", undo)
         elif error is not None:
             services.notifier.report(error, "conversations")
 
@@ -211,4 +250,5 @@ def follow(services: Services, job: Job, detail: Detail, number: int) -> None:
         if found.status is JobState.COMPLETED:
             services.read(services.root, read, show)
 
+    services.speaks_for(job.id)
     services.when_finished(job.id, services.root, ended)

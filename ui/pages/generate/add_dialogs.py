@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QWidget
 
@@ -98,6 +98,7 @@ class _Pick(QListWidget):
             item.setData(Qt.ItemDataRole.UserRole, entry.key)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked)
+            item.setSizeHint(QSize(0, theme().sizes.row))
             self.addItem(item)
         self._entries = list(entries)
         self.setTabKeyNavigation(False)

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from app.services import Services
 from core.generation import bill, store
+from core.generation.records import NOT_APPLIED
 from core.generation.store import Batch, BatchItem, Failure
 from core.scaffolding.store import Persona, TrainingTopic, listing
 from ui import format as fmt
@@ -186,7 +187,9 @@ class BatchView(QWidget):
         if batch.id != self._ident:
             self._ident = batch.id
             self.model.set_rows([])
-        going = f"{fmt.plural(batch.not_reached, 'conversation')} left" if batch.not_reached else "All of the plan"
+        going = "All of the plan" if not batch.failed else f"{fmt.count(batch.failed)} not written"
+        if batch.not_reached:
+            going = f"{fmt.plural(batch.not_reached, 'conversation')} left"
         self.written.show_values(f"{fmt.count(batch.completed)} of {fmt.count(batch.total)}", left or going)
         cap = batch.settings.cap
         parts = [estimate_words(batch), f"stops at {usd(cap)}" if cap else "",
@@ -289,7 +292,7 @@ class BatchSide(QWidget):
         written = item.status == "completed" and item.conversation_id
         self.go.setText("Read conversation" if written else _verb(action))
         self.go.setVisible(bool(written or _verb(action)))
-        self.retry.setVisible(item.status == "failed")
+        self.retry.setVisible(item.status == "failed" and item.failure != NOT_APPLIED)
         self.retry.setEnabled(not busy)
         self.retry.setToolTip("The batch is running; wait until it is done" if busy else "Asks only for what failed")
         raw = failure.raw if failure is not None else ""

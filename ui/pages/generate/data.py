@@ -12,13 +12,13 @@ from sqlite_utils import Database
 
 from core.errors import AppError
 from core.generation import store
-from core.generation.create import check_batch, complete, provider_of
+from core.generation.create import check_batch, check_cap, complete, provider_of
 from core.generation.draft import Draft, Line, lines
 from core.generation.estimate import Estimate, estimate, measured
 from core.generation.models import ModelFacts, notice_of
 from core.generation.models import listing as known_models
 from core.generation.plan import Library
-from core.generation.sampling import Cell, coverage, gaps
+from core.generation.sampling import Cell, coverage
 from core.generation.settings import RunSettings
 from core.generation.store import Batch
 from core.models import store as base_models
@@ -44,7 +44,6 @@ class Snapshot:
     library: Library
     by_arc: tuple[Cell, ...]
     by_topic: tuple[Cell, ...]
-    gap: int
     models: tuple[ModelFacts, ...]
     bases: tuple[BaseModel, ...]
     base_id: str
@@ -59,7 +58,7 @@ def read_snapshot(db: Database) -> Snapshot:
     cells, topics = coverage(db), coverage(db, by_topic=True)
     default = base_models.default(db)
     return Snapshot(
-        library, tuple(cells), tuple(topics), gaps(library, cells, GAP_AT_LEAST), tuple(known_models(db)),
+        library, tuple(cells), tuple(topics), tuple(known_models(db)),
         tuple(base_models.listing(db)), default.id if default else "", str(settings.get(db, CAP_SETTING, DEFAULT_CAP)),
         bool(settings.get(db, TERMS_SETTING, False)), tuple(store.list_batches(db)),
     )  # fmt: skip
@@ -125,6 +124,7 @@ def read_priced(
             estimate(draft.plan(), library, whole, known=known, counted=counted, batch=batch) for batch in (False, True)
         )
         own = later if provider.batch else now
+        check_cap(draft.plan(), library, whole, batch=provider.batch)
         return Priced(draft, shown, whole, own, later if provider.paid and not provider.batch else None, notice=notice)
     except AppError as error:
         return Priced(draft, shown, wanted, error=error)

@@ -21,7 +21,7 @@ from core.generation.models import SETTING as MODEL_SETTING
 from core.generation.models import chosen as chosen_model
 from core.generation.plan import MAX_ITEMS, Library, PlanItem
 from core.generation.plan_file import read_plan
-from core.generation.sampling import Matrix, counts, coverage
+from core.generation.sampling import Matrix, counts, coverage, gaps
 from core.generation.settings import PROVIDER_SETTING
 from core.jobs import Job
 from core.workspace import secrets, settings
@@ -31,7 +31,7 @@ from ui.dialogs.terms import TERMS_SETTING, TermsDialog
 from ui.format import usd
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.asked import Asked
-from ui.pages.generate.data import CAP_SETTING, Priced, Snapshot, coverage_of, read_priced
+from ui.pages.generate.data import CAP_SETTING, GAP_AT_LEAST, Priced, Snapshot, coverage_of, read_priced
 from ui.pages.generate.plan_view import BY_TOPIC, PlanView
 from ui.pages.generate.side import PlanSide
 from ui.pages.generate.start_dialogs import CountDialog
@@ -39,6 +39,10 @@ from ui.widgets.page import Page
 
 DRAFT_SETTING = "generation_draft"
 MOST_KEPT = 5_000
+SENT = (
+    "This is shown once. Scaffolding and your consultant profile are sent to Claude, and a conversation of yours only"
+    " if you choose to send one as an example. Nothing else leaves this computer."
+)
 COUNTED = 3
 Change = Callable[[Database, Library, Draft], Draft]
 
@@ -146,7 +150,7 @@ class PlanDesk(QObject):
         found = self.snapshot
         if found is not None:
             by_topic = self.view.view.current == BY_TOPIC
-            self.view.show_coverage(coverage_of(found, self.draft, by_topic=by_topic), found.gap)
+            self.view.show_coverage(coverage_of(found, self.draft, by_topic=by_topic), self.missing)
 
     # Changes of the draft, one after the other: two quick clicks are two conversations
 
@@ -182,9 +186,18 @@ class PlanDesk(QObject):
 
     @Slot()
     def fill_gaps(self) -> None:
-        """As many as are missing, at least ten."""
-        total = max(10, self.snapshot.gap if self.snapshot is not None else 0)
+        """As many as are missing beside what is planned, at least ten; once, however often it is clicked."""
+        missing = self.missing
+        if self._changing or (self.draft.items and not missing):
+            return
+        total = max(10, missing)
         self.change(lambda db, library, draft: draft.with_gaps(db, library, total))
+
+    @property
+    def missing(self) -> int:
+        """Conversations that are missing in the library's cells and not planned yet."""
+        found = self.snapshot
+        return gaps(found.library, found.by_arc, GAP_AT_LEAST, self.draft.items) if found is not None else 0
 
     @Slot(str, str)
     def _on_cell(self, row_key: str, column_key: str) -> None:
@@ -336,7 +349,7 @@ class PlanDesk(QObject):
         if self.side.who.paid and self.key is not None and not self.key.there:
             self._ask_key(self.key)
         elif self.side.who.paid and not self.snapshot.terms_read:
-            dialog = TermsDialog(self._page)
+            dialog = TermsDialog(self._page, SENT)
             dialog.agreed.connect(self._on_agreed)
             dialog.open()
         elif self.side.who.paid and self.side.price.value is None:

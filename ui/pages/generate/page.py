@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
-from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QStackedWidget, QWidget
+from PySide6.QtCore import QTimer, Slot
+from PySide6.QtWidgets import QApplication, QStackedWidget, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
@@ -58,7 +59,7 @@ class GeneratePage(Page):
         self.begin = self.add_action("Start", "ph.sparkle", self._start, primary=True, name="start_batch")
         self.desk = PlanDesk(self)
         self.desk.changed.connect(self._show_start)
-        self.desk.started.connect(self.open_batch)
+        self.desk.started.connect(self._on_started)
         self.batch, self.side = BatchView(services), BatchSide(services)
         self.batches = BatchesView(services)
         self._views, self._sides = QStackedWidget(), QStackedWidget()
@@ -120,7 +121,15 @@ class GeneratePage(Page):
         """What was generated before."""
         self._began = True
         self._show_view(self.batches)
+        self.batches.table.setFocus()
         self.reload()
+
+    @Slot(str)
+    def _on_started(self, ident: str) -> None:
+        self.open_batch(ident)
+        # A second click of a double click was meant for the button that was there.
+        self.new.setEnabled(False)
+        QTimer.singleShot(QApplication.doubleClickInterval(), self, lambda: self.new.setEnabled(True))
 
     @Slot(str)
     def open_batch(self, ident: str) -> None:
@@ -229,7 +238,13 @@ class GeneratePage(Page):
 
     def show_end_of(self, job: Job) -> bool:
         # The batch that is shown follows its job by itself.
-        return job.id == self._ident or job.kind == "ask_claude"
+        if job.id == self._ident or job.kind == "ask_claude":
+            return True
+        if job.error is None or job.page != "generate":
+            return False
+        text = f"“{job.title}” ended: {job.error.message}"
+        self.banners.add(Banner("bad", text, job.error.hint, action=("Open batch", partial(self.open_batch, job.id))))
+        return True
 
     def _show_banner(self, batch: Batch) -> None:
         state = batch.id, str(batch.job.status)
@@ -246,7 +261,7 @@ class GeneratePage(Page):
             self._banner_text = self.banners.show_error(error, self.action_of(error)).text
 
     def action_of(self, error: AppError) -> Action | None:
-        if error.code == "budget_reached":
+        if error.code == "budget_reached" and self._shown is not None:
             return "Raise the cap…", self.raise_cap
         actions: dict[str, Action] = {"generate:resume": ("Resume", self._resume),
                                       "generate:retry": ("Retry failed", self._retry_all)}  # fmt: skip

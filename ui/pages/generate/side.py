@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 
 from PySide6.QtCore import QTimer, Signal, Slot
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 
 from core.generation.create import provider_of
 from core.generation.models import EFFORTS, ModelFacts
@@ -50,6 +50,8 @@ class WhoWrites(Card):
         self.form.add("model", "Model", self.model)
         self.form.add("effort", "Effort", self.effort)
         self.form.add("mode", "Steering", self.mode)
+        self.example = QCheckBox("Send my best approved conversation as an example of the tone")
+        self.form.add("example", "", self.example)
         self.form.begin_advanced()
         self.in_flight = number(1, MOST_IN_FLIGHT, 8)
         self.form.add("in_flight", "Requests at once", self.in_flight, "Fewer are used where Claude asks for it.")
@@ -100,6 +102,7 @@ class WhoWrites(Card):
         _set_options(self.mode, [(MODES[mode], mode) for mode in modes], self.mode.currentData())
         self.mode.setEnabled(len(modes) > 1)
         self.in_flight.setEnabled(provider.paid and not provider.batch)
+        self.form.set_shown("example", provider.paid)
         self._show_key()
         self._fill_effort()
 
@@ -118,6 +121,7 @@ class WhoWrites(Card):
             provider.name, str(self.model.currentData() or ""), mode=str(self.mode.currentData() or WHOLE),
             effort=str(self.effort.currentData() or ""), max_in_flight=self.in_flight.value(),
             max_cost_usd=str(cap) if cap is not None and provider.paid else None,
+            use_example=self.example.isChecked() and provider.paid,
         )  # fmt: skip
 
     @property

@@ -6,7 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QT
 
 from core import registries
 from core.errors import AppError
-from core.inference.engine import AdapterRef, GenerateRequest
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
 from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
 from core.workspace.paths import source_root
@@ -34,6 +34,8 @@ class _Call:
     failed: Callable[[AppError], None]
     text: Callable[[str], None] | None = None
     stopped: Callable[[], None] | None = None
+    noticed: Callable[[AppError], None] | None = None
+    progress: Callable[[float, str], None] | None = None
     written: bool = field(default=False)
     stopping: bool = field(default=False)
 
@@ -64,7 +66,7 @@ class InferenceService(QObject):
     def __init__(
         self,
         log_path: Path,
-        max_resident: int = 3,
+        options: EngineOptions | None = None,
         parent: QObject | None = None,
         *,
         backoff_s: Sequence[float] = BACKOFF_S,
@@ -74,7 +76,7 @@ class InferenceService(QObject):
         """`backoff_s` is the delay of the start after n crashes in a row; `clock` is read in seconds."""
         super().__init__(parent)
         self._backoff_s, self._stop_grace_ms, self._clock = backoff_s, stop_grace_ms, clock
-        self.max_resident = max_resident
+        self.options = options or EngineOptions()
         self._log_path = log_path
         self._numbers = itertools.count(1)
         self._calls: dict[str, _Call] = {}
@@ -133,9 +135,18 @@ class InferenceService(QObject):
         done: Callable[[Mapping[str, Any]], None],
         stopped: Callable[[], None],
         failed: Callable[[AppError], None],
+        noticed: Callable[[AppError], None] | None = None,
     ) -> str:
-        """Stream an answer; returns the id for `stop`. Call after `load`."""
-        return self._send(_Call("generate", {"request": request.to_json()}, owner, done, failed, text, stopped))
+        """Stream an answer; returns the id for `stop`. Call after `load`.
+
+        `noticed(error)` comes first where the base answers because the adapter can't be used.
+        """
+        fields = {"request": request.to_json()}
+        return self._send(_Call("generate", fields, owner, done, failed, text, stopped, noticed))
+
+    def keep_resident(self, count: int) -> None:
+        """How many adapters stay in memory, from the next start of the process."""
+        self.options = replace(self.options, max_resident=count)
 
     def prepare(
         self,
@@ -266,7 +277,7 @@ class InferenceService(QObject):
         process.errorOccurred.connect(self._on_error)
         command = worker_command("inference")
         self._process, self._rest, self.unload_reason = process, b"", ""
-        fields = {"registries": registries.snapshot(), "max_resident": self.max_resident}
+        fields = {"registries": registries.snapshot(), "options": self.options.to_json()}
         configure = _Call("configure", fields, self, _nothing, _log)
         # In front of what waits: the engine itself may be one that was registered.
         self._calls = {f"w{next(self._numbers)}": configure, **self._calls}
@@ -298,6 +309,14 @@ class InferenceService(QObject):
         if kind == "token":
             if alive and call.text is not None:
                 call.text(message["text"])
+            return
+        if kind == "progress":
+            if alive and call.progress is not None:
+                call.progress(float(message["share"]), str(message["words"]))
+            return
+        if kind == "notice":
+            if alive and call.noticed is not None:
+                call.noticed(AppError.from_json(message["error"]))
             return
         if kind not in protocol.FINAL:
             log.error("inference worker: the unknown event %r", kind)

@@ -6,12 +6,13 @@ import contextlib
 import itertools
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core import registries
 from core.errors import AppError
-from core.inference.engine import AdapterRef, GenerateRequest
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
 from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
 from core.workspace.paths import source_root
@@ -20,14 +21,14 @@ from core.workspace.paths import source_root
 class InferenceClient:
     """Owns one worker process; used as a context manager, from one thread."""
 
-    def __init__(self, log: Path | None = None) -> None:
+    def __init__(self, log: Path | None = None, options: EngineOptions | None = None) -> None:
         self._numbers = itertools.count(1)
         self._log = log.open("ab") if log else subprocess.DEVNULL
         self._process = subprocess.Popen(
             worker_command("inference"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
             env=worker_environment(), cwd=source_root(),
         )  # fmt: skip
-        self.call("configure", registries=registries.snapshot())
+        self.call("configure", registries=registries.snapshot(), options=(options or EngineOptions()).to_json())
 
     def call(self, kind: str, on_text: Callable[[str], None] | None = None, **fields: Any) -> dict[str, Any]:
         """Send a command, wait for its answer. Raises the worker's AppError, or `worker_crashed`."""
@@ -62,10 +63,13 @@ class InferenceClient:
         result = self.call("generate", parts.append, request=request.to_json())
         return "".join(parts), result
 
-    def score(self, messages: Sequence[Mapping[str, Any]], adapter: AdapterRef | None = None) -> list[float]:
-        """Log-probabilities of the supervised tokens."""
-        reference = {"id": adapter.id, "path": adapter.path} if adapter else None
-        return list(self.call("score", messages=list(messages), adapter=reference)["logprobs"])
+    def score(
+        self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None = None
+    ) -> list[list[float]]:
+        """Log-probabilities of each conversation's supervised tokens."""
+        reference = asdict(adapter) if adapter else None
+        found = self.call("score", conversations=[list(messages) for messages in conversations], adapter=reference)
+        return [list(values) for values in found["logprobs"]]
 
     def close(self) -> None:
         """End the worker."""

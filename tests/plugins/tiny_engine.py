@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
-from core.inference.engine import AdapterRef, GenerateRequest, Piece
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece, Progress
 from core.inference.mlx.engine import MlxEngine
 
 CONTEXT = 1024
@@ -22,13 +22,13 @@ class TinyEngine:
     "slow" takes 5 ms a word, "until PATH" speaks until there is such a file, "die" kills the process, else an echo.
     """
 
-    def __init__(self, max_resident: int = 3) -> None:
-        self._max = max_resident
+    def __init__(self, options: EngineOptions | None = None) -> None:
+        self._max = (options or EngineOptions()).max_resident
         self._base = ""
         self._resident: dict[str, int] = {}
         self._active: str | None = None
 
-    def load(self, base: Path) -> Mapping[str, Any]:
+    def load(self, base: Path, progress: Progress | None = None) -> Mapping[str, Any]:
         if base.name == "missing":
             raise AppError("base_does_not_load", "The base model can't be loaded.", hint="Add it again.")
         if base.name == "deadly":
@@ -90,8 +90,22 @@ class TinyEngine:
         turns = sum(m["role"] != "system" for m in request.messages)
         return f"I am {who}, told {system!r}, turn {turns}: {question}".split()
 
-    def score(self, messages: Sequence[Mapping[str, Any]], adapter: AdapterRef | None) -> Sequence[float]:
-        return [-1.0] * len(messages)
+    def score(
+        self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None
+    ) -> list[list[float]]:
+        return [[-1.0] * len(messages) for messages in conversations]
+
+    def pin(self, adapters: Sequence[str]) -> None:
+        pass
+
+    def relieve(self) -> int:
+        return 0
+
+    def forget(self, chat: str) -> None:
+        pass
+
+    def idle(self) -> bool:
+        return False
 
     def status(self) -> Mapping[str, Any]:
         return {"base": self._base, "active": self._active, "resident": dict(self._resident), "bytes": 1000}

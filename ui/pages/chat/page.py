@@ -88,7 +88,7 @@ class ChatPage(ChatFrame):
             self.chat = None
             self.show_no_base()
             return
-        self.services.engine.max_resident = overview.max_resident
+        self.services.engine.keep_resident(overview.max_resident)
         self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
         self.show_content()
         argument, self._pending = self._pending, None

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core import registries
-from core.errors import AppError
+from core.cancel import CancelToken
+from core.errors import AppError, Cancelled
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
 from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
@@ -30,19 +31,27 @@ class InferenceClient:
         )  # fmt: skip
         self.call("configure", registries=registries.snapshot(), options=(options or EngineOptions()).to_json())
 
-    def call(self, kind: str, on_text: Callable[[str], None] | None = None, **fields: Any) -> dict[str, Any]:
-        """Send a command, wait for its answer. Raises the worker's AppError, or `worker_crashed`."""
+    def call(
+        self,
+        kind: str,
+        on_text: Callable[[str], None] | None = None,
+        token: CancelToken | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """Send a command, wait for its answer. Raises the worker's AppError, `worker_crashed`, or Cancelled."""
         ident = f"c{next(self._numbers)}"
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
+        stdout, stopping = self._process.stdout, False
         assert stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            stdin.write(protocol.encode(ident, kind, fields))
-            stdin.flush()
+        self._write(ident, kind, fields)
         for line in stdout:
+            if token is not None and token.cancelled and not stopping:
+                stopping = True
+                self._write(ident, "stop", {})
             message = protocol.decode(line)
             if message["id"] != ident:
                 continue
+            if message["type"] == "stopped":
+                raise Cancelled(token.reason if token is not None else "user")
             if message["type"] == "token" and on_text:
                 on_text(message["text"])
             elif message["type"] == "failed":
@@ -53,14 +62,21 @@ class InferenceClient:
             "worker_crashed", "The model's process ended unexpectedly.", hint="Ask again; the process restarts."
         )
 
+    def _write(self, ident: str, kind: str, fields: Mapping[str, Any]) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(protocol.encode(ident, kind, fields))
+            stdin.flush()
+
     def load(self, base: Path, engine: str = "mlx") -> Mapping[str, Any]:
         """Load a base model."""
         return self.call("load", base=str(base), engine=engine)
 
-    def generate(self, request: GenerateRequest) -> tuple[str, Mapping[str, Any]]:
-        """The whole answer and its stats."""
+    def generate(self, request: GenerateRequest, token: CancelToken | None = None) -> tuple[str, Mapping[str, Any]]:
+        """The whole answer and its stats. Raises Cancelled when `token` asks to end it."""
         parts: list[str] = []
-        result = self.call("generate", parts.append, request=request.to_json())
+        result = self.call("generate", parts.append, token, request=request.to_json())
         return "".join(parts), result
 
     def score(

@@ -102,17 +102,18 @@ def _name(folder: Path) -> str:
 
 
 def test_a_signal_ends_it_with_what_was_answered(trained: Path) -> None:
-    process = subprocess.Popen(
-        command(trained, "--max-tokens", 600, "--temperature", "1.5", *[f"Question {n}?" for n in range(200)]),
-        cwd=source_root(), stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["type"] == "answer":
-            process.send_signal(signal.SIGTERM)
-            break
-    last = json.loads(process.stdout.read().splitlines()[-1])
-    assert process.wait() == 3
+    asked = [f"Question {n}?" for n in range(200)]
+    with subprocess.Popen(
+        command(trained, "--max-tokens", 600, "--temperature", "1.5", *asked), cwd=source_root(),
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["type"] == "answer":
+                process.send_signal(signal.SIGTERM)
+                break
+        last = json.loads(process.stdout.read().splitlines()[-1])
+    assert process.returncode == 3
     assert last["type"] == "report"
     assert last["asked"] == last["answered"] + last["failed"] + last["not_asked"] == 200
     assert last["not_asked"] > 0

@@ -47,6 +47,7 @@ class Options:
 
     workspace: Workspace
     theme: str = ""
+    vertical: str = ""
     self_exit: bool = False
 
 
@@ -93,7 +94,7 @@ class Application(QObject):
         theme().set_mode(self.options.theme or "system")
         self.collector = GuiThreadCollector(self)
         try:
-            self._open(open_workspace(self.options.workspace), None)
+            self._open(open_workspace(self.options.workspace, self.options.vertical), None)
         except AppError as error:
             self._fail(error)
             return False
@@ -262,11 +263,12 @@ def parse(args: list[str]) -> Options:
     """The window's arguments. Exits with code 2 and a usage line on a wrong one."""
     parser = argparse.ArgumentParser(prog="brightrun", description="Bright Run")
     parser.add_argument("--workspace", type=Path, metavar="DIR", help="open this workspace folder")
+    parser.add_argument("--vertical", metavar="KEY", default="", help="what a new workspace is for")
     parser.add_argument("--theme", choices=MODES, default="", help="instead of the workspace's setting")
     parser.add_argument("--self-exit-after-paint", action="store_true", help="measure startup, then quit")
     found = parser.parse_args(args)
     workspace = Workspace(found.workspace.resolve()) if found.workspace else default_workspace()
-    return Options(workspace, found.theme, found.self_exit_after_paint)
+    return Options(workspace, found.theme, found.vertical, found.self_exit_after_paint)
 
 
 def run(args: list[str]) -> int:

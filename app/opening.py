@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import shutil
+from contextlib import closing
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
 from core import jobs, trash
-from core.db.connection import open_database
+from core.db.connection import connect, open_database
+from core.errors import AppError, Where
 from core.jobs import Job, JobState
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
-from core.scaffolding.store import seed
+from core.scaffolding import verticals
+from core.scaffolding.seeding import choose, seed
 from core.workers.session import recover
 from core.workspace import settings
 from core.workspace.lock import FileLock, workspace_locked
@@ -30,11 +34,16 @@ class Opened:
     theme: str
 
 
-def open_workspace(workspace: Workspace) -> Opened:
+def open_workspace(workspace: Workspace, vertical: str = "") -> Opened:
     """Create, lock, back up and migrate; any thread. Nothing stays locked when it fails.
 
-    Raises AppError `workspace_locked`, `workspace_not_writable`, `database_too_new` or `database_error`.
+    `vertical` is the key of what a new workspace is for; an existing one must be for the same. Raises AppError
+    `workspace_locked`, `workspace_not_writable`, `database_too_new`, `database_error`, `unknown_vertical`,
+    `bad_vertical` or `vertical_is_set`.
     """
+    if vertical:
+        # Before there is a folder: a typing error leaves nothing behind.
+        verticals.load(vertical)
     workspace.create()
     lock = FileLock(workspace.root / ".lock")
     try:
@@ -42,6 +51,8 @@ def open_workspace(workspace: Workspace) -> Opened:
             raise workspace_locked(lock)
         db = open_database(workspace.db_path, workspace.backups)
         try:
+            if vertical:
+                choose(db, vertical)
             return Opened(workspace, lock, str(settings.get(db, "theme")))
         finally:
             db.close()
@@ -52,12 +63,39 @@ def open_workspace(workspace: Workspace) -> Opened:
         raise
 
 
+def create_workspace(workspace: Workspace, vertical: str) -> None:
+    """Make a new workspace for that vertical and leave it closed; any thread.
+
+    Raises AppError `folder_in_use` where something is in the folder already, and what `open_workspace` raises.
+    """
+    root = workspace.root
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        raise AppError(
+            "folder_in_use", f"The folder {root} already exists.", hint="Use another name.", where=Where(field="name")
+        )
+    try:
+        opened = open_workspace(workspace, vertical)
+        try:
+            with closing(connect(workspace.db_path)) as db:
+                # What it is for need not be asked again.
+                settings.put(db, "started", True)
+        finally:
+            opened.lock.release()
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
+
+
 def settle(db: Database, workspace: Workspace) -> list[Job]:
     """Before any job: replay what was under way, sweep, see that the library is there. Returns the recovered jobs."""
     recovered = recover(db, workspace)
     for path in trash.sweep(db, workspace) if recovered.whole else ():
         log.warning("removed %s, which no row names", path)
-    seed(db)
+    try:
+        seed(db)
+    except AppError as error:
+        # The workspace of another machine, with a vertical that this one lacks: what it holds can still be used.
+        log.warning("no scaffolding is loaded: %s %s", error, error.where)
     return recovered.jobs
 
 

@@ -19,6 +19,7 @@ from core.conversations.store import Filter
 from core.db.connection import fold, open_database, transaction
 from core.sample import sample_files
 from core.scaffolding import store as scaffolding
+from core.scaffolding.seeding import seed
 from core.workspace.paths import Workspace
 
 COUNT = int(os.environ.get("BENCH_CONVERSATIONS", "20000"))
@@ -91,7 +92,7 @@ def run(folder: Path) -> dict[str, Any]:
     workspace = Workspace(folder / "workspace")
     workspace.create()
     db = open_database(workspace.db_path, workspace.backups)
-    scaffolding.seed(db)
+    seed(db)
     begun = time.perf_counter()
     fill(workspace, db)
     each = (time.perf_counter() - begun) / COUNT * 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.db.connection import open_database
-from core.scaffolding import store as scaffolding
+from core.scaffolding import seeding, verticals
 from core.workspace import settings
 from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace, resources
@@ -22,7 +22,7 @@ def create(workspace: Workspace) -> list[Path]:
     with FileLock(workspace.root / ".lock"):
         db = open_database(workspace.db_path, workspace.backups)
         try:
-            scaffolding.seed(db)
+            seeding.choose(db, verticals.default_key())
             settings.put(db, "is_sample", True)
         finally:
             db.close()

@@ -24,6 +24,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     """Read the arguments; `config` is the training configuration they make. Raises AppError for what is wrong."""
     parser = Parser(prog="app pipeline", description="Import files, train an adapter, and print a report.")
     parser.add_argument("--workspace", type=Path, required=True)
+    add_vertical(parser)
     parser.add_argument("--base", type=Path, help="folder with a base model (default: the practice model)")
     parser.add_argument("--preset", default=DEFAULT_PRESET, choices=list(PRESETS))
     parser.add_argument(
@@ -33,9 +34,16 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--ask", default="", help="a question to ask both the base and the adapter")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILES")
     options = parser.parse_args(list(args))
-    refuse_unreadable(options.workspace, options.base, options.name, options.ask, *options.set)
+    refuse_unreadable(options.workspace, options.vertical, options.base, options.name, options.ask, *options.set)
     options.config = configure(options.preset, overrides_of(options.set))
     return options
+
+
+def add_vertical(parser: argparse.ArgumentParser) -> None:
+    """What a workspace that is made by the call is for."""
+    parser.add_argument(
+        "--vertical", default="", metavar="KEY", help="what a new workspace is for (default: financial planning)"
+    )
 
 
 def refuse_unreadable(*values: object) -> None:

@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from app.cli.arguments import Parser, refuse_unreadable
+from app.cli.arguments import Parser, add_vertical, refuse_unreadable
 from app.cli.session import Session, run_session
 from app.cli.steps import Steps
 from core import jobs
@@ -43,6 +43,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     """Read the arguments. Raises AppError `usage`."""
     parser = Parser(prog="app generate", description="A plan in, conversations and a bill out.")
     parser.add_argument("--workspace", type=Path, required=True)
+    add_vertical(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--count", type=int, help="so many conversations, spread over the active scaffolding")
     what.add_argument("--plan", type=Path, help="a plan file, see docs/generation.md")
@@ -56,7 +57,7 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=7, help="another seed spreads --count differently")
     parser.add_argument("--retry-failed", action="store_true", help="also what was refused, truncated or invalid")
     options = parser.parse_args(list(args))
-    refuse_unreadable(options.workspace, options.plan, options.name, options.model)
+    refuse_unreadable(options.workspace, options.vertical, options.plan, options.name, options.model)
     if options.count is not None and not 1 <= options.count <= 100_000:
         raise _usage(f"--count {options.count} is not possible.", "Ask for 1 to 100,000 conversations.")
     if not 1 <= options.in_flight <= 64:

@@ -53,7 +53,7 @@ def run_session(
     try:
         options = parse(args)
         root = options.workspace.absolute()
-        opened = open_workspace(Workspace(root))
+        opened = open_workspace(Workspace(root), options.vertical)
     except (AppError, OSError, sqlite3.Error) as exc:
         out.error(as_error(exc, root))
         return 2

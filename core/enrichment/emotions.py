@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from core.enrichment.lexicon import EMOTIONS
+from core.enrichment.lexicon import Lexicon
 from core.enrichment.normal_form import find_phrase
 from core.scaffolding.store import EmotionalArc
 
@@ -38,9 +38,9 @@ def beat_at(beats: Sequence[str], turn: int, total: int) -> int:
 class EmotionFinder:
     """Finds emotions by word list; the arc's own emotion words are added to the list."""
 
-    def __init__(self, beats: Sequence[str]) -> None:
+    def __init__(self, beats: Sequence[str], words: Lexicon) -> None:
         self._phrases: dict[str, str] = {}
-        for name, cues in EMOTIONS.items():
+        for name, cues in words.emotions.items():
             self._phrases |= dict.fromkeys(cues, name)
         for beat in beats:
             name = beat.lower()
@@ -62,6 +62,6 @@ class EmotionFinder:
 
 
 @lru_cache(maxsize=256)
-def finder(beats: tuple[str, ...]) -> EmotionFinder:
+def finder(beats: tuple[str, ...], words: Lexicon) -> EmotionFinder:
     """The finder for an arc's beats, built once."""
-    return EmotionFinder(beats)
+    return EmotionFinder(beats, words)

@@ -32,7 +32,7 @@ class Enrich:
         frame = training_pairs.Frame(
             conversation=context.conversation, cast=cast, metadata=scaffold.metadata(context, state, cast),
             system_prompt=library.system_prompt, prompt_is_set=library.prompt_is_set,
-            voice=quality.voice_words(library.profile, library.system_prompt),
+            voice=quality.voice_words(library.profile, library.system_prompt), words=library.lexicon,
         )  # fmt: skip
         if not library.profile_is_set:
             context.find(

@@ -1,6 +1,11 @@
-"""Word lists of the local rules. English, and of no particular vertical."""
+"""Word lists of the local rules: English and of no field of work; what a vertical's data says goes before them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from core.scaffolding.verticals import Rule, Vertical, Words
 
 # Words that say an emotion, and phrases that show one without naming it.
 EMOTIONS: dict[str, tuple[str, ...]] = {
@@ -26,7 +31,7 @@ EMOTIONS: dict[str, tuple[str, ...]] = {
         "makes no sense",
         "don't know where",
     ),
-    "contempt": ("scam", "useless", "pathetic", "ridiculous", "nonsense"),
+    "contempt": ("useless", "pathetic", "ridiculous", "nonsense"),
     "curiosity": ("curious", "wonder", "wondering", "interested", "tell me more", "how does", "what if"),
     "despair": ("hopeless", "despair", "no way out", "give up", "pointless", "too late"),
     "doubt": ("doubt", "unsure", "uncertain", "not sure", "is he right", "is she right", "second-guess", "really work"),
@@ -39,10 +44,10 @@ EMOTIONS: dict[str, tuple[str, ...]] = {
     "grief": ("grief", "grieving", "mourning", "passed away", "died", "funeral", "miss him", "miss her"),
     "guilt": ("guilty", "guilt", "my fault", "i let", "selfish", "should have"),
     "hope": ("hope", "hopeful", "hoping", "looking forward", "maybe we can", "we could", "would sleep"),
-    "hostility": ("your fault", "what are you selling", "don't trust you", "leave me alone", "shut up"),
+    "hostility": ("your fault", "don't trust you", "leave me alone", "shut up"),
     "joy": ("happy", "glad", "delighted", "excited", "joy", "wonderful"),
     "loneliness": ("lonely", "alone", "nobody", "on my own"),
-    "overconfidence": ("can't lose", "cannot lose", "all in", "sure thing", "guaranteed", "no-brainer"),
+    "overconfidence": ("no-brainer",),
     "overwhelm": ("overwhelmed", "overwhelming", "overwhelm", "too much", "everything at once", "drowning"),
     "panic": ("panic", "panicking", "emergency", "right now", "can't think", "desperate"),
     "pride": ("proud", "pride", "did it", "i managed", "we managed"),
@@ -63,33 +68,38 @@ EMOTIONS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-ACKNOWLEDGE = (
-    "makes sense", "understandable", "i hear", "sounds like", "thank you for", "that is hard", "that's hard",
-    "i can see", "i understand", "it is normal", "it's normal", "many people", "you are not alone", "you're not alone",
-    "no shame", "of course you", "anyone would", "hard to say", "that took", "you have done", "i am sorry", "i'm sorry",
-)  # fmt: skip
-DISMISS = (
-    "calm down", "don't worry", "do not worry", "just relax", "not a big deal", "at least you", "get over it",
-    "you're overreacting", "that's silly", "cheer up", "stop worrying",
-)  # fmt: skip
-PROMISE = (
-    "guarantee", "guaranteed", "risk-free", "no risk", "can't go wrong", "cannot go wrong", "always works",
-    "never fails", "definitely will", "100 percent", "100%", "i promise",
-)  # fmt: skip
-JUDGE = (
-    "you should have", "your fault", "obviously", "how could you", "irresponsible", "you failed", "everyone knows",
-    "what were you thinking",
-)  # fmt: skip
-COMMAND = ("you must", "you have to", "you need to", "do as i say", "no excuses")
 MACHINE = ("as an ai", "language model", "i cannot assist", "i can't assist", "i am unable to provide")
-CHOICE = (
-    "you decide", "your choice", "it is yours", "up to you", "you choose", "you could", "would you like", "if you want",
-    "nothing has to be decided", "when you are ready", "together", "shall we", "which of",
-)  # fmt: skip
-STEP = (
-    "first", "one step", "small step", "next step", "today", "tomorrow", "next week", "this week", "start with",
-    "let us", "let's", "one number", "one thing",
-)  # fmt: skip
+
+# What an answer does for better or worse, by the phrases that show it.
+PHRASES: dict[str, tuple[str, ...]] = {
+    "acknowledge": (
+        "makes sense", "understandable", "i hear", "sounds like", "thank you for", "that is hard", "that's hard",
+        "i can see", "i understand", "it is normal", "it's normal", "many people", "you are not alone",
+        "you're not alone", "no shame", "of course you", "anyone would", "hard to say", "that took", "you have done",
+        "i am sorry", "i'm sorry",
+    ),
+    "dismiss": (
+        "calm down", "don't worry", "do not worry", "just relax", "not a big deal", "at least you", "get over it",
+        "you're overreacting", "that's silly", "cheer up", "stop worrying",
+    ),
+    "promise": (
+        "guarantee", "guaranteed", "can't go wrong", "cannot go wrong", "always works",
+        "never fails", "definitely will", "100 percent", "100%", "i promise",
+    ),
+    "judge": (
+        "you should have", "your fault", "obviously", "how could you", "irresponsible", "you failed", "everyone knows",
+        "what were you thinking",
+    ),
+    "command": ("you must", "you have to", "you need to", "do as i say", "no excuses"),
+    "choice": (
+        "you decide", "your choice", "it is yours", "up to you", "you choose", "you could", "would you like",
+        "if you want", "nothing has to be decided", "when you are ready", "together", "shall we", "which of",
+    ),
+    "step": (
+        "first", "one step", "small step", "next step", "today", "tomorrow", "next week", "this week", "start with",
+        "let us", "let's", "one thing",
+    ),
+}  # fmt: skip
 
 # Skills an answer shows, by the phrases that show them.
 SKILLS: dict[str, tuple[str, ...]] = {
@@ -99,7 +109,6 @@ SKILLS: dict[str, tuple[str, ...]] = {
     "reframing": ("another way", "look at it", "instead of", "think of it", "not a failure", "put differently"),
     "small_steps": ("one step", "small step", "first step", "next step", "start with", "one thing"),
     "client_choice": ("you decide", "your choice", "it is yours", "up to you", "you choose", "has to be decided"),
-    "single_number_focus": ("one number", "the number that"),
     "follow_up": ("next week", "look at it together", "check in", "we will look", "come back to"),
 }
 
@@ -114,3 +123,24 @@ _COMMON = """
     would your yours yourself
 """
 COMMON = frozenset(_COMMON.split())
+
+
+# By identity, as the verticals they are made of: finders are kept by it.
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """The word lists of one vertical; `phrases` has every name of `PHRASES`."""
+
+    emotions: Words
+    phrases: Words
+    skills: Words
+    rules: tuple[Rule, ...]
+
+
+@lru_cache(maxsize=16)
+def lexicon_of(vertical: Vertical) -> Lexicon:
+    """The shared lists with those of the vertical: its emotion words are added, its other lists replace the shared."""
+    shared = {name: [cue for cue in cues if cue not in vertical.neutral] for name, cues in EMOTIONS.items()}
+    names = dict.fromkeys((*shared, *vertical.emotions))
+    emotions = {name: (*shared.get(name, ()), *vertical.emotions.get(name, ())) for name in names}
+    phrases = {name: vertical.phrases.get(name, words) for name, words in PHRASES.items()}
+    return Lexicon(emotions, phrases, vertical.skills or SKILLS, vertical.rules)

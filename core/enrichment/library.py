@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import orjson
 from sqlite_utils import Database
 
+from core.enrichment.lexicon import Lexicon, lexicon_of
 from core.errors import AppError, Where
+from core.scaffolding.seeding import vertical_of
 from core.scaffolding.store import EmotionalArc, Entry, Persona, TrainingTopic, consultant_profile, listing
-from core.workspace import settings
 
 E = TypeVar("E", bound=Entry)
 
@@ -32,12 +33,13 @@ _CODES: dict[type[Entry], str] = {
 
 @dataclass(frozen=True)
 class Library:
-    """The scaffolding of a workspace by key, the consultant's profile and the vertical."""
+    """The scaffolding of a workspace by key, the consultant's profile, the vertical's key and its word lists."""
 
     personas: Mapping[str, Persona]
     arcs: Mapping[str, EmotionalArc]
     topics: Mapping[str, TrainingTopic]
     vertical: str
+    lexicon: Lexicon
     profile: Mapping[str, Any]
     system_prompt: str
     profile_is_set: bool
@@ -58,19 +60,24 @@ class Library:
 
 
 def load(db: Database) -> Library:
-    """Read everything once; a read-only connection will do."""
+    """Read everything once; a read-only connection will do.
+
+    Raises AppError `unknown_vertical` or `bad_vertical` where the vertical's data can't be had on this machine.
+    """
     personas, arcs, topics = listing(db, Persona), listing(db, EmotionalArc), listing(db, TrainingTopic)
     profile = consultant_profile(db)
-    vertical = str(settings.get(db, "vertical") or "").strip() or str(settings.DEFAULTS["vertical"])
+    vertical = vertical_of(db)
+    lexicon = lexicon_of(vertical)
     prompt = profile.pop("system_prompt", None)
     prompt_is_set = isinstance(prompt, str) and bool(prompt.strip())
     everything = [[asdict(entry) for entry in entries] for entries in (personas, arcs, topics)]
-    seen = orjson.dumps([everything, vertical, profile, prompt], option=orjson.OPT_SORT_KEYS)
+    seen = orjson.dumps([everything, vertical.key, vars(lexicon), profile, prompt], option=orjson.OPT_SORT_KEYS)
     return Library(
         personas={entry.key: entry for entry in personas},
         arcs={entry.key: entry for entry in arcs},
         topics={entry.key: entry for entry in topics},
-        vertical=vertical,
+        vertical=vertical.key,
+        lexicon=lexicon,
         profile=profile or dict(MINIMAL_PROFILE),
         system_prompt=str(prompt) if prompt_is_set else MINIMAL_PROMPT,
         profile_is_set=bool(profile),

@@ -11,9 +11,11 @@ from typing import Any
 import orjson
 
 from core.enrichment import lexicon
+from core.enrichment.lexicon import Lexicon
 from core.enrichment.normal_form import find_phrase, fold
+from core.scaffolding import verticals
 
-CRITERIA = ("empathy_score", "clarity_score", "appropriateness_score", "brand_voice_alignment")
+CRITERIA = verticals.CRITERIA
 TITLES = {
     "empathy_score": "Empathy", "clarity_score": "Clarity",
     "appropriateness_score": "Appropriateness", "brand_voice_alignment": "Brand voice",
@@ -68,7 +70,11 @@ class _Tally:
         self.named.append(name)
         self.reasons.append(f"{reason or name} ({points:+.1f})")
 
-    def score(self) -> Score:
+    def score(self, criterion: str, answer: Reading, words: Lexicon) -> Score:
+        """The score, once the vertical's own rules for the criterion have been applied."""
+        for rule in words.rules:
+            if rule.criterion == criterion and (hits := answer.hits(rule.phrases)):
+                self.add(rule.points, rule.name, f"{rule.name} with {_quoted(hits)}")
         return Score(round(min(5.0, max(1.0, self.value)), 1), tuple(self.reasons), tuple(self.named))
 
 
@@ -76,12 +82,12 @@ def _quoted(hits: Sequence[str]) -> str:
     return ", ".join(f"“{hit}”" for hit in hits[:3])
 
 
-def empathy(client: Reading, answer: Reading, named: Mapping[str, str]) -> Score:
+def empathy(client: Reading, answer: Reading, named: Mapping[str, str], words: Lexicon) -> Score:
     """Does the answer meet the client's feeling? `named` are the emotions its words name."""
     tally = _Tally(2.0)
     if named:
         tally.add(1.0, "names a feeling", f"names a feeling: {', '.join(list(named)[:3])}")
-    if hits := answer.hits(lexicon.ACKNOWLEDGE):
+    if hits := answer.hits(words.phrases["acknowledge"]):
         tally.add(0.7, "acknowledges what was said", f"acknowledges with {_quoted(hits)}")
     shared = client.content & answer.content
     if shared:
@@ -93,12 +99,12 @@ def empathy(client: Reading, answer: Reading, named: Mapping[str, str]) -> Score
         tally.add(0.4, "asks the client something")
     if any(token in ("you", "your", "you're", "yours") for token in answer.tokens):
         tally.add(0.3, "speaks to the client")
-    if hits := answer.hits(lexicon.DISMISS):
+    if hits := answer.hits(words.phrases["dismiss"]):
         tally.add(-1.0, "brushes the feeling aside", f"brushes the feeling aside with {_quoted(hits)}")
-    return tally.score()
+    return tally.score("empathy_score", answer, words)
 
 
-def clarity(answer: Reading) -> Score:
+def clarity(answer: Reading, words: Lexicon) -> Score:
     """Is it easy to follow?"""
     tally = _Tally(4.6)
     mean = len(answer.tokens) / answer.sentences
@@ -121,21 +127,21 @@ def clarity(answer: Reading) -> Score:
     if questions > 1:
         points = -round(min(1.2, 0.3 * (questions - 1)), 1)
         tally.add(points, "several questions at once", f"{questions} questions at once")
-    return tally.score()
+    return tally.score("clarity_score", answer, words)
 
 
-def appropriateness(client: Reading, answer: Reading) -> Score:
+def appropriateness(client: Reading, answer: Reading, words: Lexicon) -> Score:
     """Does it fit the situation: no promises, no blame, the choice left to the client?"""
     tally = _Tally(4.0)
     for cues, points, name in (
-        (lexicon.PROMISE, -1.2, "promises too much"), (lexicon.JUDGE, -1.0, "judges the client"),
-        (lexicon.COMMAND, -0.5, "gives the client orders"), (lexicon.MACHINE, -1.5, "sounds like a machine"),
+        (words.phrases["promise"], -1.2, "promises too much"), (words.phrases["judge"], -1.0, "judges the client"),
+        (words.phrases["command"], -0.5, "gives the client orders"), (lexicon.MACHINE, -1.5, "sounds like a machine"),
     ):  # fmt: skip
         if hits := answer.hits(cues):
             tally.add(points, name, f"{name} with {_quoted(hits)}")
-    if hits := answer.hits(lexicon.CHOICE):
+    if hits := answer.hits(words.phrases["choice"]):
         tally.add(0.4, "leaves the choice to the client", f"leaves the choice to the client with {_quoted(hits)}")
-    if hits := answer.hits(lexicon.STEP):
+    if hits := answer.hits(words.phrases["step"]):
         tally.add(0.3, "offers a step", f"offers a step with {_quoted(hits)}")
     shared = len(client.content & answer.content)
     if shared >= 2:
@@ -144,10 +150,10 @@ def appropriateness(client: Reading, answer: Reading) -> Score:
         tally.add(-0.4, "picks up nothing the client said")
     if len(answer.tokens) > 6 * max(20, len(client.tokens)):
         tally.add(-0.5, "out of proportion", f"{len(answer.tokens)} words answer {len(client.tokens)}")
-    return tally.score()
+    return tally.score("appropriateness_score", answer, words)
 
 
-def brand_voice(answer: Reading, voice: frozenset[str], raw: str) -> Score:
+def brand_voice(answer: Reading, voice: frozenset[str], raw: str, words: Lexicon) -> Score:
     """Does it sound like the consultant's profile: its words, plain prose, a calm tone?"""
     tally = _Tally(3.0)
     shared = sorted(voice & answer.content)
@@ -168,7 +174,7 @@ def brand_voice(answer: Reading, voice: frozenset[str], raw: str) -> Score:
         tally.add(-round(min(0.9, 0.3 * marks), 1), "exclamation marks", f"{marks} exclamation marks")
     if hits := answer.hits(lexicon.MACHINE):
         tally.add(-1.0, "sounds like a machine", f"sounds like a machine with {_quoted(hits)}")
-    return tally.score()
+    return tally.score("brand_voice_alignment", answer, words)
 
 
 def voice_words(profile: Mapping[str, Any], system_prompt: str) -> frozenset[str]:

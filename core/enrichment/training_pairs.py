@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.enrichment import lexicon, quality, scaffold
+from core.enrichment import quality, scaffold
 from core.enrichment.emotions import beat_at, finder
+from core.enrichment.lexicon import Lexicon
 from core.enrichment.normal_form import clean, slug
 from core.enrichment.provenance import FILE, NULL, RULE, SCAFFOLDING, SETTING, origin
 from core.enrichment.quality import CRITERIA, Reading, Score
@@ -42,6 +43,7 @@ class Frame:
     system_prompt: str
     prompt_is_set: bool
     voice: frozenset[str]
+    words: Lexicon
 
 
 @dataclass
@@ -98,12 +100,12 @@ def build(found: list[Exchange], frame: Frame) -> Built:
 def _pair(built: Built, exchange: Exchange, frame: Frame, number: int, total: int) -> None:
     row, own = frame.conversation, f"training_pairs[{number - 1}]."
     client = quality.read(exchange.user)
-    emotions = finder(frame.cast.beats).find(client.tokens, client.folded)
+    emotions = finder(frame.cast.beats, frame.words).find(client.tokens, client.folded)
     answer = quality.read(exchange.answer) if exchange.answer is not None else None
     context, built.sources[own + "emotional_context"] = _emotional_context(exchange, emotions)
     meta = own + "training_metadata."
     target, built.sources[meta + "emotional_progression_target"] = _beat(frame.cast, number, total)
-    skills, built.sources[meta + "demonstrates_skills"] = _skills(frame.cast, answer)
+    skills, built.sources[meta + "demonstrates_skills"] = _skills(frame, answer)
     score, criteria = _grade(built, exchange, frame, client, answer, own)
     shared = frame.metadata
     built.pairs.append(
@@ -144,11 +146,11 @@ def _grade(
         for name in ("quality_score", "quality_criteria"):
             built.sources[meta + name] = origin(NULL, "There is no answer to score")
         return None, dict.fromkeys(CRITERIA)
-    detector = finder(frame.cast.beats)
+    detector = finder(frame.cast.beats, frame.words)
     shown = detector.find(client.tokens, client.folded)
     named = detector.find(answer.tokens, answer.folded)
     feelings = {name: cue for name, cue in named.items() if name not in _POLITE or name in shown}
-    scores = _score(client, answer, feelings, frame.voice, exchange.answer)
+    scores = _score(client, answer, feelings, frame, exchange.answer)
     built.scores.append(scores)
     _score_sources(built.sources, meta, scores)
     criteria: dict[str, float | None] = {name: scores[name].value for name in CRITERIA}
@@ -196,9 +198,9 @@ def _beat(cast: Cast, number: int, total: int) -> tuple[str, dict[str, str]]:
     return cast.beats[index], origin(RULE, reason)
 
 
-def _skills(cast: Cast, answer: Reading | None) -> tuple[list[str], dict[str, str]]:
-    stated = [str(skill) for skill in cast.topic.skills if str(skill).strip()]
-    shown = {name: answer.hits(cues) for name, cues in lexicon.SKILLS.items()} if answer else {}
+def _skills(frame: Frame, answer: Reading | None) -> tuple[list[str], dict[str, str]]:
+    stated = [str(skill) for skill in frame.cast.topic.skills if str(skill).strip()]
+    shown = {name: answer.hits(cues) for name, cues in frame.words.skills.items()} if answer else {}
     seen = {name: hits[0] for name, hits in shown.items() if hits and name not in stated}
     if not seen:
         return stated, origin(SCAFFOLDING, "The topic's skills") if stated else origin(RULE, "None stated, none found")
@@ -206,14 +208,12 @@ def _skills(cast: Cast, answer: Reading | None) -> tuple[list[str], dict[str, st
     return stated + list(seen), origin(RULE, f"The topic's skills, plus those found in the answer: {added}")
 
 
-def _score(
-    client: Reading, answer: Reading, feelings: Mapping[str, str], voice: frozenset[str], raw: str
-) -> dict[str, Score]:
+def _score(client: Reading, answer: Reading, feelings: Mapping[str, str], frame: Frame, raw: str) -> dict[str, Score]:
     return {
-        "empathy_score": quality.empathy(client, answer, feelings),
-        "clarity_score": quality.clarity(answer),
-        "appropriateness_score": quality.appropriateness(client, answer),
-        "brand_voice_alignment": quality.brand_voice(answer, voice, raw),
+        "empathy_score": quality.empathy(client, answer, feelings, frame.words),
+        "clarity_score": quality.clarity(answer, frame.words),
+        "appropriateness_score": quality.appropriateness(client, answer, frame.words),
+        "brand_voice_alignment": quality.brand_voice(answer, frame.voice, raw, frame.words),
     }
 
 

@@ -67,6 +67,6 @@ def _requests(params: Mapping[str, Any]) -> list[Any]:
     from core.generation.settings import RunSettings
 
     settings, library = RunSettings.from_json(params["settings"]), library_of(params["library"])
-    prompts = Prompts(settings.profile, settings.example)
+    prompts = Prompts(settings.profile, library.vertical, settings.example)
     items = [PlanItem.from_json(row) for row in params["items"]]
     return [make_flow(item, library, prompts, settings).next() for item in items]

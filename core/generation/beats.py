@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from core.scaffolding.beats import END_INTENSITY, INTENSITY, intensity_of
 from core.scaffolding.store import EmotionalArc
+from core.scaffolding.verticals import Vertical, Words
 from core.workspace.files import read_json
 from core.workspace.paths import resources
 
@@ -26,10 +28,12 @@ class Beat:
     guidance: str
 
 
-@lru_cache(maxsize=1)
-def _cues() -> Mapping[str, Sequence[str]]:
-    found: Mapping[str, Sequence[str]] = read_json(resources() / "generation" / "emotions.json")
-    return found
+@lru_cache(maxsize=16)
+def cues_of(vertical: Vertical) -> Words:
+    """Emotion -> parts of words that show it: the shared ones with those of the vertical."""
+    shared: Mapping[str, Sequence[str]] = read_json(resources() / "generation" / "emotions.json")
+    names = dict.fromkeys((*shared, *vertical.cues))
+    return {name: (*shared.get(name, ()), *vertical.cues.get(name, ())) for name in names}
 
 
 def beats_of(arc: EmotionalArc) -> list[Beat]:
@@ -38,17 +42,13 @@ def beats_of(arc: EmotionalArc) -> list[Beat]:
     for value in arc.beats:
         if isinstance(value, Mapping) and str(value.get("emotion", "")).strip():
             out.append(Beat(
-                str(value["emotion"]), _intensity(value.get("intensity")), str(value.get("goal", "")),
+                str(value["emotion"]), intensity_of(value), str(value.get("goal", "")),
                 str(value.get("guidance", "")),
             ))  # fmt: skip
         elif isinstance(value, str) and value.strip():
-            out.append(Beat(value.strip(), 0.6, "", ""))
-    ends = [Beat(name, 0.7, "", "") for name in (arc.start_emotion, arc.end_emotion) if name.strip()]
+            out.append(Beat(value.strip(), INTENSITY, "", ""))
+    ends = [Beat(name, END_INTENSITY, "", "") for name in (arc.start_emotion, arc.end_emotion) if name.strip()]
     return out or ends or [Beat("calm", 0.5, "", "")]
-
-
-def _intensity(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.6
 
 
 def beat_of_turn(beats: Sequence[Beat], turn: int, turns: int) -> Beat:
@@ -63,12 +63,12 @@ def _fold(text: str) -> str:
     return text.casefold().replace("’", "'")
 
 
-def client_meets(beat: Beat, text: str) -> bool | None:
-    """Whether the client's words show the beat's emotion; None where no words are known for it."""
+def client_meets(beat: Beat, text: str, known: Words) -> bool | None:
+    """Whether the client's words show the beat's emotion; None where `known` (`cues_of`) has no words for it."""
     name = beat.emotion.casefold().replace(" ", "_")
     stem = name.replace("_", " ")
-    cues = [*_cues().get(name, ()), stem, stem[:-1] if len(stem) > 6 else stem]
-    if name not in _cues():
+    cues = [*known.get(name, ()), stem, stem[:-1] if len(stem) > 6 else stem]
+    if name not in known:
         return True if stem in _fold(text) else None
     folded = _fold(text)
     return any(cue in folded for cue in cues)
@@ -80,12 +80,12 @@ def consultant_meets(client_text: str, text: str) -> bool:
     return len(text.split()) <= LONG_ANSWER and (bool(shared) or "?" in text)
 
 
-def met_beats(arc: EmotionalArc, turns: Sequence[Mapping[str, Any]]) -> list[bool | None]:
+def met_beats(arc: EmotionalArc, turns: Sequence[Mapping[str, Any]], known: Words) -> list[bool | None]:
     """Turn by turn, whether its beat was met."""
     beats, out, before = beats_of(arc), [], ""
     for number, turn in enumerate(turns, start=1):
         text = str(turn["content"])
         beat = beat_of_turn(beats, number, len(turns))
-        out.append(client_meets(beat, text) if turn["role"] == "user" else consultant_meets(before, text))
+        out.append(client_meets(beat, text, known) if turn["role"] == "user" else consultant_meets(before, text))
         before = text
     return out

@@ -34,6 +34,7 @@ from core.scaffolding.store import (
     consultant_profile,
     from_mapping,
 )
+from core.scaffolding.verticals import default_key, load
 from core.workspace.paths import Workspace
 
 PAGE = 200
@@ -170,7 +171,7 @@ def check_batch(plan: Plan, library: Library, settings: RunSettings, provider: P
         raise AppError("bad_cap", "The spending cap has to be more than nothing.", hint="Enter an amount, like 5.",
                        where=Where(field="max_cost"))  # fmt: skip
     check_price(settings, provider)
-    prompts = Prompts(settings.profile, settings.example)
+    prompts = Prompts(settings.profile, library.vertical, settings.example)
     seen = set()
     for index, item in enumerate(plan.items):
         combination = (*item.cell, item.training_topic_key, item.template_key)
@@ -199,12 +200,15 @@ def library_json(plan: Plan, library: Library) -> dict[str, Any]:
         "topics": {item.training_topic_key for item in plan.items},
         "templates": {item.template_key for item in plan.items},
     }  # fmt: skip
-    return {name: [asdict(e) for e in getattr(library, name) if e.key in wanted] for name, wanted in keys.items()}
+    entries = {name: [asdict(e) for e in getattr(library, name) if e.key in wanted] for name, wanted in keys.items()}
+    return {"vertical": library.vertical.key, **entries}
 
 
 def library_of(data: Mapping[str, Any]) -> Library:
-    """The reverse of `library_json`."""
+    """The reverse of `library_json`. Raises AppError `unknown_vertical` or `bad_vertical`."""
     return Library(
+        # Batches of before there were several are of the one there was.
+        load(data.get("vertical") or default_key()),
         [from_mapping(Persona, row) for row in data["personas"]],
         [from_mapping(EmotionalArc, row) for row in data["arcs"]],
         [from_mapping(TrainingTopic, row) for row in data["topics"]],

@@ -86,7 +86,7 @@ def estimate(
 
     `counted` are prompt tokens of its first conversations as the service counted them; `known` what replies measured.
     """
-    prompts, table = Prompts(settings.profile, settings.example), PriceTable(settings.prices)
+    prompts, table = Prompts(settings.profile, library.vertical, settings.example), PriceTable(settings.prices)
     sample = plan.items[:: max(1, len(plan.items) // PROBED)][:PROBED]
     shapes = [_shape(item, library, prompts, settings) for item in sample]
     scale = 1.0

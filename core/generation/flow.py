@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from core.errors import AppError
-from core.generation.beats import beat_of_turn, client_meets, consultant_meets, met_beats
+from core.generation.beats import beat_of_turn, client_meets, consultant_meets, cues_of, met_beats
 from core.generation.plan import Library, PlanItem
 from core.generation.prompts import SCHEMA, TURN_SCHEMA, Cast, Prompts, Scene
 from core.generation.provider import Reply, Request
@@ -92,7 +92,7 @@ class Flow(Protocol):
 def make_flow(item: PlanItem, library: Library, prompts: Prompts, settings: RunSettings) -> Flow:
     """The flow of the settings. Raises AppError `no_such_scaffolding` for a conversation that can't be cast."""
     if settings.rewrite:
-        return RewriteFlow(item, Scene.find(item, library), prompts, settings)
+        return RewriteFlow(item, library, prompts, settings)
     kind = WholeFlow if settings.mode == WHOLE else TurnsFlow
     return kind(item, Cast.of(item, library), prompts, settings)
 
@@ -238,7 +238,8 @@ class WholeFlow(_Base):
         notes = []
         if len(turns) != self.item.turns:
             notes.append(f"{self.item.turns} turns were asked for, {len(turns)} came.")
-        self.outcome = Made(title, turns, reply.text.encode(), tuple(met_beats(self.cast.arc, turns)), 0, tuple(notes))
+        met = tuple(met_beats(self.cast.arc, turns, cues_of(self.cast.vertical)))
+        self.outcome = Made(title, turns, reply.text.encode(), met, 0, tuple(notes))
 
 
 class TurnsFlow(_Base):
@@ -282,7 +283,7 @@ class TurnsFlow(_Base):
 
     def _read(self, request: Request, reply: Reply) -> None:
         try:
-            text = read_turn(reply.text, structured=self.settings.structured)
+            text = read_turn(reply.text, self.cast.vertical.speakers, structured=self.settings.structured)
         except AppError as error:
             self._again(INVALID, error, request, reply)
             return
@@ -307,21 +308,23 @@ class TurnsFlow(_Base):
             # The practice model can't follow an arc; writing its turns again would not change that.
             return None
         if self._turn() % 2:
-            return client_meets(beat_of_turn(self.cast.beats, self._turn(), self.item.turns), text)
+            beat = beat_of_turn(self.cast.beats, self._turn(), self.item.turns)
+            return client_meets(beat, text, cues_of(self.cast.vertical))
         return consultant_meets(str(self.turns[-1]["content"]), text)
 
     def _hint(self, emotion: str) -> str:
+        tried, words = "\n\nAn earlier try of this turn did not", f"the {self.cast.vertical.client}'s"
         if self._turn() % 2:
-            feeling = emotion.replace("_", " ")
-            return f"\n\nAn earlier try of this turn did not show {feeling}. Let it be heard in the client's own words."
-        return "\n\nAn earlier try of this turn did not take up the client's words, or was too long. Stay with them."
+            return f"{tried} show {emotion.replace('_', ' ')}. Let it be heard in {words} own words."
+        return f"{tried} take up {words} words, or was too long. Stay with them."
 
 
 class RewriteFlow(_Base):
     """One turn of a finished conversation written anew, everything around it as it stands."""
 
-    def __init__(self, item: PlanItem, scene: Scene | None, prompts: Prompts, settings: RunSettings) -> None:
-        self._scene, self._target = scene, Target.from_json(settings.rewrite)
+    def __init__(self, item: PlanItem, library: Library, prompts: Prompts, settings: RunSettings) -> None:
+        self._scene, self._speakers = Scene.find(item, library), library.vertical.speakers
+        self._target = Target.from_json(settings.rewrite)
         super().__init__(item, prompts, settings)
 
     def _first_max_tokens(self) -> int:
@@ -351,7 +354,7 @@ class RewriteFlow(_Base):
 
     def _read(self, request: Request, reply: Reply) -> None:
         try:
-            text = read_turn(reply.text, structured=self.settings.structured)
+            text = read_turn(reply.text, self._speakers, structured=self.settings.structured)
             if text == self._target.before:
                 raise invalid("it repeats the words that the turn had")
         except AppError as error:

@@ -12,7 +12,9 @@ import orjson
 from sqlite_utils import Database
 
 from core.errors import AppError, Where
+from core.scaffolding.seeding import vertical_of
 from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic, listing
+from core.scaffolding.verticals import Vertical
 
 VERSION = 1
 MIN_TURNS, MAX_TURNS = 2, 40
@@ -91,8 +93,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Library:
-    """The active scaffolding of a workspace."""
+    """The active scaffolding of a workspace, and what it is for."""
 
+    vertical: Vertical
     personas: Sequence[Persona]
     arcs: Sequence[EmotionalArc]
     topics: Sequence[TrainingTopic]
@@ -100,8 +103,12 @@ class Library:
 
     @classmethod
     def of(cls, db: Database, *, active_only: bool = True) -> Library:
-        """What is in the workspace now; by default what is switched on."""
+        """What is in the workspace now; by default what is switched on.
+
+        Raises AppError `unknown_vertical` or `bad_vertical`.
+        """
         return cls(
+            vertical_of(db),
             listing(db, Persona, active_only=active_only), listing(db, EmotionalArc, active_only=active_only),
             listing(db, TrainingTopic, active_only=active_only), listing(db, PromptTemplate, active_only=active_only),
         )  # fmt: skip

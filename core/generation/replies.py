@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from core.generation.provider import Reply
 
 CHARACTERS_A_TURN = 8_000
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\[(?:insert|name|amount|date)\b[^\]]*\]", re.IGNORECASE)
-_LABEL = re.compile(r"^\s*\**(?:client|consultant|user|assistant|advisor)\**\s*:\s*", re.IGNORECASE)
+_SPEAKERS = ("client", "consultant", "user", "assistant", "advisor")
 
 
 def read_conversation(text: str, wanted: int) -> tuple[str, tuple[Mapping[str, str], ...]]:
@@ -36,10 +37,16 @@ def read_conversation(text: str, wanted: int) -> tuple[str, tuple[Mapping[str, s
     return " ".join(title.split()), tuple(turns)
 
 
-def read_turn(text: str, *, structured: bool) -> str:
-    """One turn's words. Raises AppError `invalid_reply`."""
+@lru_cache(maxsize=16)
+def _label(speakers: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name) for name in dict.fromkeys((*_SPEAKERS, *speakers)))
+    return re.compile(rf"^\s*\**(?:{names})\**\s*:\s*", re.IGNORECASE)
+
+
+def read_turn(text: str, speakers: tuple[str, ...], *, structured: bool) -> str:
+    """One turn's words, without the name of one of the `speakers` in front. Raises AppError `invalid_reply`."""
     if not structured:
-        return _content(_LABEL.sub("", text.strip()), 0)
+        return _content(_label(speakers).sub("", text.strip()), 0)
     return _content(_object(text).get("content"), 0)
 
 

@@ -113,7 +113,7 @@ def offer(
     whole = complete(db, workspace, asked, kind)
     library = Library.of(db, active_only=False)
     item = _item(found, parsed, len(turns), library)
-    request = make_flow(item, library, Prompts(whole.profile, whole.example), whole).next()
+    request = make_flow(item, library, Prompts(whole.profile, library.vertical, whole.example), whole).next()
     if not kind.paid:
         return Offer(item, target, library, whole, Decimal(0))
     table, today = PriceTable(whole.prices), datetime.now(UTC).date()

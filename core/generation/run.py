@@ -39,7 +39,7 @@ class Run:
     def __init__(self, context: JobContext, db: Database, work: Work) -> None:
         self.context, self.db = context, db
         self.settings, self.library, self.total = work.settings, work.library, work.total
-        self.prompts = Prompts(work.settings.profile, work.settings.example)
+        self.prompts = Prompts(work.settings.profile, work.library.vertical, work.settings.example)
         self.prices = PriceTable(work.settings.prices)
         self.journal = Journal(context)
         self.history: History = read_history(context.run_dir / "events.jsonl")

@@ -8,7 +8,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
@@ -16,18 +15,9 @@ from sqlite_utils import Database
 from core.errors import AppError, Where
 from core.generation.plan import MAX_TURNS, MIN_TURNS, Library, Plan, PlanItem, find, turns_of
 from core.scaffolding.store import EmotionalArc, Persona, PromptTemplate, TrainingTopic
-from core.workspace.files import read_json
-from core.workspace.paths import resources
 
 T = TypeVar("T")
 TRIES = 200
-
-
-@lru_cache(maxsize=1)
-def attributes() -> Mapping[str, Mapping[str, str]]:
-    """The shipped attributes: name -> value -> what the model is told."""
-    found: Mapping[str, Mapping[str, str]] = read_json(resources() / "generation" / "attributes.json")
-    return found
 
 
 @dataclass(frozen=True)
@@ -212,7 +202,7 @@ class Sampler:
 
     def _attributes(self, *, greedy: bool) -> dict[str, str]:
         out = {}
-        for name, values in attributes().items():
+        for name, values in self._library.vertical.attributes.items():
             keys = list(values)
             out[name] = (
                 self._least(keys, lambda k, n=name: self._values[(n, k)]) if greedy else self._chance.choice(keys)

@@ -1,2 +1,2 @@
 """Personas, arcs, topics, templates (store), copied (editing), as files (exchange) and as text (render); profile.
-The library is seeded from resources; enrichment looks its entries up by key."""
+The library comes from the workspace's vertical, a folder of data (verticals, seeding); entries are found by key."""

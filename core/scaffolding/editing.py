@@ -1,8 +1,8 @@
-"""What is done to stored entries as a whole: duplicated, switched off and on again."""
+"""What is done to stored entries: duplicated, switched off and on again, an arc's beats put."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -11,8 +11,10 @@ import orjson
 from sqlite_utils import Database
 
 from core.db.connection import now, transaction
+from core.errors import AppError, Where
 from core.events import Changed
-from core.scaffolding.store import E, Entry, add, get
+from core.scaffolding.beats import problems
+from core.scaffolding.store import E, EmotionalArc, Entry, add, get, update
 
 
 def free_copy(db: Database, entry: E) -> E:
@@ -40,3 +42,19 @@ def switch(db: Database, kind: type[Entry], idents: Iterable[str], active: bool)
             [int(active), now(), int(active), orjson.dumps(list(idents)).decode()],
         ).fetchall()
     return (Changed.SCAFFOLDING if rows else Changed.NOTHING), [str(row["id"]) for row in rows]
+
+
+def put_beats(
+    db: Database, ident: str, beats: Sequence[Mapping[str, Any]]
+) -> tuple[Changed, tuple[EmotionalArc, EmotionalArc]]:
+    """Store an arc's beats and nothing else of it; returns the arc as it was before, and as it is now.
+
+    Raises AppError `bad_beats` naming the first field that is wrong, or `no_such_scaffolding`.
+    """
+    for problem in problems(beats):
+        field = f"beats[{problem.place}].{problem.field}" if problem.field else "beats"
+        raise AppError("bad_beats", problem.message, hint=problem.hint, where=Where(field=field))
+    with transaction(db):
+        before = get(db, EmotionalArc, ident)
+        changed = update(db, replace(before, beats=tuple(beats)))
+        return changed, (before, get(db, EmotionalArc, ident))

@@ -20,6 +20,7 @@ from core import trash
 from core.db.connection import transaction
 from core.errors import AppError, Where
 from core.events import Changed
+from core.scaffolding.beats import beat_problems
 from core.scaffolding.editing import free_copy
 from core.scaffolding.store import KINDS, EmotionalArc, Entry, PromptTemplate, add, by_key, check, from_mapping, update
 from core.workspace.files import disk_error, write_json
@@ -183,7 +184,7 @@ def _row(db: Database, file: str, place: str, kind: type[Entry], values: Any) ->
     named = values if isinstance(values, dict) else {}
     key, name = str(named.get(kind.KEY, "")), str(named.get("name", ""))
     try:
-        entry = _entry(file, place, kind, values)
+        entry = entry_of(file, place, kind, values)
     except AppError as problem:
         return Row(place, kind, key, name, Outcome.REJECTED, problem=problem)
     mine = by_key(db, kind, key)
@@ -217,7 +218,7 @@ _SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def _entry(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
+def entry_of(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
     """The entry of a row. Raises AppError naming file and field."""
     if not isinstance(values, dict):
         raise _wrong(file, place, f"A {kind.NOUN} must be an object.", "Export the entry again.")
@@ -233,7 +234,8 @@ def _entry(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
         if not good(value):
             raise _wrong(file, f"{place}.{name}", f"{name} must be {wanted}.", "Correct the file and import it again.")
     for number, beat in enumerate(kept.get("beats", ())):
-        _check_beat(file, f"{place}.beats[{number}]", beat)
+        for problem in beat_problems(number, beat):
+            raise _wrong(file, f"{place}.beats[{number}].{problem.field}", problem.message, problem.hint)
     try:
         entry = from_mapping(kind, kept)
         check(entry)
@@ -241,14 +243,6 @@ def _entry(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
         named = f"{place}.{exc.where.field}" if exc.where.field else place
         raise AppError(exc.code, exc.message, hint=exc.hint, where=Where(file=file, field=named)) from exc
     return entry
-
-
-def _check_beat(file: str, place: str, beat: Mapping[str, Any]) -> None:
-    if not isinstance(beat.get("emotion"), str) or not beat["emotion"].strip():
-        raise _wrong(file, f"{place}.emotion", "The beat has no emotion.", "Name the emotion of the beat.")
-    intensity = beat.get("intensity", 0)
-    if isinstance(intensity, bool) or not isinstance(intensity, int | float) or not 0 <= intensity <= 1:
-        raise _wrong(file, f"{place}.intensity", f"{intensity!r} is not an intensity.", "Use a number from 0 to 1.")
 
 
 def take(db: Database, plan: Plan, decisions: Mapping[str, Decision]) -> tuple[Changed, Taken]:

@@ -11,16 +11,9 @@ from core.errors import AppError, Where
 from core.events import Changed
 from core.scaffolding.store import PROFILE_KEY
 from core.workspace import settings
-from core.workspace.files import read_json
-from core.workspace.paths import resources
 
 _TEXTS = ("name", "business", "expertise", "approach", "system_prompt")
 _REQUIRED = {"name": "name", "system_prompt": "system prompt"}
-
-
-def shipped() -> dict[str, Any]:
-    """The profile that new workspaces start with."""
-    return dict(read_json(resources() / "scaffolding" / f"{PROFILE_KEY}.json"))
 
 
 def check(profile: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import orjson
@@ -16,13 +15,10 @@ from core.db.connection import fold, new_id, now, transaction
 from core.errors import AppError, Where
 from core.events import Changed
 from core.workspace import settings
-from core.workspace.files import read_json
-from core.workspace.paths import resources
 
 TIERS = ("template", "scenario", "edge_case")
 PROFILE_KEY = "consultant_profile"
-_SEEDED = "seeded_scaffolding"
-_KEY = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+KEY_FORM = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -178,7 +174,7 @@ def _missing(kind: type[Entry], what: str) -> AppError:
 
 def check(entry: Entry) -> None:
     """Raise AppError `bad_key`, `name_missing`, `bad_tier` or `bad_demographics` for what can't be stored."""
-    if not _KEY.fullmatch(entry.key):
+    if not KEY_FORM.fullmatch(entry.key):
         raise AppError(
             "bad_key",
             f"{entry.key!r} can't be the key of a {entry.NOUN}.",
@@ -259,29 +255,6 @@ def _taken(entry: Entry) -> AppError:
 def consultant_profile(db: Database) -> dict[str, Any]:
     """The consultant persona of this workspace; empty if none was set."""
     return dict(settings.get(db, PROFILE_KEY, {}))
-
-
-def seed(db: Database, folder: Path | None = None) -> Changed:
-    """Load the shipped library: what was loaded once, also if deleted since, and what is there stays as it is."""
-    source = folder or resources() / "scaffolding"
-    before = set(settings.get(db, _SEEDED, []))
-    seeded = set(before)
-    changed = Changed.NOTHING
-    with transaction(db):
-        for kind in KINDS:
-            for values in read_json(source / f"{kind.TABLE}.json"):
-                entry = from_mapping(kind, values)
-                name = f"{kind.TABLE}/{entry.key}"
-                there = db.execute(f"select 1 from {kind.TABLE} where {kind.KEY} = ?", [entry.key]).fetchone()
-                if name not in seeded and there is None:
-                    add(db, entry)
-                    changed |= Changed.SCAFFOLDING
-                seeded.add(name)
-    if seeded != before:
-        settings.put(db, _SEEDED, sorted(seeded))
-    if not consultant_profile(db):
-        changed |= settings.put(db, PROFILE_KEY, read_json(source / f"{PROFILE_KEY}.json"))
-    return changed
 
 
 def from_mapping(kind: type[E], values: Mapping[str, Any]) -> E:

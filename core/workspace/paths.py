@@ -106,6 +106,15 @@ class Workspace:
         except OSError as exc:
             raise self.not_writable(exc) from exc
 
+    def require(self) -> None:
+        """Raise AppError `not_a_workspace` for a folder that holds none."""
+        if not self.db_path.is_file():
+            raise AppError(
+                "not_a_workspace",
+                f"There is no workspace in {self.root}.",
+                hint=f"Choose a folder with the file {self.db_path.name}, or make a new workspace.",
+            )
+
     def not_writable(self, exc: OSError) -> AppError:
         """The error for a folder that can't be used as a workspace."""
         return AppError(
@@ -127,6 +136,11 @@ class Workspace:
 def default_workspace() -> Workspace:
     """The workspace that opens when none is named."""
     return Workspace(user_data() / "workspace")
+
+
+def workspaces_folder() -> Path:
+    """Where workspaces are put that are made by name."""
+    return user_data() / "workspaces"
 
 
 def sample_workspace() -> Workspace:

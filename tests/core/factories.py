@@ -19,7 +19,7 @@ from core import jobs
 from core.conversations import check, digests, store
 from core.db.connection import new_id, now, open_database, transaction
 from core.jobs import Job
-from core.scaffolding.store import seed
+from core.scaffolding.seeding import seed
 from core.workers.runner import run_to_end
 from core.workspace.files import write_json
 from core.workspace.paths import Workspace

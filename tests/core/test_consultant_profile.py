@@ -10,12 +10,17 @@ from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import profile
 from core.scaffolding.store import consultant_profile
+from core.scaffolding.verticals import default_key, load
 from tests.core.factories import Place
 
 
+def shipped() -> dict[str, Any]:
+    return dict(load(default_key()).profile)
+
+
 def test_a_new_workspace_has_the_shipped_profile_and_keeps_another(here: Place) -> None:
-    assert consultant_profile(here.db) == profile.shipped()
-    mine = profile.shipped() | {"name": "Ines", "vertical": "kept"}
+    assert consultant_profile(here.db) == shipped()
+    mine = shipped() | {"name": "Ines", "vertical": "kept"}
     assert Changed.SETTINGS in profile.save(here.db, mine)
     assert consultant_profile(here.db) == mine
 
@@ -31,16 +36,16 @@ def test_a_new_workspace_has_the_shipped_profile_and_keeps_another(here: Place) 
 )  # fmt: skip
 def test_what_can_not_be_a_profile_is_named_and_not_saved(here: Place, change: dict[str, Any], place: str) -> None:
     with pytest.raises(AppError) as caught:
-        profile.save(here.db, profile.shipped() | change)
+        profile.save(here.db, shipped() | change)
     assert caught.value.where.field == place
-    assert consultant_profile(here.db) == profile.shipped()
+    assert consultant_profile(here.db) == shipped()
 
 
 def test_principles_keep_their_names_by_place() -> None:
-    shipped = profile.shipped()
-    texts = profile.principles(shipped)
-    assert profile.with_principles(shipped, texts) == shipped["core_philosophy"]
-    assert list(profile.with_principles(shipped, [*texts, "New"]))[-1] == f"principle_{len(texts) + 1}"
+    found = shipped()
+    texts = profile.principles(found)
+    assert profile.with_principles(found, texts) == found["core_philosophy"]
+    assert list(profile.with_principles(found, [*texts, "New"]))[-1] == f"principle_{len(texts) + 1}"
     odd = {"core_philosophy": {"principle_2": "A"}}
     assert profile.with_principles(odd, ["A", "B"]) == {"principle_2": "A", "principle_2_more": "B"}
     assert profile.with_principles({}, ["A"]) == {"principle_1": "A"}

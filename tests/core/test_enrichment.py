@@ -15,12 +15,14 @@ from jsonschema import Draft202012Validator
 from core.cancel import CancelToken
 from core.db.connection import now
 from core.enrichment import library, provenance, store
+from core.enrichment.lexicon import lexicon_of
 from core.enrichment.normal_form import clean
 from core.enrichment.normalize import STAGE as NORMALIZE
 from core.enrichment.pipeline import STATE_FILE, run_conversation
 from core.enrichment.stage import StageContext, State
 from core.registries import STAGES
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic, add, by_key, update
+from core.scaffolding.verticals import default_key, load
 from core.workspace import settings as app_settings
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace, resources
@@ -408,12 +410,10 @@ def test_without_a_profile_the_minimal_one_says_so(here: Place) -> None:
 
 def test_the_profile_of_the_workspace_is_used(here: Place) -> None:
     app_settings.put(here.db, "consultant_profile", {"name": "Ines", "system_prompt": "You are Ines."})
-    app_settings.put(here.db, "vertical", "beekeeping")
     result = in_process(here, add_conversation(here))
     document = read(here, result.columns["enriched_file_path"])
     assert document["consultant_profile"] == {"name": "Ines"}
     assert document["training_pairs"][0]["system_prompt"] == "You are Ines."
-    assert document["dataset_metadata"]["vertical"] == "beekeeping"
 
 
 def test_sources_of_another_run_are_refused(here: Place) -> None:
@@ -466,7 +466,16 @@ def test_every_pair_has_all_scaffolding_keys_whatever_the_library_holds(
     content = parsed([text for pair in turns for text in pair], input_parameters=keys)
     write_json(folder / "parsed.json", content)
     scaffolding = library.Library(
-        {"p_key": persona}, {"a_key": arc}, {"t_key": topic}, "anything", {"name": "x"}, "Be kind.", True, True, "f"
+        {"p_key": persona},
+        {"a_key": arc},
+        {"t_key": topic},
+        "anything",
+        lexicon_of(load(default_key())),
+        {"name": "x"},
+        "Be kind.",
+        True,
+        True,
+        "f",
     )
     row = {
         "conversation_id": "c1", "title": "t", "file_path": "conversations/c1/parsed.json", "raw_response_path": None,

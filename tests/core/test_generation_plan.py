@@ -162,7 +162,7 @@ def test_the_schemas_keep_to_the_services_rules() -> None:
 
 def test_the_system_text_is_the_same_for_all_and_the_plan_is_data(here: Place) -> None:
     library = Library.of(here.db)
-    prompts = Prompts({"name": "Elena"}, [{"role": "user", "content": "Hello"}])
+    prompts = Prompts({"name": "Elena"}, library.vertical, [{"role": "user", "content": "Hello"}])
     items: list[PlanItem] = Sampler(library, 1).take(whole_library(library, 12))
     texts = {prompts.whole(item, Cast.of(item, library)) for item in items}
     assert len(texts) == 12

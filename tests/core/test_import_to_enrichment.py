@@ -12,8 +12,10 @@ from core import trash
 from core.cancel import CancelToken
 from core.conversations import store
 from core.enrichment.emotions import finder
+from core.enrichment.lexicon import lexicon_of
 from core.enrichment.quality import read as take_apart
 from core.registries import STAGES
+from core.scaffolding.verticals import default_key, load
 from tests.core.factories import Place, add_conversation, conversation, enrich, parsed, read, run_job
 
 
@@ -53,7 +55,7 @@ def test_what_the_file_says_reaches_the_enriched_file(here: Place, tmp_path: Pat
 )
 def test_phrases_are_found_as_whole_words(text: str, emotions: list[str]) -> None:
     reading = take_apart(text)
-    assert list(finder(()).find(reading.tokens, reading.folded)) == emotions
+    assert list(finder((), lexicon_of(load(default_key()))).find(reading.tokens, reading.folded)) == emotions
 
 
 def test_an_aim_is_no_machine_speaking() -> None:

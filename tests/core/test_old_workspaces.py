@@ -14,7 +14,10 @@ import pytest
 from sqlite_utils import Database
 
 from core import jobs
+from core.cancel import CancelToken
 from core.db.connection import open_database, transaction
+from core.enrichment import library
+from core.enrichment.pipeline import run_conversation
 from core.jobs import JobState
 from core.lanes import Lane
 from core.models.practice import ensure_practice_model
@@ -50,6 +53,20 @@ def test_it_opens_with_a_backup_and_its_jobs_have_lanes(old: tuple[Workspace, Da
     assert db.execute("select count(*) from conversations where enrichment_status = 'completed'").fetchone()[0] == 3
     adapter = training.list_adapters(db)[0]
     assert read_published(workspace.absolute(adapter.path)).sha256 == adapter.sha256
+
+
+def test_its_conversations_are_enriched_as_they_were(old: tuple[Workspace, Database]) -> None:
+    workspace, db = old
+    known = library.load(db)
+    assert known.vertical == "financial_planning_consultant"
+    rows = db.execute("select * from conversations where enriched_file_path is not null").fetchall()
+    assert len(rows) == 3
+    for row in rows:
+        path = workspace.absolute(row["enriched_file_path"])
+        before = path.read_bytes()
+        path.unlink()
+        assert run_conversation(workspace, dict(row), known, CancelToken()).error is None
+        assert path.read_bytes() == before
 
 
 def test_its_interrupted_training_is_resumed_and_its_queued_job_runs(old: tuple[Workspace, Database]) -> None:

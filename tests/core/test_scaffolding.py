@@ -10,6 +10,7 @@ from core import trash
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import render
+from core.scaffolding.seeding import seed
 from core.scaffolding.store import (
     KINDS,
     EmotionalArc,
@@ -22,7 +23,6 @@ from core.scaffolding.store import (
     from_mapping,
     get,
     listing,
-    seed,
     update,
 )
 from tests.core.factories import Place

@@ -16,6 +16,7 @@ from core.events import Changed
 from core.scaffolding import exchange
 from core.scaffolding.exchange import Decision, Outcome
 from core.scaffolding.store import KINDS, EmotionalArc, Entry, Persona, PromptTemplate, by_key, listing, update
+from core.scaffolding.verticals import default_key
 from core.workspace.paths import resources
 from tests.core.factories import Place
 
@@ -52,7 +53,7 @@ def test_an_exported_library_read_back_changes_nothing(db: Database, tmp_path: P
 
 def test_the_shipped_lists_can_be_read(db: Database) -> None:
     for kind in KINDS:
-        plan = exchange.read_plan(db, resources() / "scaffolding" / f"{kind.TABLE}.json")
+        plan = exchange.read_plan(db, resources() / "verticals" / default_key() / f"{kind.TABLE}.json")
         assert {row.outcome for row in plan.rows} == {Outcome.SAME}
 
 

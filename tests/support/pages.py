@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 
 from app.services import Services
-from core.scaffolding.store import seed
+from core.scaffolding.seeding import seed
 from tests.core.factories import Place
 from ui.registry import PAGES
 from ui.widgets.page import Page

@@ -16,7 +16,7 @@ from core.db.connection import open_database
 from core.jobs import JobState
 from core.projects import chats
 from core.sample import sample_files
-from core.scaffolding.store import seed
+from core.scaffolding.seeding import seed
 from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace
 from tests.core.factories import KIND, Place, add_conversation, enrich, parsed, run_job

@@ -21,15 +21,19 @@ from core import jobs
 from core.conversations import store as conversations
 from core.datasets import store as datasets
 from core.generation.plan import Library
+from core.scaffolding import store as scaffolding
 from core.scaffolding.exchange import read_plan
-from core.scaffolding.store import consultant_profile
+from core.scaffolding.store import EmotionalArc, PromptTemplate, consultant_profile
 from core.training_files import store as training_files
+from core.workspace import settings
+from core.workspace.paths import workspaces_folder
 from tests.support.pages import find, until
 from ui.dialogs.api_key import ApiKeyDialog
 from ui.dialogs.base import ConfirmDialog, DetailsDialog, Dialog, confirm
 from ui.dialogs.shortcuts import ShortcutsDialog
 from ui.dialogs.terms import TermsDialog
 from ui.dialogs.trash import TrashDialog
+from ui.dialogs.workspaces import NewWorkspaceDialog, StartDialog
 from ui.pages.conversations.add_to_file import AddDialog
 from ui.pages.conversations.data import read_detail
 from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
@@ -41,10 +45,14 @@ from ui.pages.conversations.tags import TagDialog
 from ui.pages.datasets import page as dataset_page
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.start_dialogs import CapDialog, CountDialog
+from ui.pages.scaffolding.beats_dialog import BeatsDialog
 from ui.pages.scaffolding.import_dialog import ImportDialog
+from ui.pages.scaffolding.lists import read_library
 from ui.pages.scaffolding.profile_dialog import ProfileDialog
+from ui.pages.scaffolding.template_dialog import TemplateDialog
 from ui.pages.training_files import dialogs as training_file_dialogs
 from ui.pages.training_files.dialogs import DatasetDialog
+from ui.theme import theme
 from ui.widgets.import_result import ImportReport
 from ui.window.main_window import MainWindow
 
@@ -120,8 +128,33 @@ def confirm_dialog(here: Any) -> Dialog:
     return confirm(here.window, "Trash", "Empty the trash?", "Delete permanently", lambda: here.said.append("gone"))
 
 
+def new_workspace(here: Any) -> Dialog:
+    return NewWorkspaceDialog(here.window, here.services)
+
+
+def made_workspaces(_here: Any) -> str:
+    return "".join(path.name for path in workspaces_folder().glob("*"))
+
+
+def started(here: Any) -> tuple[Any, Any]:
+    return settings.get(here.db, "vertical"), settings.get(here.db, "started", False)
+
+
 def profile_dialog(here: Any) -> Dialog:
     return ProfileDialog(here.window, here.services)
+
+
+def template(here: Any) -> PromptTemplate:
+    found = here.db.execute("select id from prompt_templates where template_key = 'clarity_walkthrough'").fetchone()
+    return scaffolding.get(here.db, PromptTemplate, found["id"])
+
+
+def template_dialog(here: Any) -> Dialog:
+    return TemplateDialog(here.window, here.services, read_library(here.db), template(here))
+
+
+def arc(here: Any) -> EmotionalArc:
+    return scaffolding.require_key(here.db, EmotionalArc, "confusion_to_clarity")
 
 
 FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], str]]] = {
@@ -130,6 +163,10 @@ FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], st
     training_file_dialogs.RenameDialog: (file_rename, "field_name", lambda here: "".join(here.said)),
     dataset_page.RenameDialog: (
         dataset_rename, "field_name", lambda here: str(datasets.get(here.db, here.dataset.id).name)
+    ),
+    NewWorkspaceDialog: (new_workspace, "field_name", made_workspaces),
+    TemplateDialog: (
+        template_dialog, "field_name", lambda here: scaffolding.get(here.db, PromptTemplate, template(here).id).name
     ),
     ProfileDialog: (profile_dialog, "field_name", lambda here: str(consultant_profile(here.db)["name"])),
 }  # fmt: skip
@@ -162,10 +199,8 @@ def count_dialog(here: Any) -> Dialog:
 
 
 def cap_dialog(here: Any) -> Dialog:
-    settings = SimpleNamespace(cap=Decimal(5))
-    made = CapDialog(
-        here.window, SimpleNamespace(spent=Decimal(4), unsure=Decimal(0), not_reached=2, settings=settings)
-    )
+    capped = SimpleNamespace(cap=Decimal(5))
+    made = CapDialog(here.window, SimpleNamespace(spent=Decimal(4), unsure=Decimal(0), not_reached=2, settings=capped))
     made.chosen.connect(here.said.append)
     return made
 
@@ -201,6 +236,9 @@ def shown_conversation(here: Any) -> Any:
 
 # Those that write what they ask for themselves: how they are opened, and what is written by then.
 WRITERS: dict[type[Dialog], tuple[Callable[[Any], Dialog], Callable[[Any], object]]] = {
+    BeatsDialog: (
+        lambda here: BeatsDialog(here.window, here.services, arc(here)), lambda here: arc(here).beats
+    ),
     EditTurnDialog: (lambda here: EditTurnDialog(*shown_conversation(here), 1), lambda here: turns_of(here)[0]),
     TagDialog: (
         lambda here: TagDialog(shown_conversation(here)[0], [here.ident], []), lambda here: tags_of(here)
@@ -209,6 +247,7 @@ WRITERS: dict[type[Dialog], tuple[Callable[[Any], Dialog], Callable[[Any], objec
         lambda here: RateDialog(shown_conversation(here)[0], conversations.get(here.db, here.ident)),
         lambda here: dict(conversations.get(here.db, here.ident).human_criteria),
     ),
+    StartDialog: (lambda here: StartDialog(here.window, here.services), started),
     VersionsDialog: (lambda here: VersionsDialog(*shown_conversation(here)), lambda here: turns_of(here)[0]),
     RegenerateDialog: (
         lambda here: RegenerateDialog(*shown_conversation(here), 1), lambda here: here.db["batch_jobs"].count
@@ -483,3 +522,16 @@ def test_what_can_not_be_done_yet_says_why(qtbot: QtBot, here: Any) -> None:
     assert keys.complaints() == ["There are no conversations to add."]
     assert not keys.gone
     shown.leave()
+
+
+def test_no_dialog_is_larger_than_the_screen(qtbot: QtBot, here: Any) -> None:
+    theme().set_scale(2.0)
+    try:
+        shown = template_dialog(here)
+        room = shown.screen().availableSize()
+        assert shown.width() > room.width()
+        Keyboard(qtbot, shown)
+        assert shown.size() == shown.size().boundedTo(room)
+        shown.leave()
+    finally:
+        theme().set_scale(1.0)

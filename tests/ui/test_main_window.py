@@ -26,6 +26,7 @@ from core.workspace import settings
 from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace
 from tests.plugins.demo_page import DemoPage
+from ui.dialogs.workspaces import StartDialog
 from ui.pages.home.page import JobRow
 from ui.registry import PAGES, PageSpec
 from ui.theme import theme
@@ -285,6 +286,9 @@ def test_home_starts_with_a_welcome_then_shows_the_line(qtbot: QtBot, window: Ma
     qtbot.waitUntil(lambda: home.shown_state == "content")
     assert home.welcome.isVisible()
     click(qtbot, home, "start_own")
+    (asked,) = home.welcome.findChildren(StartDialog)
+    qtbot.waitUntil(lambda: asked.primary.isEnabled())
+    click(qtbot, asked, "start")
     qtbot.waitUntil(lambda: not home.welcome.isVisible())
     assert home.next_title.text() == "Import conversations"
     assert [card.count.text() for card in home.steps.values()] == ["0"] * 6
@@ -307,6 +311,7 @@ def test_settings_show_the_folder_and_store_the_share(qtbot: QtBot, window: Main
     window.open_page("settings")
     page: Any = window.current_page
     qtbot.waitUntil(lambda: not page._loading)
+    qtbot.waitUntil(lambda: page.vertical.text() == "Financial planning consultant")
     assert page.share.value() == 12
     page.share.spin.setValue(20)
     db = window.services.connections.db

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -75,13 +76,11 @@ def test_news_of_other_jobs_leaves_the_rows_alone(
 
 def test_a_drag_moves_a_job(qtbot: QtBot, panel: QueuePanel, services: Services) -> None:
     listed = panel.lists[Lane.DATA]
-    listed.setCurrentRow(0)
-    # What a drop leaves behind: the row in its new place.
-    item = listed.takeItem(0)
-    before = listed.ids()
-    listed.insertItem(2, item)
-    listed.setCurrentItem(item)
-    listed.report_move([SECOND, *before])
+    start, end = (listed.visualItemRect(listed.item(place)).center() for place in (0, 2))
+    QTest.mousePress(listed.viewport(), Qt.MouseButton.LeftButton, pos=start)
+    for place in (start + QPoint(0, 20), end):
+        QTest.mouseMove(listed.viewport(), place)
+    QTest.mouseRelease(listed.viewport(), Qt.MouseButton.LeftButton, pos=end)
     qtbot.waitUntil(lambda: order(services) == [THIRD, FOURTH, SECOND])
 
 

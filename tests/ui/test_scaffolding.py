@@ -12,16 +12,19 @@ from PySide6.QtWidgets import QFileDialog, QLabel, QLineEdit, QMenu, QPlainTextE
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
-from core.scaffolding import profile, store
+from core.scaffolding import store
 from core.scaffolding.exchange import read_plan, write_file
-from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
+from core.scaffolding.store import Persona, TrainingTopic
+from core.scaffolding.verticals import default_key, load
 from tests.core.factories import Place, add_conversation, parsed
 from tests.support.pages import click, dialog, filled, find, shown_text, until
-from ui.pages.scaffolding.kinds import ARC, PERSONA, TOPIC, form_values, to_entry, wrong_beats
+from ui.pages.scaffolding.kinds import ARC, PERSONA, TOPIC, form_values, to_entry
 from ui.pages.scaffolding.page import ScaffoldingPage
 from ui.pages.scaffolding.profile_dialog import ProfileDialog, to_profile
 from ui.pages.scaffolding.profile_dialog import form_values as profile_values
 from ui.window.main_window import MainWindow
+
+SHIPPED = dict(load(default_key()).profile)
 
 
 @pytest.fixture
@@ -50,12 +53,6 @@ def test_a_form_that_was_not_touched_changes_nothing(here: Place, kind: Any) -> 
     assert entries
     for entry in entries:
         assert to_entry(kind, entry, form_values(kind, entry)) == entry
-
-
-def test_beats_are_checked_line_by_line() -> None:
-    assert wrong_beats("calm | 0.5 | a | b | c\n\nhope") == ""
-    assert wrong_beats("calm\n| 0.5").startswith("Line 2")
-    assert "“much”" in wrong_beats("calm | much")
 
 
 def test_the_lists_show_the_library(qtbot: QtBot, page: ScaffoldingPage) -> None:
@@ -108,22 +105,18 @@ def test_what_was_typed_is_kept_until_it_is_saved(qtbot: QtBot, page: Scaffoldin
     until(qtbot, lambda: not form.dirty)
 
 
-def test_beats_and_skills_are_edited_as_lines(qtbot: QtBot, page: ScaffoldingPage, here: Place) -> None:
-    window_page = page
-    window_page.open_item({"kind": "arc", "key": "confusion_to_clarity"})
-    form = page.forms["arc"]
-    until(qtbot, lambda: form.entry.key == "confusion_to_clarity")
-    beats = find(form, QPlainTextEdit, "field_beats")
-    assert beats.toPlainText().startswith("confusion | 0.8 | Show that")
-    beats.setPlainText("confusion | 0.9 | Begin\nclarity")
+def test_skills_are_edited_as_lines(qtbot: QtBot, page: ScaffoldingPage, here: Place) -> None:
+    page.open_item({"kind": "topic", "key": "estate_planning_basics"})
+    form = page.forms["topic"]
+    until(qtbot, lambda: form.entry.key == "estate_planning_basics")
+    find(form, QPlainTextEdit, "field_skills").setPlainText("validation\n\n framing ")
     click(qtbot, form, "save_entry")
 
-    def stored() -> Any:
-        arc = store.by_key(here.db, EmotionalArc, "confusion_to_clarity")
-        return arc.beats if arc else ()
+    def stored() -> tuple[str, ...]:
+        topic = store.by_key(here.db, TrainingTopic, "estate_planning_basics")
+        return topic.skills if topic else ()
 
-    until(qtbot, lambda: len(stored()) == 2)
-    assert stored() == ({"emotion": "confusion", "intensity": 0.9, "goal": "Begin"}, {"emotion": "clarity"})
+    until(qtbot, lambda: stored() == ("validation", "framing"))
 
 
 def test_a_missing_key_opens_the_form_with_it(qtbot: QtBot, window: MainWindow, page: ScaffoldingPage) -> None:
@@ -155,18 +148,6 @@ def test_uses_lead_to_the_conversations(qtbot: QtBot, window: MainWindow, page: 
     click(qtbot, form, "uses")
     conversations: Any = window.current_page
     assert conversations.filters.value.persona_key == "pragmatic_optimist"
-
-
-def test_a_template_is_shown_and_filled(qtbot: QtBot, page: ScaffoldingPage) -> None:
-    click(qtbot, page, "segment_template")
-    assert not page.add.isVisible()
-    text = find(page, QPlainTextEdit, "template_text").toPlainText()
-    assert "{{persona_name}}" in text
-    click(qtbot, page, "segment_preview")
-    filled_in = find(page, QPlainTextEdit, "template_preview").toPlainText()
-    assert filled_in
-    assert "{{" not in filled_in
-    assert "David Chen" in filled_in
 
 
 def select(page: ScaffoldingPage, count: int) -> list[Any]:
@@ -311,7 +292,7 @@ def opened_profile(qtbot: QtBot, qapp: Any, page: ScaffoldingPage) -> ProfileDia
 
 
 def test_a_profile_that_was_not_touched_stays_as_it_is() -> None:
-    for found in (profile.shipped(), profile.shipped() | {"vertical": "planning", "core_philosophy": {"a": "B"}}):
+    for found in (SHIPPED, SHIPPED | {"vertical": "planning", "core_philosophy": {"a": "B"}}):
         assert to_profile(found, profile_values(found)) == found
 
 
@@ -319,12 +300,12 @@ def test_the_profile_is_edited_restored_and_put_back(
     qtbot: QtBot, qapp: Any, window: MainWindow, page: ScaffoldingPage, here: Place
 ) -> None:
     shown = opened_profile(qtbot, qapp, page)
-    assert shown.form.values() == profile_values(profile.shipped())
+    assert shown.form.values() == profile_values(SHIPPED)
     prompt = find(shown, QPlainTextEdit, "field_system_prompt")
     prompt.setPlainText("")
     assert "Enter a system prompt." in [w.text() for w in shown.findChildren(QLabel) if w.isVisible()]
     click(qtbot, shown, "save_profile")
-    assert store.consultant_profile(here.db) == profile.shipped()
+    assert store.consultant_profile(here.db) == SHIPPED
     prompt.setPlainText("You are Ines.")
     find(shown, QPlainTextEdit, "field_avoid").setPlainText("Jargon\n\n Blame ")
     click(qtbot, shown, "save_profile")
@@ -334,7 +315,7 @@ def test_the_profile_is_edited_restored_and_put_back(
     until(qtbot, lambda: not any(w.objectName() == "consultant_profile" and w.isVisible()
                                  for w in qapp.topLevelWidgets()))  # fmt: skip
     click(qtbot, opened_profile(qtbot, qapp, page), "restore_profile")
-    until(qtbot, lambda: store.consultant_profile(here.db) == profile.shipped())
+    until(qtbot, lambda: store.consultant_profile(here.db) == SHIPPED)
     until(qtbot, lambda: "restored" in window.toast.text.text())
     click(qtbot, window.toast, "toast_undo")
     until(qtbot, lambda: store.consultant_profile(here.db) == mine)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QDialog, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
 from ui.theme import theme
@@ -34,6 +34,13 @@ class Dialog(QDialog):
         self.cancel: Button | None = None
         self.missing = label("", "error", wrap=True, name="missing")
         self._reason = ""
+
+    def showEvent(self, event: QShowEvent) -> None:
+        # In the largest fonts what a dialog asks for may be more than the screen has.
+        room = self.size().boundedTo(self.screen().availableSize())
+        if room != self.size():
+            self.resize(room)
+        super().showEvent(event)
 
     def set_buttons(self, primary: Button, *others: QWidget, cancel: str = "Cancel") -> None:
         """The last row: `others` on the left, `cancel` unless there is nothing to cancel, and the primary action."""

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QSlider,
     QSpinBox,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -136,9 +137,10 @@ def field_value(field: QWidget) -> Any:
         return field.currentData() if field.currentData() is not None else field.currentText()
     if isinstance(field, QCheckBox):
         return field.isChecked()
-    if isinstance(field, QSpinBox | QDoubleSpinBox | SliderSpin):
+    if isinstance(field, QSpinBox | QDoubleSpinBox):
         return field.value()
-    return None
+    own = getattr(field, "value", None)
+    return own() if own is not None else None
 
 
 @dataclass
@@ -149,6 +151,7 @@ class _Row:
     check: Check | None
     advanced: bool
     help_text: str
+    line: int
     error: str = ""
     touched: bool = False
 
@@ -157,7 +160,7 @@ class Form(QWidget):
     """Rows of label, field and help. `changed()` at every edit, `valid_changed(bool)` when the verdict changes.
 
     `check(value)` of a row returns what is wrong, or "". An error shows once its field was edited, or after `submit`.
-    `narrow` is for inspectors.
+    `narrow` is for inspectors. A field of one's own has `value()` and `value_changed`.
     """
 
     changed = Signal()
@@ -190,12 +193,13 @@ class Form(QWidget):
             field.setObjectName(f"field_{key}")
         if isinstance(field, QAbstractSpinBox | QComboBox | QSlider):
             field.installEventFilter(self)
-        align = Qt.AlignmentFlag.AlignTop if isinstance(field, QPlainTextEdit) else Qt.AlignmentFlag.AlignVCenter
+        tall = isinstance(field, QPlainTextEdit) or isinstance(field.layout(), QVBoxLayout)
+        align = Qt.AlignmentFlag.AlignTop if tall else Qt.AlignmentFlag.AlignVCenter
         self._grid.addWidget(name, line, 0, align)
         self._grid.addWidget(field, line, 1)
         self._grid.addWidget(below, line + 1, 1)
         below.setVisible(bool(help_text))
-        made = _Row(field, name, below, check, self._fold is not None, help_text)
+        made = _Row(field, name, below, check, self._fold is not None, help_text, line)
         self._rows[key] = made
         self._listen(key, field)
         if self._fold is not None:
@@ -214,10 +218,10 @@ class Form(QWidget):
         signals: tuple[tuple[type, str], ...] = (
             (QLineEdit, "textChanged"), (QPlainTextEdit, "textChanged"), (QComboBox, "currentIndexChanged"),
             (QCheckBox, "toggled"), (QSpinBox, "valueChanged"), (QDoubleSpinBox, "valueChanged"),
-            (SliderSpin, "value_changed"),
+            (QWidget, "value_changed"),
         )  # fmt: skip
         for kind, signal in signals:
-            if isinstance(field, kind):
+            if isinstance(field, kind) and hasattr(field, signal):
                 getattr(field, signal).connect(lambda *_args, k=key: self._on_edited(k))
                 return
 
@@ -249,6 +253,10 @@ class Form(QWidget):
     def valid(self) -> bool:
         """Whether every row is well."""
         return self._valid
+
+    def grow(self, key: str) -> None:
+        """Give the field of this row the height that is left."""
+        self._grid.setRowStretch(self._rows[key].line, 1)
 
     def set_help(self, key: str, text: str) -> None:
         """Other words below a field, such as a live estimate."""

@@ -38,6 +38,8 @@ class Command:
 
 COMMANDS = (
     Command("import", "Import files…", "File", "Ctrl+O"),
+    Command("new_workspace", "New workspace…", "File", "Ctrl+Shift+N", separator=True),
+    Command("open_workspace", "Open workspace…", "File", "Ctrl+Shift+O"),
     Command("open_sample", "Open sample workspace", "File"),
     Command("open_own", "Open your own workspace", "File"),
     Command("settings", "Settings…", "File", "Ctrl+,", separator=True, role=QAction.MenuRole.PreferencesRole),

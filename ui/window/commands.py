@@ -18,7 +18,7 @@ from core.events import Changed
 from core.jobs import Job, JobState
 from core.registry import resolve
 from core.workspace import settings
-from core.workspace.paths import default_workspace, sample_workspace
+from core.workspace.paths import Workspace, default_workspace, sample_workspace, workspaces_folder
 from ui import format as fmt
 from ui.dialogs.base import DetailsDialog
 from ui.models.jobs import counted
@@ -97,7 +97,8 @@ class WindowCommands(QObject):
 
     def _connect(self) -> None:
         todo: dict[str, Callable[[], Any]] = {
-            "import": self.choose_files, "open_sample": self.open_sample, "open_own": self.open_own,
+            "import": self.choose_files, "new_workspace": self.new_workspace, "open_workspace": self.choose_workspace,
+            "open_sample": self.open_sample, "open_own": self.open_own,
             "settings": lambda: self.host.open_page("settings"), "quit": self.window.close,
             "undo": self.services.notifier.take_back, "search": self._search, "primary": self._primary,
             "back": self._back, "trash": self.show_trash, "larger": lambda: self._step_scale(1),
@@ -180,6 +181,27 @@ class WindowCommands(QObject):
         other = "conversations" if page == "datasets" else "datasets"
         if made[other] and not made[page] and self.host.current_name == page:
             self.services.navigator.open_page(other, made[other][0] if len(made[other]) == 1 else None)
+
+    def new_workspace(self) -> None:
+        """Ask for a name and what it is for; make it and open it."""
+        from ui.dialogs.workspaces import NewWorkspaceDialog
+
+        NewWorkspaceDialog(self.window, self.services).open()
+
+    def choose_workspace(self) -> None:
+        """Ask for the folder of a workspace and open it; without blocking."""
+        dialog = QFileDialog(self.window, "Open workspace", str(workspaces_folder()))
+        dialog.setObjectName("open_workspace_dialog")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self._on_workspace)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def _on_workspace(self, name: str) -> None:
+        chosen = Workspace(Path(name))
+        self.services.run(self, chosen.require, lambda _none: self.services.navigator.open_workspace(chosen))
 
     def open_own(self) -> None:
         """The workspace of the user's own."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from PySide6.QtCore import QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QDropEvent, QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QAbstractItemView, QFrame, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtGui import QFocusEvent
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
@@ -16,12 +16,12 @@ from core.events import Changed
 from core.jobs import Job
 from core.lanes import Lane
 from ui.theme import theme
-from ui.widgets.basic import Button, label, plain_tip, row
+from ui.widgets.basic import Button, label, row
+from ui.widgets.order_list import OrderList
 
 LANE_WORDS = {
     Lane.GPU: "Training", Lane.DATA: "Data", Lane.NETWORK: "Network", Lane.QUESTION: "Questions", Lane.INDEX: "Index",
 }  # fmt: skip
-ID_ROLE = Qt.ItemDataRole.UserRole
 ROWS_SHOWN = 6
 
 
@@ -31,84 +31,23 @@ def waiting_text(job: Job, titles: Mapping[str, str]) -> str:
     return f"{job.title} · waits for {' and '.join(waits)}" if waits else job.title
 
 
-class LaneList(QListWidget):
-    """The queued jobs of one lane. `moved(job_id, before | None)`, `removed(job_id)`, `entered()` with the focus."""
+class LaneList(OrderList):
+    """The queued jobs of one lane, by their ids. `entered()` with the focus."""
 
-    moved = Signal(str, object)
-    removed = Signal(str)
     entered = Signal()
 
     def __init__(self, lane: Lane) -> None:
-        super().__init__()
-        self.setObjectName(f"queue_{lane}")
-        self.setAccessibleName(f"{LANE_WORDS[lane]}: waiting jobs, in order")
-        self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setTextElideMode(Qt.TextElideMode.ElideRight)
+        super().__init__(f"queue_{lane}", f"{LANE_WORDS[lane]}: waiting jobs, in order")
 
     def show_jobs(self, found: Sequence[Job], titles: Mapping[str, str]) -> None:
         """Show these, keeping the current one."""
-        shown = [(job.id, waiting_text(job, titles)) for job in found]
-        if shown == [(str(item.data(ID_ROLE)), item.text()) for item in map(self.item, range(self.count()))]:
-            # A row that is being dragged must not be taken away by news of other jobs.
-            return
-        current = self.current_id()
-        self.clear()
-        for job in found:
-            item = QListWidgetItem(waiting_text(job, titles))
-            item.setToolTip(plain_tip(item.text()))
-            item.setData(ID_ROLE, job.id)
-            self.addItem(item)
-            if job.id == current:
-                self.setCurrentItem(item)
-        if self.currentItem() is None and self.count():
-            self.setCurrentRow(0)
+        self.show_rows([(job.id, waiting_text(job, titles)) for job in found])
         height = self.sizeHintForRow(0) if self.count() else 0
         self.setFixedHeight(min(ROWS_SHOWN, self.count()) * height + 2 * self.frameWidth() + theme().sizes.half)
-
-    def ids(self) -> list[str]:
-        """The jobs in the order shown."""
-        return [str(self.item(place).data(ID_ROLE)) for place in range(self.count())]
-
-    def current_id(self) -> str:
-        """The current job's id, empty if there is none."""
-        item = self.currentItem()
-        return str(item.data(ID_ROLE)) if item is not None else ""
-
-    def move_current(self, by: int) -> None:
-        """One place up (-1) or down (1)."""
-        ids, job_id = self.ids(), self.current_id()
-        target = ids.index(job_id) + by if job_id in ids else -1
-        if not 0 <= target < len(ids):
-            return
-        ids.remove(job_id)
-        ids.insert(target, job_id)
-        self.moved.emit(job_id, ids[target + 1] if target + 1 < len(ids) else None)
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        before = self.ids()
-        super().dropEvent(event)
-        self.report_move(before)
-
-    def report_move(self, before: Sequence[str]) -> None:
-        """Tell where the current row is now, if the order is not the one `before`."""
-        job_id, after = self.current_id(), self.ids()
-        if job_id in after and after != list(before):
-            place = after.index(job_id) + 1
-            self.moved.emit(job_id, after[place] if place < len(after) else None)
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
         self.entered.emit()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        alt = event.modifiers() & Qt.KeyboardModifier.AltModifier
-        if alt and event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            self.move_current(-1 if event.key() == Qt.Key.Key_Up else 1)
-        elif event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace) and self.current_id():
-            self.removed.emit(self.current_id())
-        else:
-            super().keyPressEvent(event)
 
 
 class QueuePanel(QFrame):

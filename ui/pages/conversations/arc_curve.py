@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from ui import format as fmt
 from ui.pages.conversations.arc import ArcReading, plain
 from ui.theme import theme
 from ui.widgets.basic import ElidedLabel, plain_tip
+from ui.widgets.beat_curve import draw_levels, draw_names, names_height
 
 MOST_MARKS = 40
 
@@ -30,23 +31,17 @@ class Curve(QWidget):
 
     def sizeHint(self) -> QSize:
         sizes = theme().sizes
-        return QSize(sizes.field, 2 * sizes.row + self._labels())
-
-    def _labels(self) -> int:
-        return theme().sizes.caption + theme().sizes.grid
+        return QSize(sizes.field, 2 * sizes.row + names_height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         arc, sizes = self._arc, theme().sizes
         if len(arc.beats) < 2:
             return
         mark = sizes.half
-        area = QRectF(self.rect()).adjusted(2 * mark, mark + 1, -2 * mark, -self._labels() - mark)
+        area = QRectF(self.rect()).adjusted(2 * mark, mark + 1, -2 * mark, -names_height() - mark)
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(QPen(theme().colour("line"), 1))
-            for share in (0.0, 0.5, 1.0):
-                height = area.bottom() - share * area.height()
-                painter.drawLine(QPointF(0, height), QPointF(self.width(), height))
+            draw_levels(painter, area, 0, self.width())
             self._line(
                 painter, area, list(enumerate(arc.planned)), QPen(theme().colour("muted"), 1, Qt.PenStyle.DashLine)
             )
@@ -57,7 +52,8 @@ class Curve(QWidget):
                 painter.setPen(QPen(theme().colour("accent" if met else "warn"), 2))
                 painter.setBrush(theme().colour("card" if met else "warn"))
                 painter.drawEllipse(self._point(area, place, beat), mark, mark)
-            self._names(painter, area)
+            line = QRectF(0, self.height() - names_height(), self.width(), names_height())
+            draw_names(painter, area, [plain(beat.emotion) for beat in arc.beats], line)
 
     def _point(self, area: QRectF, exchange: int, beat: int) -> QPointF:
         across = exchange / max(1, len(self._arc.planned) - 1)
@@ -69,27 +65,6 @@ class Curve(QWidget):
         painter.setPen(pen)
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline([self._point(area, place, beat) for place, beat in points])
-
-    def _names(self, painter: QPainter, area: QRectF) -> None:
-        """The beats below, as many as there is room for, always the first and the last."""
-        font = theme().font(theme().sizes.caption)
-        metrics = QFontMetricsF(font)
-        painter.setFont(font)
-        painter.setPen(theme().colour("muted"))
-        beats = [plain(beat.emotion) for beat in self._arc.beats]
-        last, taken = len(beats) - 1, -1.0
-        ends = self.width() - metrics.horizontalAdvance(beats[last])
-        line = QRectF(0, self.height() - self._labels(), self.width(), self._labels())
-        for place, name in enumerate(beats):
-            wide = metrics.horizontalAdvance(name)
-            centre = area.left() + place / last * area.width()
-            left = min(max(0.0, centre - wide / 2), self.width() - wide)
-            room = place in (0, last) or (left > taken and left + wide + theme().sizes.grid < ends)
-            if room:
-                painter.drawText(
-                    QRectF(left, line.top(), wide + 1, line.height()), int(Qt.AlignmentFlag.AlignBottom), name
-                )
-                taken = left + wide + theme().sizes.grid
 
 
 class ArcView(QWidget):

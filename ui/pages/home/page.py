@@ -14,9 +14,9 @@ from app.overview import Overview, read_overview
 from app.services import Services
 from core.events import Changed
 from core.jobs import Job
-from core.workspace import settings
 from ui import format as fmt
 from ui import steps
+from ui.dialogs.workspaces import StartDialog
 from ui.icons import icon
 from ui.models.jobs import job_line, job_outcome, job_status, progress_line
 from ui.registry import PAGES
@@ -155,7 +155,7 @@ class Welcome(QWidget):
         self.sample = Button(
             "Open sample workspace", "main", "ph.compass", on_click=self._open_sample, name="open_sample"
         )
-        self.own = Button("Start your own workspace", "", "ph.folder-plus", on_click=self._start, name="start_own")
+        self.own = Button("Start your own workspace…", "", "ph.folder-plus", on_click=self._start, name="start_own")
         card = Card("", headline, text, row(self.sample, self.own, None), gap=sizes.grid * 2)
         card.setMaximumWidth(2 * sizes.field + sizes.margin)
         card.body.setContentsMargins(*[sizes.margin + sizes.grid] * 4)
@@ -168,7 +168,7 @@ class Welcome(QWidget):
         open_sample(self._services)
 
     def _start(self) -> None:
-        self._services.write(self, lambda db: settings.put(db, "started", True))
+        StartDialog(self, self._services).open()
 
 
 class HomePage(Page):

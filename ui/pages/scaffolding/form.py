@@ -14,6 +14,7 @@ from core.errors import AppError
 from core.scaffolding.store import Entry
 from ui import format as fmt
 from ui.models.rows import Status
+from ui.pages.scaffolding.beats_field import BeatsField
 from ui.pages.scaffolding.kinds import (
     Kind,
     blank,
@@ -22,16 +23,16 @@ from ui.pages.scaffolding.kinds import (
     put_value,
     to_entry,
     wrong_age,
-    wrong_beats,
 )
 from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
 from ui.widgets.flow import Flow
-from ui.widgets.forms import Form, text_field
+from ui.widgets.forms import Check, Form, text_field
 from ui.widgets.scroll import ScrollColumn
 
+APART = ("is_active", "beats")
 _KEY = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
 
@@ -50,18 +51,18 @@ class EntryFields(Form):
             self._show_verdict(made)
 
 
-def _id(entry: Entry) -> str:
-    return str(getattr(entry, "id", ""))
-
-
 class EntryForm(Card):
-    """`saved(entry, is_new)`, `deleted(entry)`, `duplicated(entry)`, `show_uses(key)`, `dropped()`: a new one."""
+    """`saved(entry, is_new)`, `deleted(entry)`, `duplicated(entry)`, `show_uses(key)`, `dropped()`: a new one.
+
+    `beats_wanted(arc)`: its beats as they are stored, or as they were given to a new one.
+    """
 
     saved = Signal(object, bool)
     deleted = Signal(object)
     duplicated = Signal(object)
     show_uses = Signal(str)
     dropped = Signal()
+    beats_wanted = Signal(object)
 
     def __init__(self, kind: Kind) -> None:
         super().__init__("", gap=10)
@@ -98,10 +99,10 @@ class EntryForm(Card):
                 self._add_active(form)
                 form.begin_advanced("More")
                 folded = True
-            check = {"age": wrong_age, "beats": wrong_beats}.get(field.kind)
-            if field.required:
-                check = _required(field.title)
-            form.add(field.name, field.title, field_widget(field), field.help, check=check)
+            check = required(field.title) if field.required else wrong_age if field.kind == "age" else None
+            made = form.add(field.name, field.title, field_widget(field), field.help, check=check)
+            if isinstance(made, BeatsField):
+                made.edit_wanted.connect(self._edit_beats)
         form.changed.connect(self._on_changed)
         return form
 
@@ -110,20 +111,14 @@ class EntryForm(Card):
         form.add("is_active", "State", QCheckBox("In use"))
 
     def _wrong_key(self, value: str) -> str:
-        key = value.strip()
-        if not key:
-            return "Enter a key."
-        if not _KEY.fullmatch(key):
-            return "Use lowercase letters, digits, and single underscores, starting with a letter: first_time_buyer."
-        owner = self._keys.get(key, "")
-        return f"This key is already used by another {self.kind.one}." if owner and owner != _id(self.entry) else ""
+        return wrong_key(value, self.kind, self._keys, self.entry)
 
     # What is shown
 
     @property
     def is_new(self) -> bool:
         """Whether the entry is not stored yet."""
-        return not _id(self.entry)
+        return not self.entry.id
 
     @property
     def dirty(self) -> bool:
@@ -136,18 +131,36 @@ class EntryForm(Card):
 
     def show_entry(self, entry: Entry, *, uses: int | None = None) -> None:
         """Another entry, or the same as it is stored now; what was typed into either is kept."""
-        same = not self.is_new and _id(entry) == _id(self.entry)
-        if same and self.dirty and entry.is_active != self.entry.is_active:
-            # Switched off or on from the list: saving the rest must not take that back.
-            self.entry = replace(self.entry, is_active=entry.is_active)
-            put_value(self.form.field("is_active"), entry.is_active)
+        same = not self.is_new and entry.id == self.entry.id
+        if same and entry.updated_at < self.entry.updated_at:
+            # A row of the list that was read before the last change.
+            return
+        if same and self.dirty:
+            # Switched off or on from the list, beats saved by their dialog: saving the rest must not take that back.
+            self.take_apart(entry)
         if not (same and self.dirty):
             self._keep_draft()
             self.entry = entry
-            wanted = self._drafts.get(_id(entry)) or form_values(self.kind, entry)
+            wanted = self._drafts.get(entry.id) or form_values(self.kind, entry)
             if not same or wanted != self.form.values():
                 self._fill(wanted)
         self._show_uses(uses)
+
+    def take_apart(self, entry: Entry) -> None:
+        """The entry with a field that was changed outside of the form; what was typed into the others stays."""
+        if entry.id != self.entry.id:
+            return
+        for name in APART:
+            value = getattr(entry, name, None)
+            if value != getattr(self.entry, name, None):
+                parts: dict[str, Any] = {} if self.is_new else {name: value, "updated_at": entry.updated_at}
+                self.entry = replace(self.entry, **parts)
+                put_value(self.form.field(name), value)
+
+    def _edit_beats(self) -> None:
+        values = self.form.values()
+        parts = {name: values[name] for name in ("name", "start_emotion", "end_emotion", "beats")}
+        self.beats_wanted.emit(replace(self.entry, **parts))
 
     def show_new(self, key: str = "") -> None:
         """A form for a new entry; the one that was begun, unless a key is given."""
@@ -159,9 +172,9 @@ class EntryForm(Card):
 
     def _keep_draft(self) -> None:
         if self.dirty:
-            self._drafts[_id(self.entry)] = self.form.values()
+            self._drafts[self.entry.id] = self.form.values()
         else:
-            self._drafts.pop(_id(self.entry), None)
+            self._drafts.pop(self.entry.id, None)
 
     def _fill(self, values: Mapping[str, Any]) -> None:
         self._loading = True
@@ -206,7 +219,7 @@ class EntryForm(Card):
             self._fill(form_values(self.kind, blank(self.kind)))
             self.dropped.emit()
             return
-        self._drafts.pop(_id(self.entry), None)
+        self._drafts.pop(self.entry.id, None)
         self._fill(form_values(self.kind, self.entry))
 
     def _delete(self) -> None:
@@ -217,21 +230,38 @@ class EntryForm(Card):
 
     def stored(self, entry: Entry) -> None:
         """The entry was saved: this is how it is now."""
-        self._drafts.pop(_id(self.entry), None)
+        self._drafts.pop(self.entry.id, None)
         self.entry = entry
         self._fill(form_values(self.kind, entry))
 
     def show_problem(self, error: AppError) -> bool:
         """Put an error of the store under its field; False if it belongs to none of them."""
-        place = error.where.field
-        name = "key" if place == self.kind.entry.KEY else place.rpartition(".")[2]
-        if name not in self.form.values():
-            return False
-        self.form.set_error(name, error.message)
-        return True
+        return show_under(self.form, self.kind, error)
 
 
-def _required(title: str) -> Any:
+def show_under(form: Form, kind: Kind, error: AppError) -> bool:
+    """Put an error of the store under its field; False if it belongs to none of them."""
+    place = error.where.field
+    name = "key" if place == kind.entry.KEY else place.rpartition(".")[2]
+    if name not in form.values():
+        return False
+    form.set_error(name, error.message)
+    return True
+
+
+def wrong_key(value: str, kind: Kind, taken: Mapping[str, str], entry: Entry) -> str:
+    """What is wrong with the key of an entry, or nothing; `taken` has the ids of the keys that are there."""
+    key = value.strip()
+    if not key:
+        return "Enter a key."
+    if not _KEY.fullmatch(key):
+        return "Use lowercase letters, digits, and single underscores, starting with a letter: first_time_buyer."
+    owner = taken.get(key, "")
+    return f"This key is already used by another {kind.one}." if owner and owner != entry.id else ""
+
+
+def required(title: str) -> Check:
+    """A check that something is there."""
     return lambda value: "" if str(value).strip() else f"{title} is required."
 
 

@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPlainTextEdit, Q
 from core.scaffolding.store import TIERS, EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic
 from ui import format as fmt
 from ui.models.rows import Column, Status
-from ui.widgets.forms import choice, text_area, text_field
+from ui.pages.scaffolding.beats_field import BeatsField
+from ui.widgets.forms import SliderSpin, choice, text_area, text_field
 from ui.words.scaffolding import TIER_WORDS
 
 LEVELS = ("beginner", "moderate", "advanced")
@@ -106,7 +107,7 @@ ARC = Kind(
         Field("tier", "Tier", "The tier of its conversations.", "tier"),
         Field("start_emotion", "Starts with", required=True, example="confusion"),
         Field("end_emotion", "Ends with", required=True, example="clarity"),
-        Field("beats", "Beats", "One per line: emotion | intensity 0 to 1 | goal | guidance.", "beats"),
+        Field("beats", "Beats", "", "beats"),
         Field("conversation_phase", "Phase", more=True, example="initial_opportunity_exploration"),
         Field("expected_outcome", "Expected outcome", "", "area", more=True),
     ),
@@ -154,8 +155,10 @@ def field_widget(field: Field) -> QWidget:
         return choice([(TIER_WORDS[tier], tier) for tier in TIERS])
     if field.kind == "level":
         return choice([(fmt.word(level), level) for level in LEVELS])
-    if field.kind in ("area", "lines", "beats"):
-        return text_area("", {"area": 2, "lines": 3, "beats": 5}[field.kind])
+    if field.kind in ("area", "lines"):
+        return text_area("", {"area": 2, "lines": 3}[field.kind])
+    if field.kind == "beats":
+        return BeatsField()
     return text_field("", field.example)
 
 
@@ -168,18 +171,12 @@ def put_value(widget: QWidget, value: Any) -> None:
         widget.setPlainText(str(value))
     elif isinstance(widget, QCheckBox):
         widget.setChecked(bool(value))
+    elif isinstance(widget, SliderSpin | BeatsField):
+        widget.set_value(value)
     elif isinstance(widget, QComboBox):
         if widget.findData(value) < 0:
             widget.addItem(fmt.word(str(value)), value)
         widget.setCurrentIndex(widget.findData(value))
-
-
-def _beat_line(beat: Mapping[str, Any]) -> str:
-    parts = [str(beat.get(name, "") if beat.get(name) is not None else "") for name in ("emotion", "intensity")]
-    parts += [str(beat.get(name) or "") for name in ("goal", "guidance")]
-    while parts and not parts[-1]:
-        parts.pop()
-    return " | ".join(parts)
 
 
 def form_values(kind: Kind, entry: Entry) -> dict[str, Any]:
@@ -190,8 +187,6 @@ def form_values(kind: Kind, entry: Entry) -> dict[str, Any]:
         if field.name in _DEMOGRAPHICS:
             value = demographics.get(field.name)
             out[field.name] = "" if value is None else str(value)
-        elif field.kind == "beats":
-            out[field.name] = "\n".join(_beat_line(beat) for beat in getattr(entry, field.name))
         elif field.kind == "lines":
             out[field.name] = "\n".join(str(item) for item in getattr(entry, field.name))
         else:
@@ -206,39 +201,6 @@ def wrong_age(text: str) -> str:
     return "" if text.strip().isdigit() and 0 < int(text) < 130 else "Whole years, for example 37."
 
 
-def wrong_beats(text: str) -> str:
-    """What is wrong with the lines of the beats, or nothing."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        parts = [part.strip() for part in line.split("|")]
-        if not line.strip():
-            continue
-        if not parts[0]:
-            return f"Line {number} has no emotion before the first |."
-        if len(parts) > 1 and parts[1]:
-            try:
-                good = 0 <= float(parts[1]) <= 1
-            except ValueError:
-                good = False
-            if not good:
-                return f"Line {number}: intensity must be a number from 0 to 1, not “{parts[1]}”."
-    return ""
-
-
-def _beats(text: str, before: tuple[Mapping[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-    lines = [line for line in text.splitlines() if line.strip()]
-    out = []
-    for place, line in enumerate(lines):
-        # The last part may hold bars of its own.
-        parts = [part.strip() for part in line.split("|", 3)]
-        values: dict[str, Any] = dict(zip(("emotion", "intensity", "goal", "guidance"), parts, strict=False))
-        if values.get("intensity"):
-            values["intensity"] = float(values["intensity"])
-        old = before[place] if place < len(before) and before[place].get("emotion") == values["emotion"] else {}
-        extra = {k: v for k, v in old.items() if k not in ("emotion", "intensity", "goal", "guidance")}
-        out.append({**{k: v for k, v in values.items() if v != ""}, **extra})
-    return tuple(out)
-
-
 def to_entry(kind: Kind, entry: Entry, values: Mapping[str, Any]) -> Entry:
     """The entry with the values of the form; what the form does not show stays."""
     changes: dict[str, Any] = {kind.entry.KEY: values["key"].strip(), "is_active": bool(values["is_active"])}
@@ -251,8 +213,6 @@ def to_entry(kind: Kind, entry: Entry, values: Mapping[str, Any]) -> Entry:
                 demographics[field.name] = int(text) if field.kind == "age" else text
             else:
                 demographics.pop(field.name, None)
-        elif field.kind == "beats":
-            changes[field.name] = _beats(value, getattr(entry, field.name))
         elif field.kind == "lines":
             changes[field.name] = tuple(line.strip() for line in value.splitlines() if line.strip())
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QStackedWidget, QWidget
@@ -15,9 +15,10 @@ from core.conversations.store import Filter
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import store
-from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic
+from core.scaffolding.store import EmotionalArc, Entry, PromptTemplate
 from ui import format as fmt
 from ui.pages.scaffolding.actions import EntryActions
+from ui.pages.scaffolding.beats_dialog import BeatsDialog
 from ui.pages.scaffolding.exchange import Exchange
 from ui.pages.scaffolding.form import EntryForm, focus_first
 from ui.pages.scaffolding.kinds import KINDS, Kind
@@ -25,6 +26,7 @@ from ui.pages.scaffolding.lists import KindTable, Library, read_library
 from ui.pages.scaffolding.profile_dialog import ProfileDialog
 from ui.pages.scaffolding.state_filter import StateFilter
 from ui.pages.scaffolding.template import TemplateView
+from ui.pages.scaffolding.template_dialog import TemplateDialog
 from ui.widgets.banner import Banner
 from ui.widgets.bulk_bar import BulkAction, BulkBar
 from ui.widgets.page import Page
@@ -93,9 +95,13 @@ class ScaffoldingPage(Page):
                 form.duplicated.connect(self._on_duplicated)
                 form.dropped.connect(self._on_dropped)
                 form.show_uses.connect(self._show_uses)
+                form.beats_wanted.connect(self._edit_beats)
                 self._details.addWidget(form)
         self._add_commands()
         self.template = TemplateView()
+        self.template.edited.connect(self._edit_template)
+        self.template.deleted.connect(self._on_deleted)
+        self.template.duplicated.connect(self._on_duplicated)
         self._details.addWidget(self.template)
         self.set_content(self._lists)
         self.set_inspector(self._details, scroll=False)
@@ -144,10 +150,7 @@ class ScaffoldingPage(Page):
             self.tables[name].show_rows(entries[name], self._search_text, self.states.value)
             if name in self.forms:
                 self.forms[name].set_keys(library.keys(name))
-        self.template.set_library(
-            cast("Sequence[Persona]", entries["persona"]), cast("Sequence[EmotionalArc]", entries["arc"]),
-            cast("Sequence[TrainingTopic]", entries["topic"]),
-        )  # fmt: skip
+        self.template.set_library(entries)
         self.show_content()
         copied, self._focus_wanted = self._focus_wanted and self._wanted is not None, False
         self._go_to_wanted()
@@ -213,7 +216,6 @@ class ScaffoldingPage(Page):
         self.kinds.set_current(name)
         kind = KINDS[name]
         self._lists.setCurrentWidget(self.tables[name])
-        self.add.setVisible(bool(kind.fields))
         self.add.setText(f"Add {kind.one}")
         self.add.setAccessibleName(f"Add {kind.one}")
 
@@ -239,6 +241,8 @@ class ScaffoldingPage(Page):
         """A form for a new entry of the kind that is shown."""
         if self.kind.name in self.forms:
             self._begin(self.kind.name, "")
+        else:
+            self._edit_template(PromptTemplate("", "", ""))
 
     def _begin(self, name: str, key: str) -> None:
         self._adding.add(name)
@@ -250,9 +254,11 @@ class ScaffoldingPage(Page):
         focus_first(self.forms[name])
 
     @Slot(object)
-    def _on_opened(self, _row: object) -> None:
+    def _on_opened(self, row: object) -> None:
         if self.kind.name in self.forms:
             self.forms[self.kind.name].form.field("name").setFocus()
+        elif isinstance(row, PromptTemplate):
+            self._edit_template(row)
 
     @Slot()
     def _on_dropped(self) -> None:
@@ -341,6 +347,24 @@ class ScaffoldingPage(Page):
     def open_profile(self) -> None:
         """The form for who answers in the conversations."""
         ProfileDialog(self, self.services).open()
+
+    @Slot(object)
+    def _edit_beats(self, arc: EmotionalArc) -> None:
+        dialog = BeatsDialog(self, self.services, arc)
+        dialog.chosen.connect(self.forms["arc"].take_apart)
+        dialog.open()
+
+    @Slot(object)
+    def _edit_template(self, template: PromptTemplate) -> None:
+        if self.library is not None:
+            dialog = TemplateDialog(self, self.services, self.library, template)
+            dialog.saved.connect(self._show_template)
+            dialog.open()
+
+    @Slot(object)
+    def _show_template(self, template: PromptTemplate) -> None:
+        self._wanted = ("template", template.key)
+        self.reload()
 
     def switch_off(self) -> None:
         """Archive the selected rows."""

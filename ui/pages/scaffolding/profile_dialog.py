@@ -13,6 +13,7 @@ from app.services import Services
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import profile
+from core.scaffolding.seeding import shipped_profile
 from core.scaffolding.store import consultant_profile
 from ui.dialogs.base import Dialog
 from ui.pages.scaffolding.form import EntryFields
@@ -107,19 +108,19 @@ class ProfileDialog(Dialog):
     def _save(self) -> None:
         if self.form.submit():
             wanted = to_profile(self._found, self.form.values())
-            self._store(lambda: wanted, "Consultant profile saved")
+            self._store(lambda _db: wanted, "Consultant profile saved")
 
     @Slot()
     def _restore(self) -> None:
-        self._store(profile.shipped, "Shipped consultant profile restored")
+        self._store(shipped_profile, "Shipped consultant profile restored")
 
-    def _store(self, wanted: Callable[[], Mapping[str, Any]], text: str) -> None:
+    def _store(self, wanted: Callable[[Database], Mapping[str, Any]], text: str) -> None:
         self.hold("Still saving.")
         services = self._services
 
         def work(db: Database) -> tuple[Changed, dict[str, Any]]:
             before = consultant_profile(db)
-            return profile.save(db, wanted()), before
+            return profile.save(db, wanted(db)), before
 
         def done(before: dict[str, Any]) -> None:
             services.notifier.say(text, lambda: services.write(services.root, lambda db: profile.put_back(db, before)))

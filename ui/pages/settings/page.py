@@ -15,7 +15,9 @@ from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
+from core.errors import AppError
 from core.events import Changed
+from core.scaffolding import seeding
 from core.workspace import settings
 from core.workspace.paths import models_cache
 from ui.pages.settings.claude import ClaudeKey, Prices
@@ -37,6 +39,14 @@ def product_version() -> str:
         return version("bright-run")
     except PackageNotFoundError:
         return "development checkout"
+
+
+def _vertical(db: Database) -> str:
+    """The name of the workspace's vertical; its key where this machine lacks its data, or can't use it."""
+    try:
+        return seeding.vertical_of(db).name
+    except AppError as error:
+        return f"{seeding.key_of(db)}: {error.message}"
 
 
 class SettingsPage(Page):
@@ -61,7 +71,8 @@ class SettingsPage(Page):
         box.setSpacing(theme().sizes.grid * 2)
         self.claude, self.prices = ClaudeKey(self), Prices(self)
         cards = (
-            self._appearance(), self._folders(), self.claude, self.prices, self._datasets(), self._jobs(), self.about,
+            self._appearance(), self._purpose(), self._folders(), self.claude, self.prices, self._datasets(),
+            self._jobs(), self.about,
         )  # fmt: skip
         for card in cards:
             box.addWidget(card)
@@ -78,6 +89,15 @@ class SettingsPage(Page):
         self.look.add("scale", "Text size", choice(sizes, theme().scale), "Rows, buttons, and icons scale with it.")
         self.look.changed.connect(self._on_look)
         return Card("Appearance", self.look)
+
+    def _purpose(self) -> Card:
+        about = Form()
+        self.vertical = label("", wrap=True, name="vertical_name")
+        about.add(
+            "vertical", "Vertical", self.vertical,
+            "What this workspace is for: its first scaffolding, and the words that enrichment looks for.",
+        )  # fmt: skip
+        return Card("Workspace", about)
 
     def _folders(self) -> Card:
         root = self.services.workspace.root
@@ -135,6 +155,7 @@ class SettingsPage(Page):
 
     def reload(self) -> None:
         self.read(lambda db: {key: float(settings.get(db, key)) for key in NUMBERS}, self._show)
+        self.read(_vertical, self.vertical.setText, key="vertical")
         self.claude.read()
         self.prices.read()
 

@@ -15,6 +15,7 @@ from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QT
 
 from core import registries
 from core.errors import AppError
+from core.inference.cache_files import forget_files
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
 from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
@@ -147,6 +148,13 @@ class InferenceService(QObject):
     def keep_resident(self, count: int) -> None:
         """How many adapters stay in memory, from the next start of the process."""
         self.options = replace(self.options, max_resident=count)
+
+    def forget(self, chat: str) -> None:
+        """A chat was deleted: what was read of it goes, in the worker's memory and on the disk."""
+        if self._process is not None:
+            self._send(_Call("forget", {"chat": chat}, self, _nothing, _ignore))
+        elif self.options.cache_folder:
+            forget_files(self.options.cache_folder, chat)
 
     def prepare(
         self,

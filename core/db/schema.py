@@ -295,6 +295,16 @@ def m010_rendering(db: Database) -> None:
     db.execute("alter table base_models add column rendering_fingerprint text not null default ''")
 
 
+@migrations()
+def m011_prompts(db: Database) -> None:
+    """A chat's system prompt follows its adapter unless it is pinned, as one is that was written by hand before."""
+    db.execute("alter table chats add column prompt_pinned integer not null default 0")
+    db.execute(
+        "update chats set prompt_pinned = 1 where system_prompt <> coalesce((select a.passport ->> '$.system_prompt'"
+        " from model_artifacts a where a.id = chats.artifact_id), '')"
+    )
+
+
 def _run(db: Database, script: str) -> None:
     # executescript() would commit, and a migration must share one transaction with its record.
     for statement in script.split(";"):

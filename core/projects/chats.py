@@ -18,13 +18,14 @@ COMPLETE, STOPPED, INTERRUPTED, FAILED = "complete", "stopped", "interrupted", "
 
 @dataclass(frozen=True)
 class Chat:
-    """One row of `chats`."""
+    """One row of `chats`. A prompt that is not pinned follows the adapter: each answers with its own."""
 
     id: str
     title: str
     base_model_id: str
     artifact_id: str | None
     system_prompt: str
+    prompt_pinned: bool
     sampling: Mapping[str, Any]
     created_at: str
     updated_at: str
@@ -50,16 +51,18 @@ def create(
     artifact_id: str | None = None,
     system_prompt: str = "",
     sampling: Mapping[str, Any] | None = None,
+    *,
+    prompt_pinned: bool = False,
 ) -> Chat:
     """A new, empty chat."""
     ident, moment = new_id(), now()
     with transaction(db):
         db.execute(
-            "insert into chats(id, title, base_model_id, artifact_id, system_prompt, sampling, created_at, updated_at)"
-            " values(?, 'New chat', ?, ?, ?, ?, ?, ?)",
+            "insert into chats(id, title, base_model_id, artifact_id, system_prompt, prompt_pinned, sampling,"
+            " created_at, updated_at) values(?, 'New chat', ?, ?, ?, ?, ?, ?, ?)",
             [
-                ident, base_model_id, artifact_id, system_prompt, orjson.dumps(dict(sampling or {})).decode(),
-                moment, moment,
+                ident, base_model_id, artifact_id, system_prompt, int(prompt_pinned),
+                orjson.dumps(dict(sampling or {})).decode(), moment, moment,
             ],
         )  # fmt: skip
     return get(db, ident)
@@ -67,7 +70,8 @@ def create(
 
 def _chat(row: Mapping[str, Any]) -> Chat:
     fields = {key: row[key] for key in Chat.__dataclass_fields__}
-    return Chat(**fields | {"sampling": orjson.loads(row["sampling"])})
+    values = {"sampling": orjson.loads(row["sampling"]), "prompt_pinned": bool(row["prompt_pinned"])}
+    return Chat(**fields | values)
 
 
 def get(db: Database, chat_id: str) -> Chat:
@@ -99,8 +103,8 @@ def exists(db: Database, chat_id: str) -> bool:
 
 
 def update(db: Database, chat_id: str, **values: Any) -> Changed:
-    """Change title, base_model_id, artifact_id, system_prompt or sampling."""
-    allowed = {"title", "base_model_id", "artifact_id", "system_prompt", "sampling"}
+    """Change title, base_model_id, artifact_id, system_prompt, prompt_pinned or sampling."""
+    allowed = {"title", "base_model_id", "artifact_id", "system_prompt", "prompt_pinned", "sampling"}
     unknown = values.keys() - allowed
     if unknown:
         raise ValueError(f"not columns of a chat: {unknown}")
@@ -186,8 +190,8 @@ def ask_again(
     return _message(row)
 
 
-def put_back(db: Database, message: Message) -> Changed:
-    """Write an answer as it was before `ask_again`."""
+def write_answer(db: Database, message: Message) -> Changed:
+    """Write an answer as it is now: while it streams, when it ends, or as it was before `ask_again`."""
     with transaction(db):
         db.execute(
             "update chat_messages set content = ?, status = ?, artifact_id = ?, stats = ? where id = ?",
@@ -196,16 +200,6 @@ def put_back(db: Database, message: Message) -> Changed:
                 orjson.dumps(dict(message.stats)).decode(), message.id,
             ],
         )  # fmt: skip
-    return Changed.CHATS
-
-
-def set_answer(db: Database, message_id: str, content: str, status: str, stats: Mapping[str, Any]) -> Changed:
-    """Write an answer as it is now: while it streams and when it ends."""
-    with transaction(db):
-        db.execute(
-            "update chat_messages set content = ?, status = ?, stats = ? where id = ?",
-            [content, status, orjson.dumps(dict(stats)).decode(), message_id],
-        )
     return Changed.CHATS
 
 

@@ -18,11 +18,10 @@ from typing import Any
 
 import orjson
 
+from core.inference.cache_files import SUFFIX, digest, forget_files
 from core.inference.engine import EngineOptions
 
 VERSION = 1
-# mx.load goes by it.
-SUFFIX = ".safetensors"
 TEMPORARY = ".tmp-"
 _CHUNK = 1 << 22
 
@@ -40,7 +39,7 @@ class CacheKey:
     def name(self) -> str:
         """Of its file, without checksum and suffix; the first part is the chat's, so that a chat can be dropped."""
         whole = orjson.dumps([VERSION, asdict(self)])
-        return f"{_digest(self.chat.encode())}-{_digest(whole)}"
+        return f"{digest(self.chat.encode())}-{digest(whole)}"
 
 
 @dataclass
@@ -120,8 +119,7 @@ class PromptCaches:
         """A chat was deleted: nothing of it stays."""
         for key in [key for key in self._entries if key.chat == chat]:
             del self._entries[key]
-        for path in self._files(f"{_digest(chat.encode())}-*{SUFFIX}"):
-            path.unlink(missing_ok=True)
+        forget_files(self._options.cache_folder, chat)
 
     def close(self) -> None:
         """Write everything and let it go."""
@@ -211,10 +209,6 @@ def _common(one: Sequence[int], other: Sequence[int]) -> int:
         if left != right:
             return place
     return min(len(one), len(other))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=12).hexdigest()
 
 
 def _checksum(path: Path) -> str:

@@ -119,6 +119,11 @@ def reference(workspace: Workspace, adapter: Adapter | None) -> AdapterRef | Non
     return AdapterRef(adapter.id, str(workspace.absolute(adapter.path)), adapter.name) if adapter else None
 
 
+def prompt_of(adapter: Adapter | None) -> str:
+    """The system prompt that an adapter was trained with; none for the base alone."""
+    return str(adapter.passport.get("system_prompt") or "") if adapter is not None else ""
+
+
 def sampling_of(values: Mapping[str, Any]) -> Sampling:
     """Stored values as a value; keys from elsewhere are passed over."""
     return Sampling(**{k: v for k, v in values.items() if k in Sampling.__dataclass_fields__})

@@ -18,7 +18,7 @@ from ui.pages.chat.adapter_menu import AdapterChips
 from ui.pages.chat.base_menu import BaseChooser
 from ui.pages.chat.chat_list import ChatList
 from ui.pages.chat.composer import Composer
-from ui.pages.chat.data import Overview, base_name, sampling_of
+from ui.pages.chat.data import Overview, base_name, prompt_of, sampling_of
 from ui.pages.chat.session import ChatSession
 from ui.pages.chat.settings import ChatSettings
 from ui.pages.chat.transcript import Transcript
@@ -128,7 +128,7 @@ class ChatFrame(Page):
 
     def adapter_prompt(self) -> str:
         """The system prompt that the adapter in use was trained with."""
-        return str(self.adapter.passport.get("system_prompt") or "") if self.adapter else ""
+        return prompt_of(self.adapter)
 
     # What is shown
 
@@ -149,7 +149,9 @@ class ChatFrame(Page):
         self.choose_base.setEnabled(not self.session.busy)
         self.chips.show_choices(choices_of(overview, chat, self.session, engine.state in ("ready", "answering")))
         self.chips.lock(LOCKED if self.session.busy else "")
-        self.settings.show_values(chat.system_prompt, sampling_of(chat.sampling), self.adapter_prompt())
+        self.settings.show_values(
+            chat.system_prompt, chat.prompt_pinned, sampling_of(chat.sampling), self.adapter_prompt()
+        )
         running = self.session.running
         elsewhere = running is not None and running.chat.id != chat.id
         self.composer.set_busy(self.session.busy, "Stop the answer in the other chat" if elsewhere else "")

@@ -19,7 +19,16 @@ from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
 from core.training.store import Adapter
-from ui.pages.chat.data import Opened, Overview, base_gone, base_name, read_chat, read_examples, read_overview
+from ui.pages.chat.data import (
+    Opened,
+    Overview,
+    base_gone,
+    base_name,
+    prompt_of,
+    read_chat,
+    read_examples,
+    read_overview,
+)
 from ui.pages.chat.frame import ChatFrame
 from ui.pages.chat.message import intro
 from ui.pages.chat.session import Running
@@ -72,6 +81,7 @@ class ChatPage(ChatFrame):
         self.transcript.again_requested.connect(self.ask_again)
         self.session.asked.connect(self._on_asked)
         self.session.ended.connect(self._on_ended)
+        self.session.fell_back.connect(self._on_fell_back)
         self.session.failed.connect(self._on_failed)
         self.session.not_stored.connect(self._on_not_stored)
 
@@ -169,8 +179,8 @@ class ChatPage(ChatFrame):
             return
         self.settings.flush()
         self.services.forget(self._handles.get("chat"))
-        prompt = str(adapter.passport.get("system_prompt") or "") if adapter else ""
-        self._show_chat(Chat("", NEW, base.id, adapter.id if adapter else None, prompt, {}, "", ""), [])
+        ident = adapter.id if adapter else None
+        self._show_chat(Chat("", NEW, base.id, ident, prompt_of(adapter), False, {}, "", ""), [])
         self.composer.field.setFocus()
 
     def _show_chat(self, chat: Chat, messages: list[Message]) -> None:
@@ -211,9 +221,8 @@ class ChatPage(ChatFrame):
         if self.chat is None:
             return
         self.settings.flush()
-        prompt = self.chat.system_prompt
-        if not self.messages and prompt == self.adapter_prompt():
-            prompt = str(adapter.passport.get("system_prompt") or "") if adapter else ""
+        # An adapter answers in the form it was trained in, unless the user wants it otherwise.
+        prompt = self.chat.system_prompt if self.chat.prompt_pinned else prompt_of(adapter)
         self.session.prepared = {}
         self._change(artifact_id=adapter.id if adapter else None, system_prompt=prompt)
         if not self.messages:
@@ -243,9 +252,9 @@ class ChatPage(ChatFrame):
             self._change(base_model_id=base_id)
             self.names.base = base_name(self.base)
 
-    @Slot(str)
-    def _on_prompt(self, text: str) -> None:
-        self._change(system_prompt=text)
+    @Slot(str, bool)
+    def _on_prompt(self, text: str, pinned: bool) -> None:
+        self._change(system_prompt=text, prompt_pinned=pinned)
 
     @Slot(object)
     def _on_sampling(self, values: Mapping[str, object]) -> None:
@@ -272,7 +281,7 @@ class ChatPage(ChatFrame):
         self.banners.clear()
         new = partial(
             chats.create, base_model_id=chat.base_model_id, artifact_id=chat.artifact_id,
-            system_prompt=chat.system_prompt, sampling=chat.sampling,
+            system_prompt=chat.system_prompt, sampling=chat.sampling, prompt_pinned=chat.prompt_pinned,
         )  # fmt: skip
         self.session.ask(chat if chat.id else new, base, self.adapter, text, compare=compare)
 
@@ -302,7 +311,7 @@ class ChatPage(ChatFrame):
             if self.chat is not None and self.chat.id == old.chat_id:
                 self._open(old.chat_id)
 
-        self.write(lambda db: chats.put_back(db, old), done)
+        self.write(lambda db: chats.write_answer(db, old), done)
 
     @Slot()
     def compare_now(self) -> None:
@@ -364,19 +373,16 @@ class ChatPage(ChatFrame):
             self._restore(old)
 
     @Slot(object, object, object)
-    def _on_failed(self, running: Running, error: AppError, adapter: Adapter | None) -> None:
+    def _on_fell_back(self, running: Running, error: AppError, adapter: Adapter) -> None:
+        here = self.chat is not None and self.chat.id == running.chat.id
+        place = "" if here else f" in “{short_title(running.chat.title)}”"
+        self._warn(error, f"The base answers instead of {adapter.name}{place}; later questions try it again.")
+
+    @Slot(object, object)
+    def _on_failed(self, running: Running, error: AppError) -> None:
         chat = running.chat
         here = self.chat is not None and self.chat.id == chat.id
-        if adapter is not None:
-            if here:
-                self._set_adapter(None)
-            else:
-                self.write(lambda db: chats.update(db, chat.id, artifact_id=None))
-            place = "" if here else f" in “{short_title(chat.title)}”"
-            self._warn(error, f"The base answers instead of {adapter.name}{place}.")
-            if len(running.sides) == 1 and not running.side.text:
-                self.session.ask_again(chat, running.base, None)
-        elif error.action:
+        if error.action:
             self.show_error(error)
         elif not here:
             self.banners.show_error(error, ("Open chat", partial(self._open, chat.id)))
@@ -408,6 +414,7 @@ class ChatPage(ChatFrame):
             self.services.write(self, lambda db: trash.restore(db, "chats", [chat_id]), lambda _r: self._open(chat_id))
 
         def done(_result: object) -> None:
+            self.services.engine.forget(chat_id)
             self.services.notifier.say(f"“{short_title(title)}” moved to the trash", undo)
 
         self.write(lambda db: trash.delete(db, "chats", [chat_id]), done)

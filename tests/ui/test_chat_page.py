@@ -24,7 +24,9 @@ from tests.support.pages import settle
 from ui.pages.chat.data import switch_text
 from ui.pages.chat.message import TurnView
 from ui.theme import theme
-from ui.widgets.plain_markdown import CodeBlock, MessageText, blocks, column_width
+from ui.widgets.code_block import CodeBlock
+from ui.widgets.markdown import blocks
+from ui.widgets.message_text import MessageText, column_width
 
 PROMPT = "You are a warm consultant."
 QUESTIONS = ["I keep putting off a letter. What now?", "My partner hides debts.", "Can I retire at 55?"]
@@ -523,21 +525,16 @@ def test_what_the_model_wrote_is_text_and_nothing_else(chat: Chatting) -> None:
     chat.page.open_item(made.id)
     chat.settle()
     view = chat.page.transcript.views[1]
-    labels = [x for x in view.findChildren(QLabel) if x.objectName() not in ("answered_by", "answer_speed")]
-    for shown in labels:
-        if shown.textFormat() == Qt.TextFormat.RichText:
-            inside = shown.text()
-            assert "<img" not in inside
-            assert "<a " not in inside
-            assert "<i>" not in inside
-            assert "&lt;img src=&quot;file:" in inside
-            assert "<b>real bold</b>" in inside
-            assert "\x1b" not in inside
-            assert "\u202e" not in inside
-        else:
-            assert shown.textFormat() == Qt.TextFormat.PlainText
+    own = ("answered_by", "answer_speed", "code_text", "code_language")
+    labels = [x for x in view.findChildren(QLabel) if x.objectName() not in own]
+    rich = "".join(x.text() for x in labels if x.textFormat() == Qt.TextFormat.RichText)
+    assert {x.textFormat() for x in labels} <= {Qt.TextFormat.RichText, Qt.TextFormat.PlainText}
+    for tag in ("<img", "<a ", "<script", "\x1b", "\u202e"):
+        assert tag not in rich
+    assert "&lt;img src=&quot;file:" in rich
+    assert "<b>real bold</b>" in rich
     code = view.findChild(CodeBlock)
-    assert code.code.text() == "<script>x</script>"
+    assert code.source == "<script>x</script>"
     assert code.code.font().family() == theme().mono().family()
     assert code.findChild(QLabel, "code_language").text() == "html"
     chat.click(code.findChild(QPushButton, "copy_code"))

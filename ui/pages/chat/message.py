@@ -16,7 +16,7 @@ from ui.models.rows import Status
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.chip import StatusPill
-from ui.widgets.plain_markdown import MessageText, column_width
+from ui.widgets.message_text import MessageText, column_width
 
 STREAMING, WAITING = "streaming", "waiting"
 UNDER_WAY = (STREAMING, WAITING)

@@ -66,7 +66,8 @@ def test_whatever_it_writes_no_tag_of_its_own_comes_through(text: str) -> None:
 
     ours = re.compile(
         r"</?(?:p|b|i|s|ul|li|blockquote|tr|th|td|pre)>|<(?:br|hr)>|</(?:ol|table|span)>|<ol start=\"\d+\">"
-        r"|<t[hd] align=\"(?:right|center)\">|<table border=\"1\" cellspacing=\"0\" cellpadding=\"5\">"
+        r"|<t[hd] align=\"(?:right|center)\">"
+        r"|<table border=\"1\" cellspacing=\"0\" cellpadding=\"5\" style=\"border-collapse:collapse\">"
         r"|<span style=\"font-family:'monospace'\">"
     )
     for block in blocks(text):

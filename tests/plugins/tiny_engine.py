@@ -19,7 +19,8 @@ CONTEXT = 1024
 class TinyEngine:
     """What the last question says decides.
 
-    "slow" takes 5 ms a word, "until PATH" speaks until there is such a file, "die" kills the process, else an echo.
+    "slow" takes 5 ms a word, "until PATH" speaks until there is such a file, "die" kills the process, "hang" never
+    ends, else an echo.
     """
 
     def __init__(self, options: EngineOptions | None = None) -> None:
@@ -54,6 +55,11 @@ class TinyEngine:
         if question.startswith("until "):
             yield from self._speak_until(Path(question.removeprefix("until ")))
             return
+        if question == "hang":
+            # So long that the text is sent on at once.
+            time.sleep(0.05)
+            yield Piece("I begin ", "", {})
+            time.sleep(10_000)
         words = self._words(question, request)
         stats = self._stats(len(words))
         for number, word in enumerate(words, start=1):

@@ -296,8 +296,9 @@ def m010_rendering(db: Database) -> None:
 
 
 @migrations()
-def m011_prompts(db: Database) -> None:
-    """A chat's system prompt follows its adapter unless it is pinned, as one is that was written by hand before."""
+def m011_chats(db: Database) -> None:
+    """Chats can be pinned; a system prompt follows the adapter unless it is pinned, as one written by hand is."""
+    db.execute("alter table chats add column pinned integer not null default 0")
     db.execute("alter table chats add column prompt_pinned integer not null default 0")
     db.execute(
         "update chats set prompt_pinned = 1 where system_prompt <> coalesce((select a.passport ->> '$.system_prompt'"

@@ -29,6 +29,7 @@ class Chat:
     sampling: Mapping[str, Any]
     created_at: str
     updated_at: str
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def create(
 def _chat(row: Mapping[str, Any]) -> Chat:
     fields = {key: row[key] for key in Chat.__dataclass_fields__}
     values = {"sampling": orjson.loads(row["sampling"]), "prompt_pinned": bool(row["prompt_pinned"])}
+    values["pinned"] = bool(row["pinned"])
     return Chat(**fields | values)
 
 
@@ -83,7 +85,7 @@ def get(db: Database, chat_id: str) -> Chat:
 
 
 def listing(db: Database, limit: int = 2_000, search: str = "") -> list[Chat]:
-    """Most recently used first; `search` looks into titles and messages."""
+    """Pinned ones first, then those used last; `search` looks into titles and messages."""
     where, args = "deleted_at is null", []
     if search.strip():
         where += (
@@ -92,7 +94,7 @@ def listing(db: Database, limit: int = 2_000, search: str = "") -> list[Chat]:
         )
         args.append(fold(search.strip()))
     rows = db.execute(
-        f"select * from chats where {where} order by updated_at desc, rowid desc limit {int(limit)}", args
+        f"select * from chats where {where} order by pinned desc, updated_at desc, rowid desc limit {int(limit)}", args
     ).fetchall()
     return [_chat(row) for row in rows]
 
@@ -115,6 +117,13 @@ def update(db: Database, chat_id: str, **values: Any) -> Changed:
             f"update chats set {', '.join(f'{k} = ?' for k in values)}, updated_at = ? where id = ?",
             [*values.values(), now(), chat_id],
         )
+    return Changed.CHATS
+
+
+def set_pinned(db: Database, chat_id: str, pinned: bool) -> Changed:
+    """Keep a chat at the top of the list, or no more; it does not count as used."""
+    with transaction(db):
+        db.execute("update chats set pinned = ? where id = ?", [int(pinned), chat_id])
     return Changed.CHATS
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QTextCursor
@@ -730,3 +731,38 @@ def test_each_adapter_is_asked_with_the_prompt_it_was_trained_with_unless_one_is
     assert shown.whose.text() == "Kept for every adapter"
     chat.choose("calm")
     chat.until(lambda: chats.get(chat.db, chat.page.chat.id).system_prompt == "Mine.")
+
+
+def export_dialogs(qapp: Any) -> list[Any]:
+    return [w for w in qapp.topLevelWidgets() if w.objectName() == "export_chat_dialog" and w.isVisible()]
+
+
+def test_a_pinned_chat_stays_on_top_and_is_exported(chat: Chatting, tmp_path: Path, qapp: Any) -> None:
+    old = stored(chat.db, ("user", "Old/one: ?"), ("assistant", "Yes, **dear**."), adapter="calm")
+    stored(chat.db, ("user", "Newer"), ("assistant", "No."))
+    chat.announce()
+    names = chat.page.list.list
+    chat.until(lambda: names.count() == 2)
+    names.setCurrentRow(1)
+    chat.until(lambda: chat.page.chat.id == old.id)
+    names.setFocus()
+    chat.qtbot.keyClick(names, Qt.Key.Key_P)
+    chat.until(lambda: names.item(0).text() == "Old/one: ?")
+    assert "pinned" in names.item(0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert chats.get(chat.db, old.id).updated_at == old.updated_at or chats.get(chat.db, old.id).pinned
+    for suffix in ("md", "json"):
+        chat.page.list.export_current()
+        chat.until(lambda: len(export_dialogs(qapp)) == 1)
+        (asked,) = export_dialogs(qapp)
+        assert Path(asked.selectedFiles()[0]).name == "Old one.md"
+        path = tmp_path / f"talk.{suffix}"
+        asked.fileSelected.emit(str(path))
+        asked.close()
+        chat.until(path.exists)
+    text = (tmp_path / "talk.md").read_text()
+    assert text.startswith("# Old/one: ?\n\nBase: Practice model")
+    assert "## You\n\nOld/one: ?\n\n## Empathy v3\n\nYes, **dear**." in text
+    found = orjson.loads((tmp_path / "talk.json").read_bytes())
+    assert [(m["role"], m["content"], m["adapter"]) for m in found["messages"]] == [
+        ("user", "Old/one: ?", None), ("assistant", "Yes, **dear**.", "Empathy v3")
+    ]  # fmt: skip

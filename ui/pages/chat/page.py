@@ -11,7 +11,6 @@ from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
-from core import trash
 from core.errors import AppError
 from core.events import Changed
 from core.lanes import Lane
@@ -30,11 +29,12 @@ from ui.pages.chat.data import (
     read_overview,
 )
 from ui.pages.chat.frame import ChatFrame
+from ui.pages.chat.list_commands import ListCommands
 from ui.pages.chat.message import intro
 from ui.pages.chat.session import Running
 from ui.pages.chat.turns import entries_of, short_title, turn_of, turns_of
 from ui.widgets.banner import Banner, error_details
-from ui.widgets.page_commands import DELETE_KEYS, PageCommand
+from ui.widgets.page_commands import PageCommand
 
 FRAME_MS = 40
 NEW = "New chat"
@@ -60,16 +60,12 @@ class ChatPage(ChatFrame):
         self.show_busy()
 
     def _connect(self) -> None:
-        chosen = lambda: "" if self.list.current else "No chat is selected"  # noqa: E731
         self.add_command(PageCommand("new", "New chat", self.new_chat))
-        rename = PageCommand("rename", "Rename chat", self.list.start_rename, ("F2",), chosen)
-        delete = PageCommand("delete", "Delete chat", self.list.delete_current, DELETE_KEYS, chosen)
-        for command in (rename, delete):
-            self.add_command(command, self.list.list)
+        commands = ListCommands(self)
+        commands.renamed.connect(self._on_renamed)
+        commands.restored.connect(self._open)
         self.list.opened.connect(self._open)
         self.list.new_requested.connect(self.new_chat)
-        self.list.renamed.connect(self._rename)
-        self.list.deleted.connect(self._delete)
         self.list.searched.connect(self.reload)
         self.chips.chosen.connect(self._choose)
         self.composer.asked.connect(self.ask)
@@ -124,10 +120,6 @@ class ChatPage(ChatFrame):
     def _on_exists(self, there: bool) -> None:
         if not there:
             self._open("")
-
-    def _show_list(self) -> None:
-        if self.overview is not None:
-            self.list.show_entries(entries_of(self.overview), self.chat.id if self.chat else "")
 
     # Which chat
 
@@ -391,33 +383,16 @@ class ChatPage(ChatFrame):
         else:
             self.banners.show_error(error, ("Ask again", self.ask_again))
 
-    # The list's commands
-
     @Slot(str, str)
-    def _rename(self, chat_id: str, title: str) -> None:
-        clean = " ".join(title.split())
-        if not clean:
+    def _on_renamed(self, chat_id: str, title: str) -> None:
+        if not title:
             self._show_list()
-            return
-        if self.chat is not None and self.chat.id == chat_id:
-            self.chat = replace(self.chat, title=clean)
-        self.write(lambda db: chats.update(db, chat_id, title=clean))
+        elif self.chat is not None and self.chat.id == chat_id:
+            self.chat = replace(self.chat, title=title)
 
-    @Slot(str)
-    def _delete(self, chat_id: str) -> None:
-        running = self.session.running
-        if running is not None and running.chat.id == chat_id:
-            self.session.stop()
-        title = next((c.title for c in self.overview.chats if c.id == chat_id), NEW) if self.overview else NEW
-
-        def undo() -> None:
-            self.services.write(self, lambda db: trash.restore(db, "chats", [chat_id]), lambda _r: self._open(chat_id))
-
-        def done(_result: object) -> None:
-            self.services.engine.forget(chat_id)
-            self.services.notifier.say(f"“{short_title(title)}” moved to the trash", undo)
-
-        self.write(lambda db: trash.delete(db, "chats", [chat_id]), done)
+    def _show_list(self) -> None:
+        if self.overview is not None:
+            self.list.show_entries(entries_of(self.overview), self.chat.id if self.chat else "")
 
     # Keyboard
 

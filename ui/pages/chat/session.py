@@ -19,11 +19,11 @@ from core.models import store as models
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
+from core.projects.export import COMPARED
 from core.training.store import Adapter
 from ui.pages.chat.data import reference, sampling_of
 
 SAVE_MS = 1_000
-COMPARED = "compared"
 
 
 @dataclass

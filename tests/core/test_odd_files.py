@@ -34,6 +34,7 @@ V4: dict[str, Any] = {"conversation_id": "c", "turn_number": 3, "current_user_in
         (json.dumps(V4 | {"turn_number": 2**63 + 5}), "wrong_shape"),
         (json.dumps({"messages": [{"role": "x" * 300_000, "content": "a"}]}), "unknown_role"),
     ],
+    ids=["deep parameters", "deep history", "large number", "long role"],
 )
 def test_an_odd_record_is_named_and_the_good_file_goes_through(
     here: Place, tmp_path: Path, text: str, code: str

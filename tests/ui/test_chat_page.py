@@ -20,6 +20,7 @@ from core.errors import AppError
 from core.events import Changed
 from core.projects import chats
 from core.registries import ENGINES
+from core.workspace import settings
 from tests.support.chat import TINY_BASE, add_adapter, add_base, add_dataset
 from tests.support.pages import settle
 from ui.pages.chat.data import switch_text
@@ -766,3 +767,18 @@ def test_a_pinned_chat_stays_on_top_and_is_exported(chat: Chatting, tmp_path: Pa
     assert [(m["role"], m["content"], m["adapter"]) for m in found["messages"]] == [
         ("user", "Old/one: ?", None), ("assistant", "Yes, **dear**.", "Empathy v3")
     ]  # fmt: skip
+
+
+def test_the_adapter_that_usually_comes_next_is_loaded_ahead(chat: Chatting) -> None:
+    for key in ("calm", "legal", "calm"):
+        chat.choose(key)
+        chat.ask(f"Hello {key}")
+    chat.services.engine.unload()
+    chat.until(lambda: chat.services.engine.state == "off")
+    chat.ask("And again")
+    chat.until(lambda: chat.page.session.resident >= {"calm", "legal"})
+    assert chat.page.chips.chip("legal").property("state") == "resident"
+    assert chat.rows()[-1].artifact_id == "calm"
+    kept = settings.get(chat.db, "switching_habits", {})
+    assert kept["steps"]["calm"] == {"legal": 1.0}
+    assert chat.page.session.ahead.words == ""

@@ -144,7 +144,7 @@ class ChatFrame(Page):
         self.base_pill.set_status(Status(kind, base_name(base)))
         for widget in (self.base_pill, self.chips, self.compare):
             widget.setVisible(base is not None)
-        self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used))
+        self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used, self.session.ahead.words))
         self.choose_base.show_bases([(b.id, base_name(b)) for b in overview.bases], chat.base_model_id)
         self.choose_base.setEnabled(not self.session.busy)
         self.chips.show_choices(choices_of(overview, chat, self.session, engine.state in ("ready", "answering")))
@@ -212,8 +212,10 @@ class ChatFrame(Page):
         self.compare.setToolTip(plain_tip(why or f"Ask the base and {name} the same question, side by side"))
 
 
-def _base_tip(base: BaseModel | None, bytes_used: int) -> str:
+def _base_tip(base: BaseModel | None, bytes_used: int, ahead: str) -> str:
     lines = list(base.notes) if base is not None else []
     if bytes_used:
         lines.append(f"{fmt.size(bytes_used)} of memory used by the model and its adapters")
+    if ahead:
+        lines.append(ahead)
     return "\n".join(lines)

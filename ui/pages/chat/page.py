@@ -95,6 +95,7 @@ class ChatPage(ChatFrame):
             self.show_no_base()
             return
         self.services.engine.keep_resident(overview.max_resident)
+        self.session.ahead.adapters = overview.adapters
         self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
         self.show_content()
         argument, self._pending = self._pending, None

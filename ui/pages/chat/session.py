@@ -21,6 +21,7 @@ from core.projects import chats
 from core.projects.chats import Chat, Message
 from core.projects.export import COMPARED
 from core.training.store import Adapter
+from ui.pages.chat.ahead import Ahead
 from ui.pages.chat.data import reference, sampling_of
 
 SAVE_MS = 1_000
@@ -93,6 +94,7 @@ class ChatSession(QObject):
         self.resident: frozenset[str] = frozenset()
         self.bytes_used = 0
         self.prepared: Mapping[str, Any] = {}
+        self.ahead = Ahead(services, self)
         self._save = QTimer(self)
         self._save.setInterval(SAVE_MS)
         self._save.timeout.connect(self._save_partial)
@@ -267,6 +269,8 @@ class ChatSession(QObject):
             side.status = status
         message = running.as_message()
         self.running = None
+        if status == chats.COMPLETE:
+            self.ahead.saw(running.base, message.artifact_id)
         self._services.write(self, lambda db: chats.write_answer(db, message))
         self.ended.emit(message)
         self.moved.emit()
@@ -318,6 +322,8 @@ class ChatSession(QObject):
         self.resident = frozenset(facts.get("resident", {}))
         self.bytes_used = int(facts.get("bytes", 0))
         self.moved.emit()
+        if not self.busy and not self.loading_adapter:
+            self.ahead.load(self.resident, self.ask_status)
 
     @Slot(str)
     def _on_state(self, state: str) -> None:

@@ -297,9 +297,14 @@ def m010_rendering(db: Database) -> None:
 
 @migrations()
 def m011_chats(db: Database) -> None:
-    """Chats can be pinned; a system prompt follows the adapter unless it is pinned, as one written by hand is."""
+    """Chats can be pinned, an answer keeps the others that were given in its place.
+
+    A system prompt follows the adapter unless it is pinned, as one that was written by hand is.
+    """
     db.execute("alter table chats add column pinned integer not null default 0")
     db.execute("alter table chats add column prompt_pinned integer not null default 0")
+    db.execute("alter table chat_messages add column others text not null default '[]'")
+    db.execute("alter table chat_messages add column place integer not null default 0")
     db.execute(
         "update chats set prompt_pinned = 1 where system_prompt <> coalesce((select a.passport ->> '$.system_prompt'"
         " from model_artifacts a where a.id = chats.artifact_id), '')"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -34,7 +34,10 @@ class Chat:
 
 @dataclass(frozen=True)
 class Message:
-    """One row of `chat_messages`; `artifact_id` is the adapter that answered, None for the base alone."""
+    """One row of `chat_messages`; `artifact_id` is the adapter that answered, None for the base alone.
+
+    `others` are answers that were given in its place, `place` is its own among all of them, from 0.
+    """
 
     id: str
     chat_id: str
@@ -44,6 +47,16 @@ class Message:
     status: str
     artifact_id: str | None
     stats: Mapping[str, Any]
+    others: Sequence[Mapping[str, Any]] = ()
+    place: int = 0
+
+    def all_answers(self) -> list[Mapping[str, Any]]:
+        """Every answer given here, oldest first, as the fields that differ."""
+        own = {name: getattr(self, name) for name in _ANSWER}
+        return [*self.others[: self.place], own, *self.others[self.place :]]
+
+
+_ANSWER = ("content", "status", "artifact_id", "stats")
 
 
 def create(
@@ -134,7 +147,8 @@ def messages(db: Database, chat_id: str) -> list[Message]:
 
 
 def _message(row: Mapping[str, Any]) -> Message:
-    return Message(**{k: row[k] for k in Message.__dataclass_fields__} | {"stats": orjson.loads(row["stats"])})
+    fields = {k: row[k] for k in Message.__dataclass_fields__}
+    return Message(**fields | {"stats": orjson.loads(row["stats"]), "others": tuple(orjson.loads(row["others"]))})
 
 
 def add_message(
@@ -187,26 +201,47 @@ def ask(
 def ask_again(
     db: Database, message_id: str, artifact_id: str | None, stats: Mapping[str, Any] | None = None
 ) -> Message:
-    """Empty an answer to write it again, maybe by another adapter. Raises AppError `no_such_message`."""
-    with transaction(db):
-        db.execute(
-            "update chat_messages set content = '', status = ?, artifact_id = ?, stats = ? where id = ?",
-            [INTERRUPTED, artifact_id, orjson.dumps(dict(stats or {})).decode(), message_id],
-        )
-        row = db.execute("select * from chat_messages where id = ?", [message_id]).fetchone()
+    """Empty an answer to write another one in its place, maybe by another adapter; the one that was there is kept.
+
+    Raises AppError `no_such_message`.
+    """
+    found = message(db, message_id)
+    before = found.all_answers() if found.content.strip() else list(found.others)
+    fresh = replace(
+        found, content="", status=INTERRUPTED, artifact_id=artifact_id, stats=dict(stats or {}), others=tuple(before),
+        place=len(before),
+    )  # fmt: skip
+    write_answer(db, fresh)
+    return fresh
+
+
+def message(db: Database, message_id: str) -> Message:
+    """One message. Raises AppError `no_such_message`."""
+    row = db.execute("select * from chat_messages where id = ?", [message_id]).fetchone()
     if row is None:
         raise AppError("no_such_message", "That answer no longer exists.", hint="Open the chat again.")
     return _message(row)
+
+
+def choose_answer(db: Database, message_id: str, place: int) -> Changed:
+    """Let another of the answers given there count. Raises AppError `no_such_message`."""
+    found = message(db, message_id)
+    known = found.all_answers()
+    if not 0 <= place < len(known):
+        raise AppError("no_such_message", f"There is no answer {place + 1} there.", hint="Open the chat again.")
+    others = (*known[:place], *known[place + 1 :])
+    return write_answer(db, replace(found, **known[place], others=others, place=place))
 
 
 def write_answer(db: Database, message: Message) -> Changed:
     """Write an answer as it is now: while it streams, when it ends, or as it was before `ask_again`."""
     with transaction(db):
         db.execute(
-            "update chat_messages set content = ?, status = ?, artifact_id = ?, stats = ? where id = ?",
+            "update chat_messages set content = ?, status = ?, artifact_id = ?, stats = ?, others = ?, place = ?"
+            " where id = ?",
             [
-                message.content, message.status, message.artifact_id,
-                orjson.dumps(dict(message.stats)).decode(), message.id,
+                message.content, message.status, message.artifact_id, orjson.dumps(dict(message.stats)).decode(),
+                orjson.dumps(list(message.others)).decode(), message.place, message.id,
             ],
         )  # fmt: skip
     return Changed.CHATS

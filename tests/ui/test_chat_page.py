@@ -782,3 +782,35 @@ def test_the_adapter_that_usually_comes_next_is_loaded_ahead(chat: Chatting) -> 
     kept = settings.get(chat.db, "switching_habits", {})
     assert kept["steps"]["calm"] == {"legal": 1.0}
     assert chat.page.session.ahead.words == ""
+
+
+def test_answers_that_are_asked_for_again_stay_beside_each_other(chat: Chatting) -> None:
+    chat.ask("Hello")
+    base = chat.rows()[-1].content
+    for key in ("calm", "legal"):
+        chat.choose(key)
+        chat.click(chat.page.transcript.views[-1].findChild(QPushButton, "ask_again"))
+        chat.ended()
+    calm, legal = chat.rows()[-1].others[1]["content"], chat.rows()[-1].content
+    assert len({base, calm, legal}) == 3
+
+    def variants() -> Any:
+        return chat.page.transcript.views[-1].findChild(QWidget, "variants")
+
+    assert variants().words.text() == "3 of 3"
+    chat.click(variants().earlier)
+    chat.until(lambda: chat.rows()[-1].content == calm)
+    chat.until(lambda: variants().words.text() == "2 of 3")
+    assert chat.said_by() == ["Empathy v3"]
+    chat.click(variants().earlier)
+    chat.until(lambda: chat.rows()[-1].content == base)
+    assert not variants().earlier.isEnabled()
+    # What counts is what the next question follows.
+    chat.ask("Go on")
+    assert chat.rows()[1].content == base
+    assert [m.place for m in chat.rows()] == [0, 0, 0, 0]
+    again = chats.choose_answer(chat.db, chat.rows()[1].id, 2)
+    assert again == Changed.CHATS
+    assert chat.rows()[1].content == legal
+    with pytest.raises(AppError):
+        chats.choose_answer(chat.db, chat.rows()[1].id, 3)

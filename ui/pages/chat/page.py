@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QWidget
+from sqlite_utils import Database
 
 from app.services import Services
 from core.errors import AppError
@@ -75,6 +76,7 @@ class ChatPage(ChatFrame):
         self.settings.prompt_changed.connect(self._on_prompt)
         self.settings.sampling_changed.connect(self._on_sampling)
         self.transcript.again_requested.connect(self.ask_again)
+        self.transcript.variant_wanted.connect(self._choose_answer)
         self.session.asked.connect(self._on_asked)
         self.session.ended.connect(self._on_ended)
         self.session.fell_back.connect(self._on_fell_back)
@@ -290,6 +292,23 @@ class ChatPage(ChatFrame):
         self.session.ask_again(chat, base, self.adapter, compare=compare)
         if old is not None and old.role == "assistant" and old.content:
             self.services.notifier.say("Writing a new answer", partial(self._take_back, old))
+
+    @Slot(str, int)
+    def _choose_answer(self, message_id: str, place: int) -> None:
+        if self.session.busy or self.chat is None:
+            return
+        chat_id = self.chat.id
+
+        def done(found: Message) -> None:
+            number = next((n for n, m in enumerate(self.messages) if m.id == found.id), None)
+            if number is not None and self.chat is not None and self.chat.id == chat_id:
+                self.messages[number] = found
+                self.transcript.change_turn(turn_of(found, self.names, None, last=number == len(self.messages) - 1))
+
+        def choose(db: Database) -> tuple[Changed, Message]:
+            return chats.choose_answer(db, message_id, place), chats.message(db, message_id)
+
+        self.write(choose, done)
 
     def _take_back(self, old: Message) -> None:
         running = self.session.running

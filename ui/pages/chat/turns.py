@@ -52,7 +52,7 @@ def turn_of(message: Message, names: Names, running: Running | None, *, last: bo
         if live and running is not None and place >= running.place:
             shown = STREAMING if place == running.place else WAITING
         said.append(Said(names.of(who), text, shown, stats))
-    return Turn(message.id, "assistant", tuple(said), last)
+    return Turn(message.id, "assistant", tuple(said), last, (message.place, len(message.others) + 1))
 
 
 def turns_of(messages: Sequence[Message], names: Names, running: Running | None) -> list[Turn]:

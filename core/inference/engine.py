@@ -36,7 +36,8 @@ class GenerateRequest:
 
     `stop` are words that end it and are not part of it. `logprobs` asks for that many of the likeliest tokens at each
     step. `keep` names the chat whose reading is kept for its next question, empty for none. `fall_back`: the base
-    answers, with a notice, where the adapter can't be used.
+    answers, with a notice, where the adapter can't be used. `fit`: the oldest exchanges are left out where there is no
+    room for all (`left_out` in the stats says how many messages), instead of AppError `context_full`.
     """
 
     messages: Sequence[Mapping[str, str]]
@@ -46,6 +47,7 @@ class GenerateRequest:
     logprobs: int = 0
     keep: str = ""
     fall_back: bool = False
+    fit: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for the wire."""
@@ -58,7 +60,7 @@ class GenerateRequest:
         return cls(
             list(data["messages"]), AdapterRef(**adapter) if adapter else None, Sampling(**data.get("sampling", {})),
             tuple(data.get("stop", ())), int(data.get("logprobs", 0)), str(data.get("keep", "")),
-            bool(data.get("fall_back", False)),
+            bool(data.get("fall_back", False)), bool(data.get("fit", False)),
         )  # fmt: skip
 
 

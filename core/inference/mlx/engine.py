@@ -9,6 +9,7 @@ from typing import Any
 
 from core.errors import AppError
 from core.inference.engine import AdapterRef, Candidate, EngineOptions, GenerateRequest, Piece, Progress
+from core.inference.fitting import fitted
 from core.inference.mlx.adapter_file import stamp
 from core.inference.mlx.pool import AdapterPool
 from core.inference.mlx.prompt_cache import CacheKey, PromptCaches
@@ -86,7 +87,8 @@ class MlxEngine:
         pool, caches, tokenizer = self._loaded_pool(), self._caches, self._tokenizer
         assert tokenizer is not None
         assert caches is not None
-        prompt = tokenizer.prompt(request.messages)
+        messages, left_out = self._fitted(request)
+        prompt = tokenizer.prompt(messages)
         room = self._room(len(prompt), request.sampling.max_tokens)
         begun = time.monotonic()
         resident = pool.activate(request.adapter)
@@ -109,7 +111,7 @@ class MlxEngine:
                 stats = {
                     "prompt_tokens": len(prompt), "reused_tokens": reused, "tokens": response.generation_tokens,
                     "first_token_s": first, "tokens_per_second": response.generation_tps, "switch_s": switch_s,
-                    "was_resident": resident, "context": self._context,
+                    "was_resident": resident, "context": self._context, "left_out": left_out,
                     "adapter": request.adapter.id if request.adapter else None,
                 }  # fmt: skip
                 chosen, candidates = self._likeliest(response, request.logprobs)
@@ -122,6 +124,15 @@ class MlxEngine:
             stream.close()
             if key:
                 caches.keep(key, [*prompt, *spoken], layers)
+
+    def _fitted(self, request: GenerateRequest) -> tuple[Sequence[Mapping[str, str]], int]:
+        """The messages that are read, and how many are left out; an answer gets up to a quarter of the context."""
+        assert self._tokenizer is not None
+        prompt = self._tokenizer.prompt
+        if not request.fit or not self._context:
+            return request.messages, 0
+        most = self._context - min(request.sampling.max_tokens, self._context // 4)
+        return fitted(request.messages, lambda messages: len(prompt(messages)), most)
 
     def _room(self, prompt: int, wanted: int) -> int:
         room = self._context - prompt if self._context else wanted

@@ -147,8 +147,9 @@ def context_text(stats: Mapping[str, Any]) -> str:
     used = int(stats.get("prompt_tokens", 0)) + int(stats.get("tokens", 0))
     if not used:
         return ""
-    whole = int(stats.get("context") or 0)
-    return f"context {fmt.count(used)} of {fmt.count(whole)} tokens" if whole else f"context {fmt.count(used)} tokens"
+    whole, left = int(stats.get("context") or 0), int(stats.get("left_out") or 0)
+    text = f"context {fmt.count(used)} of {fmt.count(whole)} tokens" if whole else f"context {fmt.count(used)} tokens"
+    return f"{text}, without the first {fmt.plural(left, 'message')}" if left else text
 
 
 def switch_text(stats: Mapping[str, Any]) -> str:

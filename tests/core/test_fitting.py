@@ -1,4 +1,4 @@
-"""A conversation that is too long loses its oldest exchanges, in steps, and never its system prompt or last question."""
+"""A conversation that is too long loses its oldest exchanges, in steps, never its system prompt or last question."""
 
 from __future__ import annotations
 

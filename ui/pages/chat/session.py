@@ -200,7 +200,8 @@ class ChatSession(QObject):
             sampling = replace(sampling, seed=secrets.randbelow(2**31))
         request = GenerateRequest(
             chats.prompt_messages(running.chat, list(running.history)),
-            reference(self._services.workspace, running.side.adapter), sampling, keep=running.chat.id, fall_back=True, fit=True,
+            reference(self._services.workspace, running.side.adapter), sampling, keep=running.chat.id, fall_back=True,
+            fit=True,
         )  # fmt: skip
         running.ident = self._services.engine.generate(
             self, request,

@@ -6,16 +6,19 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import shiboken6
 from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal, Slot
 
+from app.engine_calls import Call, engine_closed, ignore, log_only, nothing
+from app.silence import SilenceWatch
 from core import registries
 from core.errors import AppError
-from core.inference.engine import AdapterRef, GenerateRequest
+from core.inference.cache_files import forget_files
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
 from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
 from core.workspace.paths import source_root
@@ -23,32 +26,6 @@ from core.workspace.paths import source_root
 log = logging.getLogger(__name__)
 STOP_GRACE_MS = 5_000
 BACKOFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-
-
-@dataclass
-class _Call:
-    kind: str
-    fields: Mapping[str, Any]
-    owner: QObject
-    done: Callable[[Mapping[str, Any]], None]
-    failed: Callable[[AppError], None]
-    text: Callable[[str], None] | None = None
-    stopped: Callable[[], None] | None = None
-    written: bool = field(default=False)
-    stopping: bool = field(default=False)
-
-
-def _nothing(_facts: Mapping[str, Any]) -> None:
-    """For commands whose answer is not needed."""
-
-
-def engine_closed() -> AppError:
-    """What calls under way get when the engine is unloaded in order."""
-    return AppError(
-        "engine_closed",
-        "The model was unloaded before it finished answering.",
-        hint="Ask again; the model is loaded again.",
-    )
 
 
 class InferenceService(QObject):
@@ -64,20 +41,24 @@ class InferenceService(QObject):
     def __init__(
         self,
         log_path: Path,
-        max_resident: int = 3,
+        options: EngineOptions | None = None,
         parent: QObject | None = None,
         *,
         backoff_s: Sequence[float] = BACKOFF_S,
         stop_grace_ms: int = STOP_GRACE_MS,
         clock: Callable[[], float] = time.monotonic,
+        watch: SilenceWatch | None = None,
     ) -> None:
-        """`backoff_s` is the delay of the start after n crashes in a row; `clock` is read in seconds."""
+        """`backoff_s` is the delay of the start after n crashes in a row; `clock` is read in seconds.
+
+        `watch` says when the worker hangs: it is killed then, as after a crash.
+        """
         super().__init__(parent)
         self._backoff_s, self._stop_grace_ms, self._clock = backoff_s, stop_grace_ms, clock
-        self.max_resident = max_resident
+        self.options = options or EngineOptions()
         self._log_path = log_path
         self._numbers = itertools.count(1)
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, Call] = {}
         self._rest = b""
         self._process: QProcess | None = None
         self._leaving: list[QProcess] = []
@@ -90,6 +71,10 @@ class InferenceService(QObject):
         self._killer = self._timer(self._kill)
         self._killer.setInterval(stop_grace_ms)
         self._restart = self._timer(self._flush)
+        self._hung = False
+        self._watch = watch or SilenceWatch(self)
+        self._watch.setParent(self)
+        self._watch.hung.connect(self._on_hung)
 
     def _timer(self, slot: Callable[[], None]) -> QTimer:
         out = QTimer(self)
@@ -122,7 +107,7 @@ class InferenceService(QObject):
             self._refresh()
             failed(error)
 
-        self._send(_Call("load", {"base": str(base), "engine": engine}, owner, on_done, on_failed))
+        self._send(Call("load", {"base": str(base), "engine": engine}, owner, on_done, on_failed))
 
     def generate(
         self,
@@ -133,24 +118,40 @@ class InferenceService(QObject):
         done: Callable[[Mapping[str, Any]], None],
         stopped: Callable[[], None],
         failed: Callable[[AppError], None],
+        noticed: Callable[[AppError], None] | None = None,
     ) -> str:
-        """Stream an answer; returns the id for `stop`. Call after `load`."""
-        return self._send(_Call("generate", {"request": request.to_json()}, owner, done, failed, text, stopped))
+        """Stream an answer; returns the id for `stop`. Call after `load`.
+
+        `noticed(error)` comes first where the base answers because the adapter can't be used.
+        """
+        fields = {"request": request.to_json()}
+        return self._send(Call("generate", fields, owner, done, failed, text, stopped, noticed))
+
+    def keep_resident(self, count: int) -> None:
+        """How many adapters stay in memory, from the next start of the process."""
+        self.options = replace(self.options, max_resident=count)
+
+    def forget(self, chat: str) -> None:
+        """A chat was deleted: what was read of it goes, in the worker's memory and on the disk."""
+        if self._process is not None:
+            self._send(Call("forget", {"chat": chat}, self, nothing, ignore))
+        elif self.options.cache_folder:
+            forget_files(self.options.cache_folder, chat)
 
     def prepare(
         self,
         owner: QObject,
         adapter: AdapterRef,
         failed: Callable[[AppError], None],
-        done: Callable[[Mapping[str, Any]], None] = _nothing,
+        done: Callable[[Mapping[str, Any]], None] = nothing,
     ) -> None:
         """A hint: make an adapter resident before it is asked for. Call after `load`."""
-        self._send(_Call("prepare", {"adapter": asdict(adapter)}, owner, done, failed))
+        self._send(Call("prepare", {"adapter": asdict(adapter)}, owner, done, failed))
 
     def status(self, owner: QObject, done: Callable[[Mapping[str, Any]], None]) -> None:
         """What is resident, with bytes; says nothing when no base is loaded, and never starts the process."""
         if self._loaded is not None:
-            self._send(_Call("status", {}, owner, done, _ignore))
+            self._send(Call("status", {}, owner, done, ignore))
 
     def stop(self, ident: str) -> None:
         """Stop an answer under way; a worker that does not obey within 5 s is ended."""
@@ -229,7 +230,7 @@ class InferenceService(QObject):
 
     # ---------------------------------------------------------------- the process
 
-    def _send(self, call: _Call) -> str:
+    def _send(self, call: Call) -> str:
         ident = f"w{next(self._numbers)}"
         self._calls[ident] = call
         wait = self.held_back_s
@@ -249,6 +250,7 @@ class InferenceService(QObject):
             if self._process is not None and not call.written:
                 call.written = True
                 self._process.write(protocol.encode(ident, call.kind, call.fields))
+                self._watch.expect(self.pid)
 
     def _start(self) -> None:
         process = QProcess(self)
@@ -266,8 +268,8 @@ class InferenceService(QObject):
         process.errorOccurred.connect(self._on_error)
         command = worker_command("inference")
         self._process, self._rest, self.unload_reason = process, b"", ""
-        fields = {"registries": registries.snapshot(), "max_resident": self.max_resident}
-        configure = _Call("configure", fields, self, _nothing, _log)
+        fields = {"registries": registries.snapshot(), "options": self.options.to_json()}
+        configure = Call("configure", fields, self, nothing, log_only)
         # In front of what waits: the engine itself may be one that was registered.
         self._calls = {f"w{next(self._numbers)}": configure, **self._calls}
         process.start(command[0], command[1:])
@@ -281,6 +283,7 @@ class InferenceService(QObject):
     def _read(self) -> None:
         if self._process is None:
             return
+        self._watch.heard()
         data = self._rest + bytes(self._process.readAllStandardOutput().data())
         *lines, self._rest = data.split(b"\n")
         for line in lines:
@@ -298,6 +301,14 @@ class InferenceService(QObject):
         if kind == "token":
             if alive and call.text is not None:
                 call.text(message["text"])
+            return
+        if kind == "progress":
+            if alive and call.progress is not None:
+                call.progress(float(message["share"]), str(message["words"]))
+            return
+        if kind == "notice":
+            if alive and call.noticed is not None:
+                call.noticed(AppError.from_json(message["error"]))
             return
         if kind not in protocol.FINAL:
             log.error("inference worker: the unknown event %r", kind)
@@ -319,6 +330,11 @@ class InferenceService(QObject):
         if not any(call.stopping for call in self._calls.values()):
             self._killer.stop()
         self._refresh()
+
+    @Slot()
+    def _on_hung(self) -> None:
+        self._hung = True
+        self._kill()
 
     @Slot()
     def _kill(self) -> None:
@@ -345,9 +361,11 @@ class InferenceService(QObject):
             self._not_before = self._clock() + self._backoff_s[min(self._crashes, len(self._backoff_s) - 1)]
             self._crashes += 1
         self._refresh()
+        hung, self._hung = self._hung, False
+        what = "stopped responding and was ended" if hung else f"ended unexpectedly ({how})"
         error = AppError(
-            "worker_crashed",
-            f"The model's process ended unexpectedly ({how}).",
+            "worker_hung" if hung else "worker_crashed",
+            f"The model's process {what}.",
             hint="The partial answer is kept. Ask again; the process restarts.",
             detail=f"See {self._log_path}",
         )
@@ -369,15 +387,8 @@ class InferenceService(QObject):
             state = "loading"
         else:
             state = "starting" if "configure" in kinds else "ready"
+        if not self._calls:
+            self._watch.rest()
         if state != self.state:
             self.state = state
             self.state_changed.emit(state)
-
-
-def _log(error: AppError) -> None:
-    """For what only the log needs: the callers get the same error themselves."""
-    log.info("configure: %s", error)
-
-
-def _ignore(_error: AppError) -> None:
-    """For hints whose failure changes nothing."""

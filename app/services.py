@@ -21,6 +21,7 @@ from app.notify import Notifier
 from app.window_state import WindowState
 from core.db.connection import Connections, new_id
 from core.events import Changed
+from core.inference.engine import EngineOptions
 from core.jobs import Job
 from core.workspace.paths import Workspace
 
@@ -163,7 +164,9 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
     hub = ChangeHub(root)
     queue = JobQueue(workspace, connections, tasks, hub, root)
     notifier = Notifier(root)
-    engine = InferenceService(workspace.logs / "inference.log", parent=root)
+    engine = InferenceService(
+        workspace.logs / "inference.log", EngineOptions(cache_folder=str(workspace.prompt_caches)), root
+    )
     GpuGuard(engine, queue, root)
     services = Services(
         workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, engine, engine.shutdown

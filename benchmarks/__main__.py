@@ -11,7 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-NAMES = ("startup", "stalls", "data_line", "reading", "conversations", "adapter_switch", "training_speed", "generation")
+NAMES = (
+    "startup", "stalls", "data_line", "reading", "conversations", "adapter_switch", "coming_back", "training_speed",
+    "generation",
+)  # fmt: skip
 
 
 def main() -> int:

@@ -295,6 +295,22 @@ def m010_rendering(db: Database) -> None:
     db.execute("alter table base_models add column rendering_fingerprint text not null default ''")
 
 
+@migrations()
+def m011_chats(db: Database) -> None:
+    """Chats can be pinned, an answer keeps the others that were given in its place.
+
+    A system prompt follows the adapter unless it is pinned, as one that was written by hand is.
+    """
+    db.execute("alter table chats add column pinned integer not null default 0")
+    db.execute("alter table chats add column prompt_pinned integer not null default 0")
+    db.execute("alter table chat_messages add column others text not null default '[]'")
+    db.execute("alter table chat_messages add column place integer not null default 0")
+    db.execute(
+        "update chats set prompt_pinned = 1 where system_prompt <> coalesce((select a.passport ->> '$.system_prompt'"
+        " from model_artifacts a where a.id = chats.artifact_id), '')"
+    )
+
+
 def _run(db: Database, script: str) -> None:
     # executescript() would commit, and a migration must share one transaction with its record.
     for statement in script.split(";"):

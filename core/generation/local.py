@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from core.errors import AppError
 from core.generation.prices import Usage
 from core.generation.provider import Limits, Opening, Provider, Reply, Request, Scope, Trouble
-from core.inference.engine import GenerateRequest, Sampling
+from core.inference.engine import EngineOptions, GenerateRequest, Sampling
 from core.registries import ENGINES
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class LocalModel:
 
     def _generate(self, request: Request) -> Reply:
         if self._engine is None:
-            engine = ENGINES.get(str(self._base["engine"]))(max_resident=1)
+            engine = ENGINES.get(str(self._base["engine"]))(EngineOptions(max_resident=1))
             engine.load(Path(str(self._base["path"])))
             self._engine = engine
         messages = [{"role": "system", "content": text} for text in request.system]

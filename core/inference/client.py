@@ -6,12 +6,14 @@ import contextlib
 import itertools
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core import registries
-from core.errors import AppError
-from core.inference.engine import AdapterRef, GenerateRequest
+from core.cancel import CancelToken
+from core.errors import AppError, Cancelled
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
 from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
 from core.workspace.paths import source_root
@@ -20,28 +22,36 @@ from core.workspace.paths import source_root
 class InferenceClient:
     """Owns one worker process; used as a context manager, from one thread."""
 
-    def __init__(self, log: Path | None = None) -> None:
+    def __init__(self, log: Path | None = None, options: EngineOptions | None = None) -> None:
         self._numbers = itertools.count(1)
         self._log = log.open("ab") if log else subprocess.DEVNULL
         self._process = subprocess.Popen(
             worker_command("inference"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
             env=worker_environment(), cwd=source_root(),
         )  # fmt: skip
-        self.call("configure", registries=registries.snapshot())
+        self.call("configure", registries=registries.snapshot(), options=(options or EngineOptions()).to_json())
 
-    def call(self, kind: str, on_text: Callable[[str], None] | None = None, **fields: Any) -> dict[str, Any]:
-        """Send a command, wait for its answer. Raises the worker's AppError, or `worker_crashed`."""
+    def call(
+        self,
+        kind: str,
+        on_text: Callable[[str], None] | None = None,
+        token: CancelToken | None = None,
+        **fields: Any,
+    ) -> dict[str, Any]:
+        """Send a command, wait for its answer. Raises the worker's AppError, `worker_crashed`, or Cancelled."""
         ident = f"c{next(self._numbers)}"
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
+        stdout, stopping = self._process.stdout, False
         assert stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            stdin.write(protocol.encode(ident, kind, fields))
-            stdin.flush()
+        self._write(ident, kind, fields)
         for line in stdout:
+            if token is not None and token.cancelled and not stopping:
+                stopping = True
+                self._write(ident, "stop", {})
             message = protocol.decode(line)
             if message["id"] != ident:
                 continue
+            if message["type"] == "stopped":
+                raise Cancelled(token.reason if token is not None else "user")
             if message["type"] == "token" and on_text:
                 on_text(message["text"])
             elif message["type"] == "failed":
@@ -52,20 +62,30 @@ class InferenceClient:
             "worker_crashed", "The model's process ended unexpectedly.", hint="Ask again; the process restarts."
         )
 
+    def _write(self, ident: str, kind: str, fields: Mapping[str, Any]) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(protocol.encode(ident, kind, fields))
+            stdin.flush()
+
     def load(self, base: Path, engine: str = "mlx") -> Mapping[str, Any]:
         """Load a base model."""
         return self.call("load", base=str(base), engine=engine)
 
-    def generate(self, request: GenerateRequest) -> tuple[str, Mapping[str, Any]]:
-        """The whole answer and its stats."""
+    def generate(self, request: GenerateRequest, token: CancelToken | None = None) -> tuple[str, Mapping[str, Any]]:
+        """The whole answer and its stats. Raises Cancelled when `token` asks to end it."""
         parts: list[str] = []
-        result = self.call("generate", parts.append, request=request.to_json())
+        result = self.call("generate", parts.append, token, request=request.to_json())
         return "".join(parts), result
 
-    def score(self, messages: Sequence[Mapping[str, Any]], adapter: AdapterRef | None = None) -> list[float]:
-        """Log-probabilities of the supervised tokens."""
-        reference = {"id": adapter.id, "path": adapter.path} if adapter else None
-        return list(self.call("score", messages=list(messages), adapter=reference)["logprobs"])
+    def score(
+        self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None = None
+    ) -> list[list[float]]:
+        """Log-probabilities of each conversation's supervised tokens."""
+        reference = asdict(adapter) if adapter else None
+        found = self.call("score", conversations=[list(messages) for messages in conversations], adapter=reference)
+        return [list(values) for values in found["logprobs"]]
 
     def close(self) -> None:
         """End the worker."""

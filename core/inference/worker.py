@@ -1,7 +1,8 @@
 """The inference worker: keeps an engine resident, streams tokens. `python -m app --worker inference`.
 
-Commands: configure, load, prepare, generate, score, status, stop, quit. Every command but stop and quit is
-answered by exactly one of done, failed or stopped with its id; generate sends `token` events before that.
+Commands: configure, load, prepare, pin, generate, score, status, relieve, forget, stop, quit. Every command but stop
+and quit is answered by exactly one of done, failed or stopped with its id; before that, load sends `progress` events,
+generate `token` events and, where the base answers because the adapter can't be used, a `notice`.
 All engine calls happen on the main thread; a reader thread takes commands and serves `stop` at once.
 """
 
@@ -13,20 +14,27 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from core import registries
 from core.errors import AppError, bug_report
-from core.inference.engine import AdapterRef, GenerateRequest
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece
+from core.inference.faults import CODES as FAULT_CODES
+from core.inference.faults import Faults
+from core.inference.stopping import stopped
 from core.registries import ENGINES
 from core.workers import protocol
 from core.workers.host import Channel, claim_stdout
 
 log = logging.getLogger(__name__)
-COMMANDS = ("configure", "load", "prepare", "generate", "score", "status")
+COMMANDS = ("configure", "load", "prepare", "pin", "generate", "score", "status", "relieve", "forget")
 TOKEN_INTERVAL_S = 0.02
+IDLE_S = 1.0
+# What is read of chats may be written for that long at the end.
+CLOSE_S = 3.0
 
 
 class InferenceWorker:
@@ -38,7 +46,9 @@ class InferenceWorker:
         self._stopped: set[str] = set()
         self._engines: dict[str, Any] = {}
         self._engine: Any = None
-        self._max_resident = 3
+        self._options = EngineOptions()
+        self._faults = Faults()
+        self._leaving = threading.Event()
 
     def send(self, ident: str, kind: str, **fields: Any) -> None:
         """One event to the parent."""
@@ -53,7 +63,8 @@ class InferenceWorker:
                 self._take(line)
         self._queue.put(None)
         # The main thread may be deep in a computation; the parent is gone, so nobody needs its result.
-        time.sleep(1.0)
+        if self._leaving.wait(1.0):
+            time.sleep(CLOSE_S)
         os._exit(3)
 
     def _take(self, line: bytes) -> None:
@@ -75,15 +86,27 @@ class InferenceWorker:
     def run(self) -> int:
         """Serve until the parent closes."""
         self.send("", "hello", pid=os.getpid(), protocol=protocol.VERSION)
+        beat, more = time.monotonic(), True
         while True:
             try:
-                message = self._queue.get(timeout=protocol.HEARTBEAT_S)
+                message = self._queue.get(timeout=IDLE_S if more else protocol.HEARTBEAT_S)
             except queue.Empty:
-                self.send("", "heartbeat")
+                more = self._engine is not None and self._engine.idle()
+                if time.monotonic() - beat >= protocol.HEARTBEAT_S:
+                    beat = time.monotonic()
+                    self.send("", "heartbeat")
                 continue
             if message is None:
+                self._close()
                 return 0
             self._serve(message)
+            more = True
+
+    def _close(self) -> None:
+        """In order: what was read of chats is kept."""
+        self._leaving.set()
+        if self._engine is not None:
+            self._engine.close()
 
     def _serve(self, message: Mapping[str, Any]) -> None:
         ident = str(message["id"])
@@ -102,17 +125,22 @@ class InferenceWorker:
 
     def _configure(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         registries.restore(message.get("registries", {}))
-        self._max_resident = int(message.get("max_resident", 3))
+        self._options = EngineOptions(**message.get("options", {}))
         return {"engines": ENGINES.names()}
 
     def _load(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         name = str(message["engine"])
         if name not in self._engines:
-            self._engines[name] = ENGINES.get(name)(max_resident=self._max_resident)
+            self._engines[name] = ENGINES.get(name)(self._options)
         if self._engine is not None and self._engine is not self._engines[name]:
             self._engine.close()
         self._engine = self._engines[name]
-        facts: Mapping[str, Any] = self._engine.load(Path(message["base"]))
+        ident = str(message["id"])
+
+        def progress(share: float, words: str) -> None:
+            self.send(ident, "progress", share=share, words=words)
+
+        facts: Mapping[str, Any] = self._engine.load(Path(message["base"]), progress)
         return facts
 
     def _loaded(self) -> Any:
@@ -130,14 +158,28 @@ class InferenceWorker:
 
     def _score(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         adapter = AdapterRef(**message["adapter"]) if message.get("adapter") else None
-        return {"logprobs": list(self._loaded().score(message["messages"], adapter))}
+        return {"logprobs": self._loaded().score(message["conversations"], adapter)}
+
+    def _pin(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._loaded().pin(message["adapters"])
+        return {}
+
+    def _relieve(self, _message: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"bytes": self._engine.relieve() if self._engine is not None else 0}
+
+    def _forget(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._engine is not None:
+            self._engine.forget(str(message["chat"]))
+        return {}
 
     def _generate(self, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
         ident = str(message["id"])
         request = GenerateRequest.from_json(message["request"])
         pending, last, reason = "", time.monotonic(), "stop"
         stats: Mapping[str, Any] = {}
-        for piece in self._loaded().generate(request):
+        tokens: list[dict[str, Any]] = []
+        for piece in self._pieces(ident, request):
+            tokens += _tokens(piece)
             pending += piece.text
             if piece.finish_reason:
                 reason, stats = piece.finish_reason, piece.stats
@@ -151,7 +193,36 @@ class InferenceWorker:
                 pending, last = "", time.monotonic()
         if pending:
             self.send(ident, "token", text=pending)
-        return {"finish_reason": reason, "stats": stats}
+        return {"finish_reason": reason, "stats": stats, "tokens": tokens}
+
+    def _pieces(self, ident: str, request: GenerateRequest) -> Iterator[Piece]:
+        """The engine's answer up to a stop word; where the adapter can't be used, the base's if that is allowed."""
+        engine, adapter = self._loaded(), request.adapter
+        if adapter is not None and request.fall_back and (error := self._fault(adapter)) is not None:
+            self.send(ident, "notice", error=error.to_json())
+            request = replace(request, adapter=None)
+        pieces: Iterator[Piece] = engine.generate(request)
+        return stopped(pieces, request.stop) if request.stop else pieces
+
+    def _fault(self, adapter: AdapterRef) -> AppError | None:
+        if (held := self._faults.held(adapter.id)) is not None:
+            return held
+        try:
+            self._loaded().prepare(adapter)
+        except AppError as error:
+            if error.code not in FAULT_CODES:
+                raise
+            self._faults.add(adapter.id, error)
+            return error
+        self._faults.clear(adapter.id)
+        return None
+
+
+def _tokens(piece: Piece) -> list[dict[str, Any]]:
+    """The token of a piece with the likeliest ones beside it, where they were asked for."""
+    if piece.chosen is None:
+        return []
+    return [{**asdict(piece.chosen), "top": [asdict(candidate) for candidate in piece.candidates]}]
 
 
 def main(_args: list[str]) -> int:

@@ -55,10 +55,22 @@ def not_a_model(folder: Path, why: str) -> AppError:
     )
 
 
+# What makes a library run Python out of the folder.
+OWN_CODE = ("model_file", "auto_map")
+
+
 def check_architecture(config: Mapping[str, Any], folder: Path) -> str:
-    """The model type. Raises AppError `unknown_architecture` when mlx-lm has no code for it."""
+    """The model type. Raises AppError `own_code`, or `unknown_architecture` when mlx-lm has no code for it."""
     from mlx_lm.utils import MODEL_REMAPPING
 
+    for name in OWN_CODE:
+        if config.get(name):
+            raise AppError(
+                "own_code",
+                f"{folder.name} asks to run code of its own ({name}), and no code of a model is ever run here.",
+                hint="Choose an MLX conversion of this model that needs none.",
+                where=Where(file=str(folder / "config.json"), field=name),
+            )
     name = str(config["model_type"])
     module = MODEL_REMAPPING.get(name, name)
     if not re.fullmatch(r"[A-Za-z0-9_-]+", module) or not importlib.util.find_spec(f"mlx_lm.models.{module}"):

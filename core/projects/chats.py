@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -18,21 +18,26 @@ COMPLETE, STOPPED, INTERRUPTED, FAILED = "complete", "stopped", "interrupted", "
 
 @dataclass(frozen=True)
 class Chat:
-    """One row of `chats`."""
+    """One row of `chats`. A prompt that is not pinned follows the adapter: each answers with its own."""
 
     id: str
     title: str
     base_model_id: str
     artifact_id: str | None
     system_prompt: str
+    prompt_pinned: bool
     sampling: Mapping[str, Any]
     created_at: str
     updated_at: str
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
 class Message:
-    """One row of `chat_messages`; `artifact_id` is the adapter that answered, None for the base alone."""
+    """One row of `chat_messages`; `artifact_id` is the adapter that answered, None for the base alone.
+
+    `others` are answers that were given in its place, `place` is its own among all of them, from 0.
+    """
 
     id: str
     chat_id: str
@@ -42,6 +47,16 @@ class Message:
     status: str
     artifact_id: str | None
     stats: Mapping[str, Any]
+    others: Sequence[Mapping[str, Any]] = ()
+    place: int = 0
+
+    def all_answers(self) -> list[Mapping[str, Any]]:
+        """Every answer given here, oldest first, as the fields that differ."""
+        own = {name: getattr(self, name) for name in _ANSWER}
+        return [*self.others[: self.place], own, *self.others[self.place :]]
+
+
+_ANSWER = ("content", "status", "artifact_id", "stats")
 
 
 def create(
@@ -50,16 +65,18 @@ def create(
     artifact_id: str | None = None,
     system_prompt: str = "",
     sampling: Mapping[str, Any] | None = None,
+    *,
+    prompt_pinned: bool = False,
 ) -> Chat:
     """A new, empty chat."""
     ident, moment = new_id(), now()
     with transaction(db):
         db.execute(
-            "insert into chats(id, title, base_model_id, artifact_id, system_prompt, sampling, created_at, updated_at)"
-            " values(?, 'New chat', ?, ?, ?, ?, ?, ?)",
+            "insert into chats(id, title, base_model_id, artifact_id, system_prompt, prompt_pinned, sampling,"
+            " created_at, updated_at) values(?, 'New chat', ?, ?, ?, ?, ?, ?, ?)",
             [
-                ident, base_model_id, artifact_id, system_prompt, orjson.dumps(dict(sampling or {})).decode(),
-                moment, moment,
+                ident, base_model_id, artifact_id, system_prompt, int(prompt_pinned),
+                orjson.dumps(dict(sampling or {})).decode(), moment, moment,
             ],
         )  # fmt: skip
     return get(db, ident)
@@ -67,7 +84,9 @@ def create(
 
 def _chat(row: Mapping[str, Any]) -> Chat:
     fields = {key: row[key] for key in Chat.__dataclass_fields__}
-    return Chat(**fields | {"sampling": orjson.loads(row["sampling"])})
+    values = {"sampling": orjson.loads(row["sampling"]), "prompt_pinned": bool(row["prompt_pinned"])}
+    values["pinned"] = bool(row["pinned"])
+    return Chat(**fields | values)
 
 
 def get(db: Database, chat_id: str) -> Chat:
@@ -79,7 +98,7 @@ def get(db: Database, chat_id: str) -> Chat:
 
 
 def listing(db: Database, limit: int = 2_000, search: str = "") -> list[Chat]:
-    """Most recently used first; `search` looks into titles and messages."""
+    """Pinned ones first, then those used last; `search` looks into titles and messages."""
     where, args = "deleted_at is null", []
     if search.strip():
         where += (
@@ -88,7 +107,7 @@ def listing(db: Database, limit: int = 2_000, search: str = "") -> list[Chat]:
         )
         args.append(fold(search.strip()))
     rows = db.execute(
-        f"select * from chats where {where} order by updated_at desc, rowid desc limit {int(limit)}", args
+        f"select * from chats where {where} order by pinned desc, updated_at desc, rowid desc limit {int(limit)}", args
     ).fetchall()
     return [_chat(row) for row in rows]
 
@@ -99,8 +118,8 @@ def exists(db: Database, chat_id: str) -> bool:
 
 
 def update(db: Database, chat_id: str, **values: Any) -> Changed:
-    """Change title, base_model_id, artifact_id, system_prompt or sampling."""
-    allowed = {"title", "base_model_id", "artifact_id", "system_prompt", "sampling"}
+    """Change title, base_model_id, artifact_id, system_prompt, prompt_pinned or sampling."""
+    allowed = {"title", "base_model_id", "artifact_id", "system_prompt", "prompt_pinned", "sampling"}
     unknown = values.keys() - allowed
     if unknown:
         raise ValueError(f"not columns of a chat: {unknown}")
@@ -114,6 +133,13 @@ def update(db: Database, chat_id: str, **values: Any) -> Changed:
     return Changed.CHATS
 
 
+def set_pinned(db: Database, chat_id: str, pinned: bool) -> Changed:
+    """Keep a chat at the top of the list, or no more; it does not count as used."""
+    with transaction(db):
+        db.execute("update chats set pinned = ? where id = ?", [int(pinned), chat_id])
+    return Changed.CHATS
+
+
 def messages(db: Database, chat_id: str) -> list[Message]:
     """In order."""
     rows = db.execute("select * from chat_messages where chat_id = ? order by position", [chat_id]).fetchall()
@@ -121,7 +147,8 @@ def messages(db: Database, chat_id: str) -> list[Message]:
 
 
 def _message(row: Mapping[str, Any]) -> Message:
-    return Message(**{k: row[k] for k in Message.__dataclass_fields__} | {"stats": orjson.loads(row["stats"])})
+    fields = {k: row[k] for k in Message.__dataclass_fields__}
+    return Message(**fields | {"stats": orjson.loads(row["stats"]), "others": tuple(orjson.loads(row["others"]))})
 
 
 def add_message(
@@ -174,38 +201,49 @@ def ask(
 def ask_again(
     db: Database, message_id: str, artifact_id: str | None, stats: Mapping[str, Any] | None = None
 ) -> Message:
-    """Empty an answer to write it again, maybe by another adapter. Raises AppError `no_such_message`."""
-    with transaction(db):
-        db.execute(
-            "update chat_messages set content = '', status = ?, artifact_id = ?, stats = ? where id = ?",
-            [INTERRUPTED, artifact_id, orjson.dumps(dict(stats or {})).decode(), message_id],
-        )
-        row = db.execute("select * from chat_messages where id = ?", [message_id]).fetchone()
+    """Empty an answer to write another one in its place, maybe by another adapter; the one that was there is kept.
+
+    Raises AppError `no_such_message`.
+    """
+    found = message(db, message_id)
+    before = found.all_answers() if found.content.strip() else list(found.others)
+    fresh = replace(
+        found, content="", status=INTERRUPTED, artifact_id=artifact_id, stats=dict(stats or {}), others=tuple(before),
+        place=len(before),
+    )  # fmt: skip
+    write_answer(db, fresh)
+    return fresh
+
+
+def message(db: Database, message_id: str) -> Message:
+    """One message. Raises AppError `no_such_message`."""
+    row = db.execute("select * from chat_messages where id = ?", [message_id]).fetchone()
     if row is None:
         raise AppError("no_such_message", "That answer no longer exists.", hint="Open the chat again.")
     return _message(row)
 
 
-def put_back(db: Database, message: Message) -> Changed:
-    """Write an answer as it was before `ask_again`."""
+def choose_answer(db: Database, message_id: str, place: int) -> Changed:
+    """Let another of the answers given there count. Raises AppError `no_such_message`."""
+    found = message(db, message_id)
+    known = found.all_answers()
+    if not 0 <= place < len(known):
+        raise AppError("no_such_message", f"There is no answer {place + 1} there.", hint="Open the chat again.")
+    others = (*known[:place], *known[place + 1 :])
+    return write_answer(db, replace(found, **known[place], others=others, place=place))
+
+
+def write_answer(db: Database, message: Message) -> Changed:
+    """Write an answer as it is now: while it streams, when it ends, or as it was before `ask_again`."""
     with transaction(db):
         db.execute(
-            "update chat_messages set content = ?, status = ?, artifact_id = ?, stats = ? where id = ?",
+            "update chat_messages set content = ?, status = ?, artifact_id = ?, stats = ?, others = ?, place = ?"
+            " where id = ?",
             [
-                message.content, message.status, message.artifact_id,
-                orjson.dumps(dict(message.stats)).decode(), message.id,
+                message.content, message.status, message.artifact_id, orjson.dumps(dict(message.stats)).decode(),
+                orjson.dumps(list(message.others)).decode(), message.place, message.id,
             ],
         )  # fmt: skip
-    return Changed.CHATS
-
-
-def set_answer(db: Database, message_id: str, content: str, status: str, stats: Mapping[str, Any]) -> Changed:
-    """Write an answer as it is now: while it streams and when it ends."""
-    with transaction(db):
-        db.execute(
-            "update chat_messages set content = ?, status = ?, stats = ? where id = ?",
-            [content, status, orjson.dumps(dict(stats)).decode(), message_id],
-        )
     return Changed.CHATS
 
 

@@ -77,6 +77,11 @@ class Workspace:
         return self.root / "adapters"
 
     @property
+    def prompt_caches(self) -> Path:
+        """What models have read of chats, one file an entry; may be deleted at any time."""
+        return self.root / "caches" / "prompts"
+
+    @property
     def backups(self) -> Path:
         """Copies of the database made before a migration."""
         return self.root / "backups"

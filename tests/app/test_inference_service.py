@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject
 
 from app.gpu_guard import GpuGuard
 from app.inference import BACKOFF_S, InferenceService
+from app.silence import SilenceWatch
 from core.errors import AppError
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
 from core.models.practice import shipped_folder
@@ -311,3 +312,50 @@ def test_an_answer_under_way_is_not_cut_by_a_job(qtbot: Any, services: Any, tiny
     qtbot.waitUntil(lambda: engine.state == "off")
     services.queue.stop(job_id)
     qtbot.waitUntil(lambda: engine.unload_reason == "")
+
+
+def test_a_process_that_hangs_is_ended_and_the_next_question_works(qtbot: Any, tmp_path: Path) -> None:
+    ENGINES.register("tiny", "tests.plugins.tiny_engine:TinyEngine")
+    watch = SilenceWatch(silence_s=0.3, look_ms=50)
+    service = InferenceService(tmp_path / "inference.log", watch=watch)
+    try:
+        load(qtbot, service)
+        answer, _ = ask(service, "hang")
+        qtbot.waitUntil(lambda: answer.ended)
+        assert answer.error is not None
+        assert answer.error.code == "worker_hung"
+        assert answer.text == "I begin "
+        load(qtbot, service)
+        again, _ = ask(service, "Hello")
+        qtbot.waitUntil(lambda: again.ended)
+        assert again.result
+    finally:
+        service.shutdown()
+        service.deleteLater()
+
+
+def test_silence_with_work_is_no_hang(qtbot: Any) -> None:
+    moment, used = [0.0], [0.0]
+    watch = SilenceWatch(silence_s=60, look_ms=5, clock=lambda: moment[0], cpu=lambda _pid: used[0])
+    hung: list[bool] = []
+    watch.hung.connect(lambda: hung.append(True))
+
+    def look(seconds: float, cpu: float) -> None:
+        moment[0] += seconds
+        used[0] += cpu
+        watch._look()
+
+    watch.expect(1)
+    for _ in range(10):
+        look(50, 5)
+    assert not hung
+    look(30, 0.01)
+    watch.heard()
+    look(40, 0)
+    assert not hung
+    look(59, 0)
+    assert not hung
+    look(2, 0)
+    assert hung == [True]
+    watch.rest()
+    watch.deleteLater()

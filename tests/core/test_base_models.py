@@ -155,6 +155,18 @@ def test_a_folder_that_can_not_be_used_says_why_and_leaves_nothing(
     assert store.listing(opened[1]) == []
 
 
+@pytest.mark.parametrize("field", ["model_file", "auto_map"])
+def test_a_folder_that_wants_to_run_its_own_code_is_refused_for_that(
+    tmp_path: Path, opened: tuple[Workspace, Database], field: str
+) -> None:
+    folder = write_hf_model(tmp_path / "wild", **{field: "model.py"})
+    (folder / "model.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    job = run(opened, "add_base_model", {"path": str(folder), "name": ""})
+    assert job.error is not None
+    assert (job.error.code, job.error.where.field) == ("own_code", field)
+    assert not (tmp_path / "ran").exists()
+
+
 def header_of(entry: Any) -> bytes:
     text = orjson.dumps(entry)
     return len(text).to_bytes(8, "little") + text

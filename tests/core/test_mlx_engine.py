@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import AppError
 from core.inference.client import InferenceClient
-from core.inference.engine import AdapterRef, GenerateRequest, Sampling
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
 from core.inference.mlx.engine import MlxEngine
 from core.models.practice import shipped_folder
 from core.training.config import TrainingConfig
@@ -77,8 +77,8 @@ def test_the_real_worker_scores_like_mlx_lm(adapters: list[AdapterRef]) -> None:
     expected = [-x for x, w in zip(losses, rendered.weights[1:], strict=True) if w]
     with InferenceClient() as client:
         client.load(shipped_folder())
-        with_adapter = client.score(messages, adapters[0])
-        base = client.score(messages)
+        with_adapter = client.score([messages], adapters[0])[0]
+        base = client.score([messages])[0]
     assert with_adapter == expected
     assert sum(with_adapter) > sum(base)
 
@@ -94,7 +94,7 @@ def test_switching_changes_the_answer_and_off_is_the_base_again(adapters: list[A
 
 
 def test_the_least_recently_used_adapter_leaves_and_comes_back(adapters: list[AdapterRef], tmp_path: Path) -> None:
-    engine = MlxEngine(max_resident=1)
+    engine = MlxEngine(EngineOptions(max_resident=1))
     engine.load(shipped_folder())
     first = answer(engine, adapters[0])
     answer(engine, adapters[1])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
-from core.inference.engine import AdapterRef, GenerateRequest, Piece
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece, Progress
 from core.inference.mlx.engine import MlxEngine
 
 CONTEXT = 1024
@@ -19,16 +19,17 @@ CONTEXT = 1024
 class TinyEngine:
     """What the last question says decides.
 
-    "slow" takes 5 ms a word, "until PATH" speaks until there is such a file, "die" kills the process, else an echo.
+    "slow" takes 5 ms a word, "until PATH" speaks until there is such a file, "die" kills the process, "hang" never
+    ends, else an echo.
     """
 
-    def __init__(self, max_resident: int = 3) -> None:
-        self._max = max_resident
+    def __init__(self, options: EngineOptions | None = None) -> None:
+        self._max = (options or EngineOptions()).max_resident
         self._base = ""
         self._resident: dict[str, int] = {}
         self._active: str | None = None
 
-    def load(self, base: Path) -> Mapping[str, Any]:
+    def load(self, base: Path, progress: Progress | None = None) -> Mapping[str, Any]:
         if base.name == "missing":
             raise AppError("base_does_not_load", "The base model can't be loaded.", hint="Add it again.")
         if base.name == "deadly":
@@ -54,6 +55,11 @@ class TinyEngine:
         if question.startswith("until "):
             yield from self._speak_until(Path(question.removeprefix("until ")))
             return
+        if question == "hang":
+            # So long that the text is sent on at once.
+            time.sleep(0.05)
+            yield Piece("I begin ", "", {})
+            time.sleep(10_000)
         words = self._words(question, request)
         stats = self._stats(len(words))
         for number, word in enumerate(words, start=1):
@@ -90,8 +96,22 @@ class TinyEngine:
         turns = sum(m["role"] != "system" for m in request.messages)
         return f"I am {who}, told {system!r}, turn {turns}: {question}".split()
 
-    def score(self, messages: Sequence[Mapping[str, Any]], adapter: AdapterRef | None) -> Sequence[float]:
-        return [-1.0] * len(messages)
+    def score(
+        self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None
+    ) -> list[list[float]]:
+        return [[-1.0] * len(messages) for messages in conversations]
+
+    def pin(self, adapters: Sequence[str]) -> None:
+        pass
+
+    def relieve(self) -> int:
+        return 0
+
+    def forget(self, chat: str) -> None:
+        pass
+
+    def idle(self) -> bool:
+        return False
 
     def status(self) -> Mapping[str, Any]:
         return {"base": self._base, "active": self._active, "resident": dict(self._resident), "bytes": 1000}

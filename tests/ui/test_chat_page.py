@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QTextCursor
@@ -19,12 +20,15 @@ from core.errors import AppError
 from core.events import Changed
 from core.projects import chats
 from core.registries import ENGINES
+from core.workspace import settings
 from tests.support.chat import TINY_BASE, add_adapter, add_base, add_dataset
 from tests.support.pages import settle
 from ui.pages.chat.data import switch_text
 from ui.pages.chat.message import TurnView
 from ui.theme import theme
-from ui.widgets.plain_markdown import CodeBlock, MessageText, blocks, column_width
+from ui.widgets.code_block import CodeBlock
+from ui.widgets.markdown import blocks
+from ui.widgets.message_text import MessageText, column_width
 
 PROMPT = "You are a warm consultant."
 QUESTIONS = ["I keep putting off a letter. What now?", "My partner hides debts.", "Can I retire at 55?"]
@@ -343,7 +347,8 @@ def test_what_fails_in_a_chat_that_was_left_changes_no_other(chat: Chatting) -> 
     assert "instead of Half trained in “Hello”" in chat.banner().findChild(QLabel, "banner_hint").text()
     assert chats.get(chat.db, other.id).artifact_id == "calm"
     assert [m.content for m in chats.messages(chat.db, other.id)] == ["Earlier"]
-    assert chats.get(chat.db, mine).artifact_id is None
+    # It may be mended by the next question.
+    assert chats.get(chat.db, mine).artifact_id == "broken"
     assert [m.status for m in chats.messages(chat.db, mine)] == ["complete", "complete"]
 
 
@@ -522,21 +527,16 @@ def test_what_the_model_wrote_is_text_and_nothing_else(chat: Chatting) -> None:
     chat.page.open_item(made.id)
     chat.settle()
     view = chat.page.transcript.views[1]
-    labels = [x for x in view.findChildren(QLabel) if x.objectName() not in ("answered_by", "answer_speed")]
-    for shown in labels:
-        if shown.textFormat() == Qt.TextFormat.RichText:
-            inside = shown.text()
-            assert "<img" not in inside
-            assert "<a " not in inside
-            assert "<i>" not in inside
-            assert "&lt;img src=&quot;file:" in inside
-            assert "<b>real bold</b>" in inside
-            assert "\x1b" not in inside
-            assert "\u202e" not in inside
-        else:
-            assert shown.textFormat() == Qt.TextFormat.PlainText
+    own = ("answered_by", "answer_speed", "code_text", "code_language")
+    labels = [x for x in view.findChildren(QLabel) if x.objectName() not in own]
+    rich = "".join(x.text() for x in labels if x.textFormat() == Qt.TextFormat.RichText)
+    assert {x.textFormat() for x in labels} <= {Qt.TextFormat.RichText, Qt.TextFormat.PlainText}
+    for tag in ("<img", "<a ", "<script", "\x1b", "\u202e"):
+        assert tag not in rich
+    assert "&lt;img src=&quot;file:" in rich
+    assert "<b>real bold</b>" in rich
     code = view.findChild(CodeBlock)
-    assert code.code.text() == "<script>x</script>"
+    assert code.source == "<script>x</script>"
     assert code.code.font().family() == theme().mono().family()
     assert code.findChild(QLabel, "code_language").text() == "html"
     chat.click(code.findChild(QPushButton, "copy_code"))
@@ -706,3 +706,111 @@ def test_blocks_and_words() -> None:
     ]  # fmt: skip
     assert blocks("") == []
     assert switch_text({"switch_s": 0.0123, "was_resident": False}).startswith("loaded and switched in 12 ms")
+
+
+def test_each_adapter_is_asked_with_the_prompt_it_was_trained_with_unless_one_is_pinned(chat: Chatting) -> None:
+    shown = chat.page.settings
+    chat.ask("Hello")
+    chat.ended()
+    assert "told 'nothing'" in chat.rows()[-1].content
+    chat.choose("calm")
+    chat.ask("And now?")
+    chat.ended()
+    assert f"told {PROMPT!r}" in chat.rows()[-1].content
+    chat.click(shown.prompt_fold)
+    assert shown.whose.text().startswith("The adapter's own")
+    chat.click(shown.pin)
+    chat.until(lambda: chats.get(chat.db, chat.page.chat.id).prompt_pinned)
+    chat.choose("base")
+    chat.ask("Still told?")
+    chat.ended()
+    assert f"told {PROMPT!r}" in chat.rows()[-1].content
+    chat.click(shown.pin)
+    chat.until(lambda: chats.get(chat.db, chat.page.chat.id).system_prompt == "")
+    assert shown.prompt.toPlainText() == ""
+    chat.qtbot.keyClicks(shown.prompt, "Mine.")
+    assert shown.whose.text() == "Kept for every adapter"
+    chat.choose("calm")
+    chat.until(lambda: chats.get(chat.db, chat.page.chat.id).system_prompt == "Mine.")
+
+
+def export_dialogs(qapp: Any) -> list[Any]:
+    return [w for w in qapp.topLevelWidgets() if w.objectName() == "export_chat_dialog" and w.isVisible()]
+
+
+def test_a_pinned_chat_stays_on_top_and_is_exported(chat: Chatting, tmp_path: Path, qapp: Any) -> None:
+    old = stored(chat.db, ("user", "Old/one: ?"), ("assistant", "Yes, **dear**."), adapter="calm")
+    stored(chat.db, ("user", "Newer"), ("assistant", "No."))
+    chat.announce()
+    names = chat.page.list.list
+    chat.until(lambda: names.count() == 2)
+    names.setCurrentRow(1)
+    chat.until(lambda: chat.page.chat.id == old.id)
+    names.setFocus()
+    chat.qtbot.keyClick(names, Qt.Key.Key_P)
+    chat.until(lambda: names.item(0).text() == "Old/one: ?")
+    assert "pinned" in names.item(0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert chats.get(chat.db, old.id).updated_at == old.updated_at or chats.get(chat.db, old.id).pinned
+    for suffix in ("md", "json"):
+        chat.page.list.export_current()
+        chat.until(lambda: len(export_dialogs(qapp)) == 1)
+        (asked,) = export_dialogs(qapp)
+        assert Path(asked.selectedFiles()[0]).name == "Old one.md"
+        path = tmp_path / f"talk.{suffix}"
+        asked.fileSelected.emit(str(path))
+        asked.close()
+        chat.until(path.exists)
+    text = (tmp_path / "talk.md").read_text()
+    assert text.startswith("# Old/one: ?\n\nBase: Practice model")
+    assert "## You\n\nOld/one: ?\n\n## Empathy v3\n\nYes, **dear**." in text
+    found = orjson.loads((tmp_path / "talk.json").read_bytes())
+    assert [(m["role"], m["content"], m["adapter"]) for m in found["messages"]] == [
+        ("user", "Old/one: ?", None), ("assistant", "Yes, **dear**.", "Empathy v3")
+    ]  # fmt: skip
+
+
+def test_the_adapter_that_usually_comes_next_is_loaded_ahead(chat: Chatting) -> None:
+    for key in ("calm", "legal", "calm"):
+        chat.choose(key)
+        chat.ask(f"Hello {key}")
+    chat.services.engine.unload()
+    chat.until(lambda: chat.services.engine.state == "off")
+    chat.ask("And again")
+    chat.until(lambda: chat.page.session.resident >= {"calm", "legal"})
+    assert chat.page.chips.chip("legal").property("state") == "resident"
+    assert chat.rows()[-1].artifact_id == "calm"
+    kept = settings.get(chat.db, "switching_habits", {})
+    assert kept["steps"]["calm"] == {"legal": 1.0}
+    assert chat.page.session.ahead.words == ""
+
+
+def test_answers_that_are_asked_for_again_stay_beside_each_other(chat: Chatting) -> None:
+    chat.ask("Hello")
+    base = chat.rows()[-1].content
+    for key in ("calm", "legal"):
+        chat.choose(key)
+        chat.click(chat.page.transcript.views[-1].findChild(QPushButton, "ask_again"))
+        chat.ended()
+    calm, legal = chat.rows()[-1].others[1]["content"], chat.rows()[-1].content
+    assert len({base, calm, legal}) == 3
+
+    def variants() -> Any:
+        return chat.page.transcript.views[-1].findChild(QWidget, "variants")
+
+    assert variants().words.text() == "3 of 3"
+    chat.click(variants().earlier)
+    chat.until(lambda: chat.rows()[-1].content == calm)
+    chat.until(lambda: variants().words.text() == "2 of 3")
+    assert chat.said_by() == ["Empathy v3"]
+    chat.click(variants().earlier)
+    chat.until(lambda: chat.rows()[-1].content == base)
+    assert not variants().earlier.isEnabled()
+    # What counts is what the next question follows.
+    chat.ask("Go on")
+    assert chat.rows()[1].content == base
+    assert [m.place for m in chat.rows()] == [0, 0, 0, 0]
+    again = chats.choose_answer(chat.db, chat.rows()[1].id, 2)
+    assert again == Changed.CHATS
+    assert chat.rows()[1].content == legal
+    with pytest.raises(AppError):
+        chats.choose_answer(chat.db, chat.rows()[1].id, 3)

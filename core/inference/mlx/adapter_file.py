@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,29 @@ from core.models.folder import read_header
 from core.workspace.files import read_json
 
 MAX_SCALE = 1e4
+# fine_tune_type → the tensors that every adapted module has.
+LEAVES = {"lora": ("lora_a", "lora_b"), "dora": ("lora_a", "lora_b", "m")}
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """What one module is adapted with; `magnitude` for DoRA alone."""
+
+    lora_a: Any
+    lora_b: Any
+    magnitude: Any = None
+
+    def named(self) -> list[tuple[str, Any]]:
+        """Under the names that mlx-lm's modules give them."""
+        found = [("lora_a", self.lora_a), ("lora_b", self.lora_b)]
+        return found if self.magnitude is None else [*found, ("m", self.magnitude)]
 
 
 @dataclass(frozen=True)
 class AdapterFile:
-    """A checked adapter: module path → (lora_a, lora_b), and its scale."""
+    """A checked adapter: module path → tensors, and its scale."""
 
-    pairs: Mapping[str, tuple[Any, Any]]
+    sites: Mapping[str, Tensors]
     scale: float
     size_bytes: int
 
@@ -63,30 +79,39 @@ def read_adapter(adapter: AdapterRef, base_structure: str, base_content: str) ->
         raise bad_adapter(adapter, "adapter_config.json lacks lora_parameters with rank and scale") from exc
     if not abs(scale) <= MAX_SCALE:
         raise bad_adapter(adapter, f"its scale {scale:g} is not a usable number")
-    if config.get("fine_tune_type", "lora") != "lora":
-        raise bad_adapter(adapter, f"it is of the type {config['fine_tune_type']!r}, and only LoRA is supported")
+    kind = config.get("fine_tune_type", "lora")
+    if kind not in LEAVES:
+        raise bad_adapter(adapter, f"it is of the type {kind!r}; LoRA and DoRA are supported")
     _check_base(adapter, config, base_structure, base_content)
     try:
         tensors: dict[str, Any] = mx.load(str(folder / "adapters.safetensors"))  # type: ignore[assignment]
     except (RuntimeError, ValueError) as exc:
         raise bad_adapter(adapter, f"adapters.safetensors can't be read ({exc})") from exc
-    pairs: dict[str, tuple[Any, Any]] = {}
-    for name in tensors:
-        path, _, leaf = name.rpartition(".")
-        if leaf not in ("lora_a", "lora_b"):
-            raise bad_adapter(adapter, f"it contains an unknown tensor {name}")
-        if tensors[name].ndim < 2:
-            raise bad_adapter(adapter, f"{name} has {tensors[name].ndim} dimensions instead of two")
-        if f"{path}.lora_a" not in tensors or f"{path}.lora_b" not in tensors:
-            raise bad_adapter(adapter, f"one half of the pair {path} is missing")
-        pairs[path] = (tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"])
-    if not pairs:
-        raise bad_adapter(adapter, "it is empty")
+    sites = _sites(adapter, tensors, LEAVES[kind])
     finite = mx.stack([mx.all(mx.isfinite(v)) for v in tensors.values()])
     if not mx.all(finite).item():
         raise bad_adapter(adapter, "it contains values that are not numbers")
     size = sum(e["data_offsets"][1] - e["data_offsets"][0] for k, e in header.items() if k != "__metadata__")
-    return AdapterFile(pairs, scale, size)
+    return AdapterFile(sites, scale, size)
+
+
+def _sites(adapter: AdapterRef, tensors: Mapping[str, Any], leaves: Sequence[str]) -> dict[str, Tensors]:
+    """The tensors by module: none is unknown, none is missing."""
+    paths: dict[str, None] = {}
+    for name, tensor in tensors.items():
+        path, _, leaf = name.rpartition(".")
+        if leaf not in leaves:
+            raise bad_adapter(adapter, f"it contains an unknown tensor {name}")
+        wanted = 1 if leaf == "m" else 2
+        if tensor.ndim < wanted:
+            raise bad_adapter(adapter, f"{name} has {tensor.ndim} dimensions instead of {wanted}")
+        paths[path] = None
+    for path in paths:
+        if missing := [leaf for leaf in leaves if f"{path}.{leaf}" not in tensors]:
+            raise bad_adapter(adapter, f"{path} lacks its {missing[0]}")
+    if not paths:
+        raise bad_adapter(adapter, "it is empty")
+    return {path: Tensors(*(tensors[f"{path}.{leaf}"] for leaf in leaves)) for path in paths}
 
 
 def _check_base(adapter: AdapterRef, config: Mapping[str, Any], structure: str, content: str) -> None:

@@ -25,7 +25,7 @@ from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 
 ID_ROLE = int(Qt.ItemDataRole.UserRole)
-LINE_ROLE = ID_ROLE + 1
+LINE_ROLE, PINNED_ROLE = ID_ROLE + 1, ID_ROLE + 2
 SEARCH_MS = 200
 NEW = "New chat"
 
@@ -37,6 +37,7 @@ class Entry:
     id: str
     title: str
     line: str
+    pinned: bool = False
 
 
 class _Delegate(QStyledItemDelegate):
@@ -57,6 +58,10 @@ class _Delegate(QStyledItemDelegate):
         if view is not None:
             view.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, style, painter, view)
         area = option.rect.adjusted(sizes.grid, sizes.half, -sizes.grid, -sizes.half)
+        if index.data(PINNED_ROLE):
+            mark = QRect(area.right() - sizes.icon, area.top() + sizes.half, sizes.icon, sizes.icon)
+            icon("ph.push-pin").paint(painter, mark)
+            area.setRight(mark.left() - sizes.half)
         half = area.height() // 2
         chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         lines = (
@@ -73,12 +78,15 @@ class _Delegate(QStyledItemDelegate):
 
 
 class ChatList(QWidget):
-    """`opened(id)`, `new_requested`, `renamed(id, title)`, `deleted(id)`, `searched(text)`."""
+    """`opened(id)`, `new_requested`, `renamed(id, title)`, `deleted(id)`, `pinned(id, on)`, `export_requested(id)`,
+    `searched(text)`."""
 
     opened = Signal(str)
     new_requested = Signal()
     renamed = Signal(str, str)
     deleted = Signal(str)
+    pinned = Signal(str, bool)
+    export_requested = Signal(str)
     searched = Signal(str)
 
     def __init__(self) -> None:
@@ -163,8 +171,9 @@ class ChatList(QWidget):
     def _show(item: QListWidgetItem, entry: Entry) -> None:
         item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable)
         wanted = ((int(Qt.ItemDataRole.DisplayRole), entry.title), (ID_ROLE, entry.id), (LINE_ROLE, entry.line),
-                  (int(Qt.ItemDataRole.ToolTipRole), entry.title),
-                  (int(Qt.ItemDataRole.AccessibleTextRole), f"{entry.title}, {entry.line}"))  # fmt: skip
+                  (int(Qt.ItemDataRole.ToolTipRole), entry.title), (PINNED_ROLE, entry.pinned),
+                  (int(Qt.ItemDataRole.AccessibleTextRole),
+                   f"{entry.title}, {'pinned, ' if entry.pinned else ''}{entry.line}"))  # fmt: skip
         for role, value in wanted:
             if item.data(role) != value:
                 item.setData(role, value)
@@ -213,6 +222,24 @@ class ChatList(QWidget):
         if self.current:
             self.deleted.emit(self.current)
 
+    @property
+    def current_pinned(self) -> bool:
+        """Whether the marked chat is pinned."""
+        item = self.list.currentItem()
+        return bool(item.data(PINNED_ROLE)) if item is not None else False
+
+    @Slot()
+    def switch_pin(self) -> None:
+        """Ask for the marked chat to be kept at the top, or no more."""
+        if self.current:
+            self.pinned.emit(self.current, not self.current_pinned)
+
+    @Slot()
+    def export_current(self) -> None:
+        """Ask for the marked chat to be written to a file."""
+        if self.current:
+            self.export_requested.emit(self.current)
+
     @Slot()
     def _on_search(self) -> None:
         self.searched.emit(self.search.text())
@@ -235,6 +262,8 @@ class ChatList(QWidget):
             return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction("Unpin" if self.current_pinned else "Pin").triggered.connect(self.switch_pin)
         menu.addAction("Rename").triggered.connect(self.start_rename)
+        menu.addAction("Export…").triggered.connect(self.export_current)
         menu.addAction("Delete").triggered.connect(self.delete_current)
         menu.popup(self.list.viewport().mapToGlobal(place))  # type: ignore[call-overload]

@@ -119,6 +119,11 @@ def reference(workspace: Workspace, adapter: Adapter | None) -> AdapterRef | Non
     return AdapterRef(adapter.id, str(workspace.absolute(adapter.path)), adapter.name) if adapter else None
 
 
+def prompt_of(adapter: Adapter | None) -> str:
+    """The system prompt that an adapter was trained with; none for the base alone."""
+    return str(adapter.passport.get("system_prompt") or "") if adapter is not None else ""
+
+
 def sampling_of(values: Mapping[str, Any]) -> Sampling:
     """Stored values as a value; keys from elsewhere are passed over."""
     return Sampling(**{k: v for k, v in values.items() if k in Sampling.__dataclass_fields__})
@@ -142,8 +147,9 @@ def context_text(stats: Mapping[str, Any]) -> str:
     used = int(stats.get("prompt_tokens", 0)) + int(stats.get("tokens", 0))
     if not used:
         return ""
-    whole = int(stats.get("context") or 0)
-    return f"context {fmt.count(used)} of {fmt.count(whole)} tokens" if whole else f"context {fmt.count(used)} tokens"
+    whole, left = int(stats.get("context") or 0), int(stats.get("left_out") or 0)
+    text = f"context {fmt.count(used)} of {fmt.count(whole)} tokens" if whole else f"context {fmt.count(used)} tokens"
+    return f"{text}, without the first {fmt.plural(left, 'message')}" if left else text
 
 
 def switch_text(stats: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from ui.pages.chat.adapter_menu import AdapterChips
 from ui.pages.chat.base_menu import BaseChooser
 from ui.pages.chat.chat_list import ChatList
 from ui.pages.chat.composer import Composer
-from ui.pages.chat.data import Overview, base_name, sampling_of
+from ui.pages.chat.data import Overview, base_name, prompt_of, sampling_of
 from ui.pages.chat.session import ChatSession
 from ui.pages.chat.settings import ChatSettings
 from ui.pages.chat.transcript import Transcript
@@ -128,7 +128,7 @@ class ChatFrame(Page):
 
     def adapter_prompt(self) -> str:
         """The system prompt that the adapter in use was trained with."""
-        return str(self.adapter.passport.get("system_prompt") or "") if self.adapter else ""
+        return prompt_of(self.adapter)
 
     # What is shown
 
@@ -144,12 +144,14 @@ class ChatFrame(Page):
         self.base_pill.set_status(Status(kind, base_name(base)))
         for widget in (self.base_pill, self.chips, self.compare):
             widget.setVisible(base is not None)
-        self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used))
+        self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used, self.session.ahead.words))
         self.choose_base.show_bases([(b.id, base_name(b)) for b in overview.bases], chat.base_model_id)
         self.choose_base.setEnabled(not self.session.busy)
         self.chips.show_choices(choices_of(overview, chat, self.session, engine.state in ("ready", "answering")))
         self.chips.lock(LOCKED if self.session.busy else "")
-        self.settings.show_values(chat.system_prompt, sampling_of(chat.sampling), self.adapter_prompt())
+        self.settings.show_values(
+            chat.system_prompt, chat.prompt_pinned, sampling_of(chat.sampling), self.adapter_prompt()
+        )
         running = self.session.running
         elsewhere = running is not None and running.chat.id != chat.id
         self.composer.set_busy(self.session.busy, "Stop the answer in the other chat" if elsewhere else "")
@@ -210,8 +212,10 @@ class ChatFrame(Page):
         self.compare.setToolTip(plain_tip(why or f"Ask the base and {name} the same question, side by side"))
 
 
-def _base_tip(base: BaseModel | None, bytes_used: int) -> str:
+def _base_tip(base: BaseModel | None, bytes_used: int, ahead: str) -> str:
     lines = list(base.notes) if base is not None else []
     if bytes_used:
         lines.append(f"{fmt.size(bytes_used)} of memory used by the model and its adapters")
+    if ahead:
+        lines.append(ahead)
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from ui.models.rows import Status
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.chip import StatusPill
-from ui.widgets.plain_markdown import MessageText, column_width
+from ui.widgets.message_text import MessageText, column_width
 
 STREAMING, WAITING = "streaming", "waiting"
 UNDER_WAY = (STREAMING, WAITING)
@@ -39,12 +39,16 @@ class Said:
 
 @dataclass(frozen=True)
 class Turn:
-    """One row of the transcript; a comparison has two answers, the base's first. `last` may be asked again."""
+    """One row of the transcript; a comparison has two answers, the base's first. `last` may be asked again.
+
+    `variant` is (place from 0, how many) of the answers given there.
+    """
 
     id: str
     role: str
     said: tuple[Said, ...]
     last: bool = False
+    variant: tuple[int, int] = (0, 1)
 
 
 def speed_text(stats: Mapping[str, Any]) -> str:
@@ -98,9 +102,9 @@ class AnswerPart(QWidget):
         box.addStretch(1)
         self.show_said(said)
 
-    def add_tool(self, button: Button) -> None:
-        """A button after Copy."""
-        self._foot.insertWidget(1, button)
+    def add_tool(self, tool: QWidget) -> None:
+        """Something after Copy."""
+        self._foot.insertWidget(1, tool)
 
     def show_said(self, said: Said) -> None:
         """All of it, as it is now."""
@@ -125,10 +129,39 @@ class AnswerPart(QWidget):
         QGuiApplication.clipboard().setText(self.text.plain_text())
 
 
+class Variants(QWidget):
+    """Which of several answers counts: "2 of 3" between two arrows; `choose(place)`."""
+
+    def __init__(self, choose: Callable[[int], object]) -> None:
+        super().__init__()
+        self.setObjectName("variants")
+        self._place = 0
+        self.earlier = Button("", "ghost", "ph.caret-left", on_click=lambda: choose(self._place - 1),
+                              tip="Earlier answer", name="earlier_answer")  # fmt: skip
+        self.later = Button("", "ghost", "ph.caret-right", on_click=lambda: choose(self._place + 1),
+                            tip="Later answer", name="later_answer")  # fmt: skip
+        self.words = label("", "caption", name="variant")
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        for item in (self.earlier, self.words, self.later):
+            box.addWidget(item)
+        for button in (self.earlier, self.later):
+            button.setFixedWidth(theme().sizes.control)
+
+    def show_place(self, place: int, count: int) -> None:
+        """Another one counts."""
+        self._place = place
+        self.words.setText(f"{place + 1} of {count}")
+        self.earlier.setEnabled(place > 0)
+        self.later.setEnabled(place + 1 < count)
+
+
 class TurnView(QWidget):
-    """One turn, centred in the transcript. `again_requested` from the last answer."""
+    """One turn, centred in the transcript. `again_requested` from the last answer; `variant_wanted(id, place)`."""
 
     again_requested = Signal()
+    variant_wanted = Signal(str, int)
 
     def __init__(self, turn: Turn) -> None:
         super().__init__()
@@ -136,6 +169,7 @@ class TurnView(QWidget):
         self.setObjectName(f"turn_{turn.id}")
         self.parts: list[AnswerPart] = []
         self.again: Button | None = None
+        self.variants: Variants | None = None
         self._body = QWidget()
         self._own: QLabel | MessageText | None = None
         box = QHBoxLayout(self)
@@ -217,16 +251,28 @@ class TurnView(QWidget):
             self._add_again()
         if self.again is not None:
             self.again.setVisible(turn.last and ended)
+        if turn.variant[1] > 1 and self.variants is None and self.parts:
+            self.variants = Variants(lambda place: self.variant_wanted.emit(self.turn.id, place))
+            self._add_tool(self.variants)
+        if self.variants is not None:
+            self.variants.setVisible(turn.variant[1] > 1 and ended)
+            self.variants.show_place(*turn.variant)
+
+    def _add_tool(self, tool: QWidget) -> None:
+        if len(self.parts) == 1:
+            self.parts[0].add_tool(tool)
+        else:
+            self._inner.addWidget(row(tool, None))
 
     def _add_again(self) -> None:
         self.again = Button(
             "Ask again", "ghost", "ph.arrows-clockwise", on_click=self.again_requested.emit, name="ask_again",
             tip="Answer this question again with the model chosen above",
         )  # fmt: skip
-        if len(self.parts) == 1:
-            self.parts[0].add_tool(self.again)
+        if self.parts:
+            self._add_tool(self.again)
         else:
-            self._inner.addWidget(row(self.again, None) if self.parts else row(None, self.again))
+            self._inner.addWidget(row(None, self.again))
 
     def fits(self, turn: Turn) -> bool:
         """Whether `show_turn` can show it, or another view is needed."""

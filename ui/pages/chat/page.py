@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QWidget
+from sqlite_utils import Database
 
 from app.services import Services
-from core import trash
 from core.errors import AppError
 from core.events import Changed
 from core.lanes import Lane
@@ -19,13 +19,23 @@ from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
 from core.training.store import Adapter
-from ui.pages.chat.data import Opened, Overview, base_gone, base_name, read_chat, read_examples, read_overview
+from ui.pages.chat.data import (
+    Opened,
+    Overview,
+    base_gone,
+    base_name,
+    prompt_of,
+    read_chat,
+    read_examples,
+    read_overview,
+)
 from ui.pages.chat.frame import ChatFrame
+from ui.pages.chat.list_commands import ListCommands
 from ui.pages.chat.message import intro
 from ui.pages.chat.session import Running
 from ui.pages.chat.turns import entries_of, short_title, turn_of, turns_of
 from ui.widgets.banner import Banner, error_details
-from ui.widgets.page_commands import DELETE_KEYS, PageCommand
+from ui.widgets.page_commands import PageCommand
 
 FRAME_MS = 40
 NEW = "New chat"
@@ -51,16 +61,12 @@ class ChatPage(ChatFrame):
         self.show_busy()
 
     def _connect(self) -> None:
-        chosen = lambda: "" if self.list.current else "No chat is selected"  # noqa: E731
         self.add_command(PageCommand("new", "New chat", self.new_chat))
-        rename = PageCommand("rename", "Rename chat", self.list.start_rename, ("F2",), chosen)
-        delete = PageCommand("delete", "Delete chat", self.list.delete_current, DELETE_KEYS, chosen)
-        for command in (rename, delete):
-            self.add_command(command, self.list.list)
+        commands = ListCommands(self)
+        commands.renamed.connect(self._on_renamed)
+        commands.restored.connect(self._open)
         self.list.opened.connect(self._open)
         self.list.new_requested.connect(self.new_chat)
-        self.list.renamed.connect(self._rename)
-        self.list.deleted.connect(self._delete)
         self.list.searched.connect(self.reload)
         self.chips.chosen.connect(self._choose)
         self.composer.asked.connect(self.ask)
@@ -70,8 +76,10 @@ class ChatPage(ChatFrame):
         self.settings.prompt_changed.connect(self._on_prompt)
         self.settings.sampling_changed.connect(self._on_sampling)
         self.transcript.again_requested.connect(self.ask_again)
+        self.transcript.variant_wanted.connect(self._choose_answer)
         self.session.asked.connect(self._on_asked)
         self.session.ended.connect(self._on_ended)
+        self.session.fell_back.connect(self._on_fell_back)
         self.session.failed.connect(self._on_failed)
         self.session.not_stored.connect(self._on_not_stored)
 
@@ -88,7 +96,8 @@ class ChatPage(ChatFrame):
             self.chat = None
             self.show_no_base()
             return
-        self.services.engine.max_resident = overview.max_resident
+        self.services.engine.keep_resident(overview.max_resident)
+        self.session.ahead.adapters = overview.adapters
         self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
         self.show_content()
         argument, self._pending = self._pending, None
@@ -114,10 +123,6 @@ class ChatPage(ChatFrame):
     def _on_exists(self, there: bool) -> None:
         if not there:
             self._open("")
-
-    def _show_list(self) -> None:
-        if self.overview is not None:
-            self.list.show_entries(entries_of(self.overview), self.chat.id if self.chat else "")
 
     # Which chat
 
@@ -169,8 +174,8 @@ class ChatPage(ChatFrame):
             return
         self.settings.flush()
         self.services.forget(self._handles.get("chat"))
-        prompt = str(adapter.passport.get("system_prompt") or "") if adapter else ""
-        self._show_chat(Chat("", NEW, base.id, adapter.id if adapter else None, prompt, {}, "", ""), [])
+        ident = adapter.id if adapter else None
+        self._show_chat(Chat("", NEW, base.id, ident, prompt_of(adapter), False, {}, "", ""), [])
         self.composer.field.setFocus()
 
     def _show_chat(self, chat: Chat, messages: list[Message]) -> None:
@@ -211,9 +216,8 @@ class ChatPage(ChatFrame):
         if self.chat is None:
             return
         self.settings.flush()
-        prompt = self.chat.system_prompt
-        if not self.messages and prompt == self.adapter_prompt():
-            prompt = str(adapter.passport.get("system_prompt") or "") if adapter else ""
+        # An adapter answers in the form it was trained in, unless the user wants it otherwise.
+        prompt = self.chat.system_prompt if self.chat.prompt_pinned else prompt_of(adapter)
         self.session.prepared = {}
         self._change(artifact_id=adapter.id if adapter else None, system_prompt=prompt)
         if not self.messages:
@@ -243,9 +247,9 @@ class ChatPage(ChatFrame):
             self._change(base_model_id=base_id)
             self.names.base = base_name(self.base)
 
-    @Slot(str)
-    def _on_prompt(self, text: str) -> None:
-        self._change(system_prompt=text)
+    @Slot(str, bool)
+    def _on_prompt(self, text: str, pinned: bool) -> None:
+        self._change(system_prompt=text, prompt_pinned=pinned)
 
     @Slot(object)
     def _on_sampling(self, values: Mapping[str, object]) -> None:
@@ -272,7 +276,7 @@ class ChatPage(ChatFrame):
         self.banners.clear()
         new = partial(
             chats.create, base_model_id=chat.base_model_id, artifact_id=chat.artifact_id,
-            system_prompt=chat.system_prompt, sampling=chat.sampling,
+            system_prompt=chat.system_prompt, sampling=chat.sampling, prompt_pinned=chat.prompt_pinned,
         )  # fmt: skip
         self.session.ask(chat if chat.id else new, base, self.adapter, text, compare=compare)
 
@@ -289,6 +293,23 @@ class ChatPage(ChatFrame):
         if old is not None and old.role == "assistant" and old.content:
             self.services.notifier.say("Writing a new answer", partial(self._take_back, old))
 
+    @Slot(str, int)
+    def _choose_answer(self, message_id: str, place: int) -> None:
+        if self.session.busy or self.chat is None:
+            return
+        chat_id = self.chat.id
+
+        def done(found: Message) -> None:
+            number = next((n for n, m in enumerate(self.messages) if m.id == found.id), None)
+            if number is not None and self.chat is not None and self.chat.id == chat_id:
+                self.messages[number] = found
+                self.transcript.change_turn(turn_of(found, self.names, None, last=number == len(self.messages) - 1))
+
+        def choose(db: Database) -> tuple[Changed, Message]:
+            return chats.choose_answer(db, message_id, place), chats.message(db, message_id)
+
+        self.write(choose, done)
+
     def _take_back(self, old: Message) -> None:
         running = self.session.running
         if self.session.storing or (running is not None and running.message.id == old.id):
@@ -302,7 +323,7 @@ class ChatPage(ChatFrame):
             if self.chat is not None and self.chat.id == old.chat_id:
                 self._open(old.chat_id)
 
-        self.write(lambda db: chats.put_back(db, old), done)
+        self.write(lambda db: chats.write_answer(db, old), done)
 
     @Slot()
     def compare_now(self) -> None:
@@ -364,19 +385,16 @@ class ChatPage(ChatFrame):
             self._restore(old)
 
     @Slot(object, object, object)
-    def _on_failed(self, running: Running, error: AppError, adapter: Adapter | None) -> None:
+    def _on_fell_back(self, running: Running, error: AppError, adapter: Adapter) -> None:
+        here = self.chat is not None and self.chat.id == running.chat.id
+        place = "" if here else f" in “{short_title(running.chat.title)}”"
+        self._warn(error, f"The base answers instead of {adapter.name}{place}; later questions try it again.")
+
+    @Slot(object, object)
+    def _on_failed(self, running: Running, error: AppError) -> None:
         chat = running.chat
         here = self.chat is not None and self.chat.id == chat.id
-        if adapter is not None:
-            if here:
-                self._set_adapter(None)
-            else:
-                self.write(lambda db: chats.update(db, chat.id, artifact_id=None))
-            place = "" if here else f" in “{short_title(chat.title)}”"
-            self._warn(error, f"The base answers instead of {adapter.name}{place}.")
-            if len(running.sides) == 1 and not running.side.text:
-                self.session.ask_again(chat, running.base, None)
-        elif error.action:
+        if error.action:
             self.show_error(error)
         elif not here:
             self.banners.show_error(error, ("Open chat", partial(self._open, chat.id)))
@@ -385,32 +403,16 @@ class ChatPage(ChatFrame):
         else:
             self.banners.show_error(error, ("Ask again", self.ask_again))
 
-    # The list's commands
-
     @Slot(str, str)
-    def _rename(self, chat_id: str, title: str) -> None:
-        clean = " ".join(title.split())
-        if not clean:
+    def _on_renamed(self, chat_id: str, title: str) -> None:
+        if not title:
             self._show_list()
-            return
-        if self.chat is not None and self.chat.id == chat_id:
-            self.chat = replace(self.chat, title=clean)
-        self.write(lambda db: chats.update(db, chat_id, title=clean))
+        elif self.chat is not None and self.chat.id == chat_id:
+            self.chat = replace(self.chat, title=title)
 
-    @Slot(str)
-    def _delete(self, chat_id: str) -> None:
-        running = self.session.running
-        if running is not None and running.chat.id == chat_id:
-            self.session.stop()
-        title = next((c.title for c in self.overview.chats if c.id == chat_id), NEW) if self.overview else NEW
-
-        def undo() -> None:
-            self.services.write(self, lambda db: trash.restore(db, "chats", [chat_id]), lambda _r: self._open(chat_id))
-
-        def done(_result: object) -> None:
-            self.services.notifier.say(f"“{short_title(title)}” moved to the trash", undo)
-
-        self.write(lambda db: trash.delete(db, "chats", [chat_id]), done)
+    def _show_list(self) -> None:
+        if self.overview is not None:
+            self.list.show_entries(entries_of(self.overview), self.chat.id if self.chat else "")
 
     # Keyboard
 

@@ -19,12 +19,12 @@ from core.models import store as models
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
+from core.projects.export import COMPARED
 from core.training.store import Adapter
+from ui.pages.chat.ahead import Ahead
 from ui.pages.chat.data import reference, sampling_of
 
 SAVE_MS = 1_000
-BAD_ADAPTER = ("bad_adapter", "wrong_base")
-COMPARED = "compared"
 
 
 @dataclass
@@ -73,14 +73,15 @@ class ChatSession(QObject):
 
     `asked(chat, question | None, answer)` once it is stored and before it is sent, None when it is asked again;
     `moved()` whenever the answer under way, or who is loaded, changed; `ended(Message)`;
-    `failed(Running, AppError, adapter)` with the adapter that could not be used, or None; `not_stored()` when a
-    question could not even be written down.
+    `fell_back(Running, AppError, adapter)` when the base answers because that adapter can't be used;
+    `failed(Running, AppError)`; `not_stored()` when a question could not even be written down.
     """
 
     asked = Signal(object, object, object)
     moved = Signal()
     ended = Signal(object)
-    failed = Signal(object, object, object)
+    fell_back = Signal(object, object, object)
+    failed = Signal(object, object)
     not_stored = Signal()
 
     def __init__(self, services: Services, parent: QObject | None = None) -> None:
@@ -93,6 +94,7 @@ class ChatSession(QObject):
         self.resident: frozenset[str] = frozenset()
         self.bytes_used = 0
         self.prepared: Mapping[str, Any] = {}
+        self.ahead = Ahead(services, self)
         self._save = QTimer(self)
         self._save.setInterval(SAVE_MS)
         self._save.timeout.connect(self._save_partial)
@@ -198,7 +200,8 @@ class ChatSession(QObject):
             sampling = replace(sampling, seed=secrets.randbelow(2**31))
         request = GenerateRequest(
             chats.prompt_messages(running.chat, list(running.history)),
-            reference(self._services.workspace, running.side.adapter), sampling,
+            reference(self._services.workspace, running.side.adapter), sampling, keep=running.chat.id, fall_back=True,
+            fit=True,
         )  # fmt: skip
         running.ident = self._services.engine.generate(
             self, request,
@@ -206,6 +209,7 @@ class ChatSession(QObject):
             done=lambda result: self._on_done(running, result, sampling),
             stopped=lambda: self._finish(running, chats.STOPPED),
             failed=lambda error: self._fail(running, error),
+            noticed=lambda error: self._on_notice(running, error),
         )  # fmt: skip
         self._save.start()
         self.moved.emit()
@@ -229,6 +233,12 @@ class ChatSession(QObject):
         if running is self.running:
             running.side.text += text
 
+    def _on_notice(self, running: Running, error: AppError) -> None:
+        if running is self.running:
+            adapter, running.side.adapter = running.side.adapter, None
+            self.fell_back.emit(running, error, adapter)
+            self.moved.emit()
+
     def _on_done(self, running: Running, result: Mapping[str, Any], sampling: Sampling) -> None:
         if running is not self.running:
             return
@@ -249,9 +259,8 @@ class ChatSession(QObject):
         if error.code == "engine_closed":
             self._finish(running, chats.INTERRUPTED)
             return
-        adapter = running.side.adapter if error.code in BAD_ADAPTER else None
         self._finish(running, chats.FAILED)
-        self.failed.emit(running, error, adapter)
+        self.failed.emit(running, error)
 
     def _finish(self, running: Running, status: str) -> None:
         if running is not self.running:
@@ -261,9 +270,9 @@ class ChatSession(QObject):
             side.status = status
         message = running.as_message()
         self.running = None
-        self._services.write(
-            self, lambda db: chats.set_answer(db, message.id, message.content, message.status, message.stats)
-        )
+        if status == chats.COMPLETE:
+            self.ahead.saw(running.base, message.artifact_id)
+        self._services.write(self, lambda db: chats.write_answer(db, message))
         self.ended.emit(message)
         self.moved.emit()
         self.ask_status()
@@ -276,7 +285,7 @@ class ChatSession(QObject):
         message = self.running.as_message()
 
         def save(db: Database) -> Changed:
-            chats.set_answer(db, message.id, message.content, message.status, message.stats)
+            chats.write_answer(db, message)
             return Changed.NOTHING
 
         self._services.write(self, save)
@@ -314,6 +323,8 @@ class ChatSession(QObject):
         self.resident = frozenset(facts.get("resident", {}))
         self.bytes_used = int(facts.get("bytes", 0))
         self.moved.emit()
+        if not self.busy and not self.loading_adapter:
+            self.ahead.load(self.resident, self.ask_status)
 
     @Slot(str)
     def _on_state(self, state: str) -> None:

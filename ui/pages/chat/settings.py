@@ -26,9 +26,12 @@ def sampling_text(sampling: Sampling) -> str:
 
 
 class ChatSettings(QWidget):
-    """`prompt_changed(text)` and `sampling_changed(dict)` a moment after the last edit."""
+    """`prompt_changed(text, pinned)` and `sampling_changed(dict)` a moment after the last edit.
 
-    prompt_changed = Signal(str)
+    A prompt follows the adapter until it is edited or pinned.
+    """
+
+    prompt_changed = Signal(str, bool)
     sampling_changed = Signal(object)
 
     def __init__(self) -> None:
@@ -36,7 +39,7 @@ class ChatSettings(QWidget):
         self.setObjectName("chat_settings")
         sizes = theme().sizes
         self._filling = False
-        self._default = ""
+        self._default, self._pinned = "", False
         self.prompt_fold = self._fold("System prompt", "fold_prompt")
         self.sampling_fold = self._fold("Sampling", "fold_sampling")
         self.prompt_line, self.sampling_line = ElidedLabel("", "caption"), ElidedLabel("", "caption")
@@ -85,11 +88,10 @@ class ChatSettings(QWidget):
         self.prompt.setAccessibleName("System prompt")
         self.prompt.setPlaceholderText("No system prompt: the conversation starts with your question.")
         self.prompt.textChanged.connect(self._on_prompt)
-        self.use_default = Button(
-            "Use adapter's prompt", "link", on_click=self._take_default, name="use_adapter_prompt"
-        )
-        self.use_default.setToolTip("The system prompt of the dataset this adapter was trained on")
-        out = Card("", self.prompt, row(self.use_default, None), gap=theme().sizes.half)
+        self.whose = ElidedLabel("", "caption")
+        self.whose.setObjectName("whose_prompt")
+        self.pin = Button("", "link", on_click=self._switch_pin, name="pin_prompt")
+        out = Card("", self.prompt, row(self.whose, self.pin, stretch=self.whose), gap=theme().sizes.half)
         out.hide()
         return out
 
@@ -107,13 +109,15 @@ class ChatSettings(QWidget):
 
     # What is shown
 
-    def show_values(self, prompt: str, sampling: Sampling, adapter_prompt: str) -> None:
+    def show_values(self, prompt: str, pinned: bool, sampling: Sampling, adapter_prompt: str) -> None:
         """Those of a chat; a field that is being edited is left alone."""
         self._filling = True
         try:
             self._default = adapter_prompt
-            if not self._prompt_soon.isActive() and self.prompt.toPlainText() != prompt:
-                self.prompt.setPlainText(prompt)
+            if not self._prompt_soon.isActive():
+                self._pinned = pinned
+                if self.prompt.toPlainText() != prompt:
+                    self.prompt.setPlainText(prompt)
             if not self._sampling_soon.isActive():
                 self.temperature.set_value(sampling.temperature)
                 self.tokens.setValue(sampling.max_tokens)
@@ -137,7 +141,17 @@ class ChatSettings(QWidget):
         self.prompt_line.setText(text or "none")
         self.sampling_line.setText(sampling_text(Sampling(**self.values())))
         self._fit()
-        self.use_default.setVisible(bool(self._default) and self._default != self.prompt.toPlainText())
+        self.pin.setText("Follow the adapter" if self._pinned else "Keep for every adapter")
+        self.pin.setToolTip(
+            "Each adapter is asked with the system prompt it was trained with" if self._pinned
+            else "The same system prompt, whoever answers"
+        )  # fmt: skip
+        self.whose.setText(self._whose())
+
+    def _whose(self) -> str:
+        if self._pinned:
+            return "Kept for every adapter"
+        return "The adapter's own: it was trained with it" if self._default else "The base has none of its own"
 
     def _on_fold(self, _open: bool) -> None:
         for fold, card in ((self.prompt_fold, self.prompt_card), (self.sampling_fold, self.sampling_card)):
@@ -156,11 +170,18 @@ class ChatSettings(QWidget):
 
     # What is edited
 
-    def _take_default(self) -> None:
-        self.prompt.setPlainText(self._default)
+    def _switch_pin(self) -> None:
+        self._pinned = not self._pinned
+        if not self._pinned:
+            self._filling = True
+            self.prompt.setPlainText(self._default)
+            self._filling = False
+        self._prompt_soon.start()
+        self._summarise()
 
     def _on_prompt(self) -> None:
         if not self._filling:
+            self._pinned = True
             self._prompt_soon.start()
             self._summarise()
 
@@ -170,7 +191,7 @@ class ChatSettings(QWidget):
             self._summarise()
 
     def _send_prompt(self) -> None:
-        self.prompt_changed.emit(self.prompt.toPlainText())
+        self.prompt_changed.emit(self.prompt.toPlainText(), self._pinned)
 
     def _send_sampling(self) -> None:
         self.sampling_changed.emit(self.values())

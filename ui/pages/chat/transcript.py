@@ -19,9 +19,13 @@ SETTLE_MS = 150
 
 
 class Transcript(QScrollArea):
-    """Follows the newest text only while the reader is at the end. `again_requested` from the last answer."""
+    """Follows the newest text only while the reader is at the end.
+
+    `again_requested` from the last answer, `variant_wanted(id, place)` from any.
+    """
 
     again_requested = Signal()
+    variant_wanted = Signal(str, int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,6 +129,7 @@ class Transcript(QScrollArea):
     def _make(self, turn: Turn) -> TurnView:
         view = TurnView(turn)
         view.again_requested.connect(self.again_requested)
+        view.variant_wanted.connect(self.variant_wanted)
         return view
 
     def _drop(self, view: TurnView) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from core.projects import chats
 from core.projects.chats import Chat, Message
+from core.projects.export import COMPARED
 from ui import format as fmt
 from ui.pages.chat.adapter_menu import ACTIVE, BASE, LOADING, ON_DISK, RESIDENT, Choice
 from ui.pages.chat.chat_list import Entry
 from ui.pages.chat.data import UNLOADED, Overview, base_name, context_text, small_time, switch_text
 from ui.pages.chat.message import STREAMING, WAITING, Said, Turn
-from ui.pages.chat.session import COMPARED, ChatSession, Running
+from ui.pages.chat.session import ChatSession, Running
 
 ENDED = (chats.COMPLETE, chats.STOPPED, chats.FAILED)
 TITLE_CHARACTERS = 30
@@ -51,7 +52,7 @@ def turn_of(message: Message, names: Names, running: Running | None, *, last: bo
         if live and running is not None and place >= running.place:
             shown = STREAMING if place == running.place else WAITING
         said.append(Said(names.of(who), text, shown, stats))
-    return Turn(message.id, "assistant", tuple(said), last)
+    return Turn(message.id, "assistant", tuple(said), last, (message.place, len(message.others) + 1))
 
 
 def turns_of(messages: Sequence[Message], names: Names, running: Running | None) -> list[Turn]:
@@ -70,7 +71,7 @@ def entries_of(overview: Overview) -> list[Entry]:
     for chat in overview.chats:
         adapter = overview.adapter(chat.artifact_id)
         who = adapter.name if adapter is not None else base_name(overview.base(chat.base_model_id))
-        out.append(Entry(chat.id, chat.title, f"{fmt.moment(chat.updated_at)} · {who}"))
+        out.append(Entry(chat.id, chat.title, f"{fmt.moment(chat.updated_at)} · {who}", chat.pinned))
     return out
 
 

@@ -22,7 +22,7 @@ from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
 from ui.widgets.flow import Flow
 from ui.widgets.forms import text_area
-from ui.widgets.plain_markdown import MessageText
+from ui.widgets.message_text import MessageText
 from ui.widgets.scroll import ScrollColumn
 from ui.widgets.segments import Segments
 from ui.words.scaffolding import tier_word

@@ -15,7 +15,7 @@ from ui.theme import theme
 from ui.widgets.basic import Button, label, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
-from ui.widgets.plain_markdown import MessageText
+from ui.widgets.message_text import MessageText
 from ui.widgets.scroll import ScrollColumn
 from ui.widgets.segments import Segments
 

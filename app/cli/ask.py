@@ -1,0 +1,190 @@
+"""Questions to a base model and its adapters without a window: one JSON object a line, statistics in the last one.
+
+Several texts are one conversation. Each adapter named answers all of it with its own history, `none` is the base alone;
+switched in place between two answers, nothing is loaded twice. An adapter is asked with the system prompt that it was
+trained with, unless `--system` says otherwise.
+
+Exit codes: 0 everything was answered; 1 nothing; 2 usage or lock; 3 some.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from app.cli.arguments import Parser, refuse_unreadable
+from app.cli.session import Session, run_session
+from core.errors import AppError, Cancelled
+from core.inference.client import InferenceClient
+from core.inference.engine import AdapterRef, GenerateRequest, Sampling
+from core.models import store as models
+from core.models.store import BaseModel
+from core.training import store as training
+from core.training.store import Adapter
+from core.workspace.paths import Workspace
+
+NONE = "none"
+MOST_TOKENS = 32_000
+
+
+def parse(args: Sequence[str]) -> argparse.Namespace:
+    """Read the arguments. Raises AppError `usage`."""
+    parser = Parser(prog="app ask", description="Ask a base model and its adapters.")
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--base", default="", metavar="NAME", help="by default the adapter's, else the workspace's")
+    parser.add_argument(
+        "--adapter", action="append", default=[], metavar="NAME|none", help="may be given several times"
+    )
+    parser.add_argument("--system", default=None, metavar="TEXT", help="instead of the one an adapter was trained with")
+    parser.add_argument("--max-tokens", type=int, default=256, metavar="N", help="of one answer")
+    parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 gives the same answer each time")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("text", nargs="+", metavar="TEXT", help="questions, in the order of the conversation")
+    options = parser.parse_args(list(args))
+    refuse_unreadable(options.workspace, options.base, *options.adapter, *options.text, options.system)
+    if not Workspace(options.workspace).db_path.is_file():
+        raise _usage(f"There is no workspace in {options.workspace}.", "Make one with the window or the pipeline.")
+    if not 1 <= options.max_tokens <= MOST_TOKENS:
+        raise _usage(f"--max-tokens {options.max_tokens} is not possible.", f"Use 1 to {MOST_TOKENS:,}.")
+    if not 0 <= options.temperature <= 2:
+        raise _usage(f"--temperature {options.temperature:g} is not possible.", "Use 0 to 2.")
+    if empty := [number for number, text in enumerate(options.text, start=1) if not text.strip()]:
+        raise _usage(f"Question {empty[0]} is empty.", "Write what is asked, in quotation marks.")
+    return options
+
+
+def _usage(message: str, hint: str) -> AppError:
+    return AppError("usage", message, hint=hint)
+
+
+@dataclass
+class _Speaker:
+    """Who answers, with its own history. `adapter` None is the base alone."""
+
+    name: str
+    adapter: AdapterRef | None
+    messages: list[dict[str, str]] = field(default_factory=list)
+    silent: bool = False
+
+
+def find_speakers(db: Database, workspace: Workspace, options: argparse.Namespace) -> tuple[BaseModel, list[_Speaker]]:
+    """The base and who answers on it. Raises AppError `no_such_base`, `no_such_adapter` or `wrong_base`."""
+    wanted = list(dict.fromkeys(options.adapter)) or [NONE]
+    adapters = [None if name == NONE else _adapter(db, name, options.base) for name in wanted]
+    base = _base(db, options.base, next((adapter for adapter in adapters if adapter is not None), None))
+    out = []
+    for adapter in adapters:
+        if adapter is not None and adapter.base_model_id != base.id:
+            raise AppError(
+                "wrong_base", f"The adapter “{adapter.name}” was trained on {adapter.base_name}, not on {base.name}.",
+                hint="Ask adapters of one base at a time.",
+            )  # fmt: skip
+        system = options.system
+        if system is None:
+            system = str(adapter.passport.get("system_prompt") or "") if adapter is not None else ""
+        messages = [{"role": "system", "content": system}] if system else []
+        reference = None
+        if adapter is not None:
+            reference = AdapterRef(adapter.id, str(workspace.absolute(adapter.path)), adapter.name)
+        out.append(_Speaker(adapter.name if adapter is not None else NONE, reference, messages))
+    return base, out
+
+
+def _adapter(db: Database, name: str, base: str) -> Adapter:
+    listed = training.list_adapters(db)
+    found = [a for a in listed if name in (a.id, a.name) and base in ("", a.base_model_id, a.base_name)]
+    if found:
+        # Of several with one name it is the newest.
+        return found[0]
+    known = ", ".join(dict.fromkeys(a.name for a in listed)) or "none yet"
+    raise AppError("no_such_adapter", f"There is no adapter “{name}” in this workspace.", hint=f"Known: {known}.")
+
+
+def _base(db: Database, name: str, adapter: Adapter | None) -> BaseModel:
+    if not name and adapter is not None:
+        return models.get(db, adapter.base_model_id)
+    listed = models.listing(db)
+    found = next((m for m in listed if name in (m.id, m.name)), None) if name else models.default(db)
+    if found is None:
+        known = ", ".join(m.name for m in listed) or "none yet; the command pipeline adds one"
+        what = f"There is no base model “{name}” in this workspace." if name else "This workspace has no base model."
+        raise AppError("no_such_base", what, hint=f"Known: {known}.")
+    return found
+
+
+class Ask:
+    """One call over an open workspace."""
+
+    def __init__(self, session: Session, base: BaseModel, speakers: Sequence[_Speaker]) -> None:
+        self.session, self.out, self.options = session, session.out, session.options
+        self.base, self.speakers = base, speakers
+        self.answered = self.failed = 0
+        self.tokens, self.switches = 0, [0.0]
+
+    def run(self) -> None:
+        """Ask everything. Raises AppError when the base can't be loaded."""
+        with InferenceClient(self.session.workspace.logs / "ask.log") as client:
+            loaded = client.load(self.base.path, self.base.engine)
+            self.out.line("base", name=self.base.name, seconds=loaded["seconds"], bytes=loaded["bytes"])
+            for text in self.options.text:
+                for speaker in self.speakers:
+                    if not speaker.silent and not self.session.token.cancelled:
+                        self._ask(client, speaker, text)
+
+    def report(self) -> int:
+        """Print the statistics; returns the exit code."""
+        asked = len(self.options.text) * len(self.speakers)
+        code = 0 if self.answered == asked else 3 if self.answered else 1
+        self.out.line(
+            "report", asked=asked, answered=self.answered, failed=self.failed,
+            not_asked=asked - self.answered - self.failed, tokens=self.tokens, slowest_switch_s=max(self.switches),
+            exit_code=code,
+        )  # fmt: skip
+        return code
+
+    def _ask(self, client: InferenceClient, speaker: _Speaker, text: str) -> None:
+        sampling = Sampling(self.options.temperature, max_tokens=self.options.max_tokens, seed=self.options.seed)
+        speaker.messages.append({"role": "user", "content": text})
+        request = GenerateRequest(list(speaker.messages), speaker.adapter, sampling, keep=speaker.name)
+        try:
+            said, result = client.generate(request, self.session.token)
+        except Cancelled:
+            return
+        except AppError as error:
+            # What comes later in its conversation would hang in the air.
+            self.failed, speaker.silent = self.failed + 1, True
+            self.out.error(error)
+            return
+        speaker.messages.append({"role": "assistant", "content": said})
+        stats: Mapping[str, Any] = result["stats"]
+        self.answered += 1
+        self.tokens += int(stats.get("tokens", 0))
+        self.switches.append(float(stats.get("switch_s", 0.0)))
+        self.out.line("answer", adapter=speaker.name, question=text, text=said,
+                      finish_reason=result["finish_reason"], stats=stats)  # fmt: skip
+
+
+def _work(session: Session) -> int:
+    try:
+        session.settle()
+        base, speakers = find_speakers(session.db, session.workspace, session.options)
+        models.require_folder(base)
+    except Exception as exc:
+        session.out.error(session.explain(exc))
+        return 2
+    call = Ask(session, base, speakers)
+    try:
+        call.run()
+    except Exception as exc:
+        session.out.error(session.explain(exc))
+    return call.report()
+
+
+def main(args: Sequence[str]) -> int:
+    """Entry of `python -m app ask`."""
+    return run_session(args, parse, _work)

@@ -1,0 +1,60 @@
+"""A chat as a file: Markdown to read, JSON to use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from core.projects.chats import Chat, Message
+from core.workspace.files import atomic_write, dump_json
+
+VERSION = 1
+# The base's answer beside the adapter's, as kept in an answer's stats.
+COMPARED = "compared"
+
+
+def as_markdown(chat: Chat, messages: Sequence[Message], names: Mapping[str, str], base: str) -> str:
+    """To read: who said what. `names` are the adapters' by id, `base` is the base's name."""
+    lines = [f"# {chat.title}", "", f"Base: {base}"]
+    if chat.system_prompt:
+        lines += ["", "## System prompt", "", chat.system_prompt]
+    for message in messages:
+        for who, text in _sides(message, names, base):
+            lines += ["", f"## {who}", "", text.strip() or "(no answer)"]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(chat: Chat, messages: Sequence[Message], names: Mapping[str, str], base: str) -> dict[str, Any]:
+    """To use: messages with role and content, the adapter that answered, and how it ended."""
+    return {
+        "version": VERSION, "title": chat.title, "base": base, "system_prompt": chat.system_prompt,
+        "sampling": dict(chat.sampling), "created_at": chat.created_at, "updated_at": chat.updated_at,
+        "messages": [
+            {
+                "role": message.role, "content": message.content, "status": message.status,
+                "adapter": names.get(message.artifact_id) if message.artifact_id else None,
+                "stats": dict(message.stats),
+            }
+            for message in messages
+        ],
+    }  # fmt: skip
+
+
+def write(path: Path, chat: Chat, messages: Sequence[Message], names: Mapping[str, str], base: str) -> None:
+    """JSON for a file whose name says so, else Markdown; whole or not at all. Raises AppError `file_error`."""
+    if path.suffix.lower() == ".json":
+        atomic_write(path, dump_json(as_json(chat, messages, names, base)))
+    else:
+        atomic_write(path, as_markdown(chat, messages, names, base).encode())
+
+
+def _sides(message: Message, names: Mapping[str, str], base: str) -> list[tuple[str, str]]:
+    if message.role == "user":
+        return [("You", message.content)]
+    who = names.get(message.artifact_id, "Unknown adapter") if message.artifact_id else base
+    out = [(who, message.content)]
+    other = message.stats.get(COMPARED)
+    if isinstance(other, Mapping):
+        out.insert(0, (base, str(other.get("content", ""))))
+    return out

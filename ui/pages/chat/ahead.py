@@ -1,0 +1,75 @@
+"""The adapter that is likely to be asked next is loaded while nothing else is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from PySide6.QtCore import QObject
+from sqlite_utils import Database
+
+from app.services import Services
+from core.errors import AppError
+from core.events import Changed
+from core.inference.habits import Habits
+from core.models.store import BaseModel
+from core.training.store import Adapter
+from core.workspace import settings
+from ui.pages.chat.data import reference
+
+SETTING = "switching_habits"
+
+
+class Ahead(QObject):
+    """Follows who answers. `adapters` are those of the workspace."""
+
+    def __init__(self, services: Services, parent: QObject) -> None:
+        super().__init__(parent)
+        self._services = services
+        self.habits = Habits()
+        self.adapters: Sequence[Adapter] = ()
+        self._base = ""
+        self._tried = ""
+        services.read(self, lambda db: settings.get(db, SETTING, {}), self._on_kept)
+
+    def _on_kept(self, data: Any) -> None:
+        kept = Habits.from_json(data if isinstance(data, dict) else {})
+        # What was seen since the window opened is kept too.
+        self.habits.steps = {**kept.steps, **self.habits.steps}
+        self.habits.scores = [*kept.scores, *self.habits.scores]
+
+    def saw(self, base: BaseModel, adapter_id: str | None) -> None:
+        """That adapter, or the base alone, has answered."""
+        self._base, self._tried = base.id, ""
+        self.habits.saw(adapter_id or "")
+        kept = self.habits.to_json()
+
+        def put(db: Database) -> Changed:
+            settings.put(db, SETTING, kept)
+            return Changed.NOTHING
+
+        self._services.write(self, put)
+
+    def load(self, resident: Collection[str], done: Callable[[], None]) -> None:
+        """Make the likeliest next adapter resident, once after each answer; `done()` when it is."""
+        known = {adapter.id: adapter for adapter in self.adapters if adapter.base_model_id == self._base}
+        wanted = self.habits.next(resident, known.keys())
+        if wanted is None or wanted == self._tried or self._services.engine.state != "ready":
+            return
+        self._tried = wanted
+        ref = reference(self._services.workspace, known[wanted])
+        assert ref is not None
+        self._services.engine.prepare(self, ref, _nothing_lost, lambda _facts: done())
+
+    @property
+    def words(self) -> str:
+        """How often it was right, for whoever wants to know; empty at first."""
+        scores = self.habits.scores
+        if self.habits.rate is None:
+            return ""
+        state = "Loads the next adapter ahead" if self.habits.helps else "Does not load ahead"
+        return f"{state}: {sum(scores)} of the last {len(scores)} predictions were right"
+
+
+def _nothing_lost(_error: AppError) -> None:
+    """Nobody asked for it yet: who does gets the error."""

@@ -45,6 +45,8 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T", help="0 gives the same answer each time")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("text", nargs="+", metavar="TEXT", help="questions, in the order of the conversation")
+    # No workspace is made here, so none is asked what it is for.
+    parser.set_defaults(vertical="")
     options = parser.parse_args(list(args))
     refuse_unreadable(options.workspace, options.base, *options.adapter, *options.text, options.system)
     if not Workspace(options.workspace).db_path.is_file():

@@ -50,8 +50,9 @@ class WhoWrites(Card):
         self.form.add("model", "Model", self.model)
         self.form.add("effort", "Effort", self.effort)
         self.form.add("mode", "Steering", self.mode)
-        self.example = QCheckBox("Send my best approved conversation as an example of the tone")
-        self.form.add("example", "", self.example)
+        self.example = QCheckBox("Send my best one")
+        self.form.add("example", "Example", self.example,
+                      "The best approved conversation goes to Claude, for its tone.")  # fmt: skip
         self.form.begin_advanced()
         self.in_flight = number(1, MOST_IN_FLIGHT, 8)
         self.form.add("in_flight", "Requests at once", self.in_flight, "Fewer are used where Claude asks for it.")

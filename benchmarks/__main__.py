@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 
 NAMES = (
-    "startup", "stalls", "data_line", "reading", "conversations", "adapter_switch", "coming_back", "training_speed",
-    "generation",
+    "startup", "stalls", "data_line", "reading", "conversations", "adapter_switch", "large_switch", "coming_back",
+    "training_speed", "generation",
 )  # fmt: skip
 
 

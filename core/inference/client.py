@@ -69,6 +69,11 @@ class InferenceClient:
             stdin.write(protocol.encode(ident, kind, fields))
             stdin.flush()
 
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self._process.pid
+
     def load(self, base: Path, engine: str = "mlx") -> Mapping[str, Any]:
         """Load a base model."""
         return self.call("load", base=str(base), engine=engine)

@@ -47,12 +47,14 @@ class AdapterPool:
         resident = self.prepare(adapter) if adapter else True
         new = self._modules[adapter.id] if adapter else {}
         old = self._modules[self.active] if self.active else {}
+        sites = self._sites
         for path in old.keys() - new.keys():
-            parent, attribute, base = self._sites[path]
-            setattr(parent, attribute, base)
+            parent, attribute, base = sites[path]
+            parent[attribute] = base
+        # As items: a module of mlx is a dict of its parts, and its `__setattr__` ends here after 1 µs of questions.
         for path, module in new.items():
-            parent, attribute, _ = self._sites[path]
-            setattr(parent, attribute, module)
+            parent, attribute, _ = sites[path]
+            parent[attribute] = module
         self._let_go(self._residency.activate(adapter.id if adapter else None))
         return resident
 

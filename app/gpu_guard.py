@@ -53,4 +53,5 @@ class GpuGuard(QObject):
     def _unload(self) -> None:
         job = self._claimant()
         if job is not None:
-            self._engine.unload("training" if job.kind == "training" else f"“{job.title}”")
+            what = "training" if job.kind == "training" else f"“{job.title}”"
+            self._engine.unload(f"while {what} runs")

@@ -32,8 +32,8 @@ class InferenceService(QObject):
     """Lives in the GUI thread and never blocks it but in `shutdown`. No process before the first command.
 
     `state_changed(str)`: off, starting, loading, ready, answering. Commands are answered in order, each by exactly
-    one of the callbacks given with it, never after their owner is gone. `unload_reason` says for whom the memory was
-    given back ("training"), empty once it is loaded again.
+    one of the callbacks given with it, never after their owner is gone. `unload_reason` says why the memory was
+    given back ("while training runs"), empty once it is loaded again.
     """
 
     state_changed = Signal(str)
@@ -130,6 +130,11 @@ class InferenceService(QObject):
     def keep_resident(self, count: int) -> None:
         """How many adapters stay in memory, from the next start of the process."""
         self.options = replace(self.options, max_resident=count)
+
+    def relieve(self, done: Callable[[Mapping[str, Any]], None] = nothing) -> None:
+        """Memory is short: what nobody waits for is given back, after the answer under way; `done({"bytes": n})`."""
+        if self._loaded is not None:
+            self._send(Call("relieve", {}, self, done, ignore))
 
     def forget(self, chat: str) -> None:
         """A chat was deleted: what was read of it goes, in the worker's memory and on the disk."""

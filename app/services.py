@@ -16,6 +16,7 @@ from app.gpu_guard import GpuGuard
 from app.inference import InferenceService
 from app.jobs.queue import JobQueue
 from app.jobs.tasks import TaskRunner
+from app.memory_watch import MemoryWatch
 from app.navigator import Navigator
 from app.notify import Notifier
 from app.window_state import WindowState
@@ -168,6 +169,7 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
         workspace.logs / "inference.log", EngineOptions(cache_folder=str(workspace.prompt_caches)), root
     )
     GpuGuard(engine, queue, root)
+    MemoryWatch(engine, root)
     services = Services(
         workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, engine, engine.shutdown
     )

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from core import registries
+from core import memory, registries
 from core.db.connection import Connections, open_database
+from core.memory import Memory, Pressure
 from core.registries import JOB_KINDS
 from core.workspace.paths import Workspace
 from tests.support.patience import PATIENCE_S
@@ -54,6 +55,12 @@ def own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing of the machine's own data is read or written."""
     monkeypatch.setenv("BRIGHTRUN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("BRIGHTRUN_MODELS", str(tmp_path / "models"))
+
+
+@pytest.fixture(autouse=True)
+def memory_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing depends on what else this machine has in memory."""
+    monkeypatch.setattr(memory, "read", lambda: Memory(1 << 34, 1 << 33, Pressure.NORMAL))
 
 
 @pytest.fixture(autouse=True)

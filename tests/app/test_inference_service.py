@@ -228,11 +228,11 @@ def test_unloading_gives_the_memory_back_and_says_so(qtbot: Any, service: Infere
     process = psutil.Process(service.pid)
     answer, _ = ask(service, ENDLESS)
     qtbot.waitUntil(lambda: bool(answer.text))
-    service.unload("training")
+    service.unload("while training runs")
     assert answer.error is not None
     assert answer.error.code == "engine_closed"
     assert service.state == "off"
-    assert service.unload_reason == "training"
+    assert service.unload_reason == "while training runs"
     qtbot.waitUntil(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
     load(qtbot, service)
     assert service.unload_reason == ""
@@ -281,7 +281,7 @@ def test_chat_makes_room_for_a_job_that_needs_the_gpu(qtbot: Any, services: Any,
     load(qtbot, engine)
     job_id = services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
     qtbot.waitUntil(lambda: engine.state == "off")
-    assert engine.unload_reason == "“Something large”"
+    assert engine.unload_reason == "while “Something large” runs"
     load(qtbot, engine)
     answer, _ = ask(engine, "Hello")
     qtbot.waitUntil(lambda: answer.ended)

@@ -105,7 +105,8 @@ class TinyEngine:
         pass
 
     def relieve(self) -> int:
-        return 0
+        leaving = [ident for ident in self._resident if ident != self._active]
+        return sum(self._resident.pop(ident) for ident in leaving)
 
     def forget(self, chat: str) -> None:
         pass

@@ -28,7 +28,7 @@ NEUTRAL = (
     "I keep putting off a decision. Where do I start?",
     "What is the difference between saving and investing?",
 )
-UNLOADED = "model unloaded while {} runs; it loads again when you ask"
+UNLOADED = "model unloaded {}; it loads again when you ask"
 
 
 @dataclass(frozen=True)

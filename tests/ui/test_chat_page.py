@@ -734,6 +734,41 @@ def test_each_adapter_is_asked_with_the_prompt_it_was_trained_with_unless_one_is
     chat.until(lambda: chats.get(chat.db, chat.page.chat.id).system_prompt == "Mine.")
 
 
+def from_menu(chat: Chatting, qapp: Any, words: str) -> None:
+    """Click an entry of the menu of saved prompts."""
+    chat.click(chat.page.settings.presets)
+    chat.until(lambda: bool(_menus(qapp)))
+    (menu,) = _menus(qapp)
+    action = next(action for action in menu.actions() if action.text() == words)
+    assert action.isEnabled()
+    chat.qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+    chat.until(lambda: not _menus(qapp))
+
+
+def _menus(qapp: Any) -> list[Any]:
+    return [w for w in qapp.topLevelWidgets() if w.objectName() == "saved_prompts_menu" and w.isVisible()]
+
+
+def test_a_prompt_is_saved_used_in_another_chat_and_removed(chat: Chatting, qapp: Any) -> None:
+    shown = chat.page.settings
+    chat.click(shown.prompt_fold)
+    chat.qtbot.keyClicks(shown.prompt, "Be brief & kind.")
+    from_menu(chat, qapp, "Save this prompt")
+    chat.until(lambda: settings.get(chat.db, "system_prompts", []) == ["Be brief & kind."])
+    chat.click(chat.page.list.new)
+    chat.settle()
+    assert shown.prompt.toPlainText() == ""
+    from_menu(chat, qapp, "Be brief && kind.")
+    assert shown.prompt.toPlainText() == "Be brief & kind."
+    chat.ask("Hello")
+    assert "told 'Be brief & kind.'" in chat.rows()[-1].content
+    assert chats.get(chat.db, chat.page.chat.id).prompt_pinned
+    from_menu(chat, qapp, "Remove this prompt")
+    chat.until(lambda: settings.get(chat.db, "system_prompts", []) == [])
+    chat.settle()
+    assert shown.prompt.toPlainText() == "Be brief & kind."
+
+
 def export_dialogs(qapp: Any) -> list[Any]:
     return [w for w in qapp.topLevelWidgets() if w.objectName() == "export_chat_dialog" and w.isVisible()]
 

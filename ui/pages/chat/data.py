@@ -28,6 +28,7 @@ NEUTRAL = (
     "I keep putting off a decision. Where do I start?",
     "What is the difference between saving and investing?",
 )
+SAVED_PROMPTS = "system_prompts"
 UNLOADED = "model unloaded {}; it loads again when you ask"
 
 
@@ -40,6 +41,7 @@ class Overview:
     adapters: Sequence[Adapter]
     chats: Sequence[Chat]
     max_resident: int
+    saved_prompts: Sequence[str] = ()
 
     def base(self, ident: str) -> BaseModel | None:
         """A base of the list."""
@@ -67,7 +69,7 @@ def read_overview(db: Database, search: str) -> Overview:
     """By one reader."""
     return Overview(
         models.listing(db), models.default(db), training.list_adapters(db), chats.listing(db, search=search),
-        int(settings.get(db, "max_resident_adapters")),
+        int(settings.get(db, "max_resident_adapters")), settings.get(db, SAVED_PROMPTS, []),
     )  # fmt: skip
 
 

@@ -19,7 +19,9 @@ from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
 from core.training.store import Adapter
+from core.workspace import settings
 from ui.pages.chat.data import (
+    SAVED_PROMPTS,
     Opened,
     Overview,
     base_gone,
@@ -47,7 +49,7 @@ class ChatPage(ChatFrame):
     A new chat is stored with its first question.
     """
 
-    watches: ClassVar[Changed] = Changed.CHATS | Changed.ADAPTERS | Changed.MODELS
+    watches: ClassVar[Changed] = Changed.CHATS | Changed.ADAPTERS | Changed.MODELS | Changed.SETTINGS
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
@@ -75,6 +77,7 @@ class ChatPage(ChatFrame):
         self.choose_base.chosen.connect(self._choose_base)
         self.settings.prompt_changed.connect(self._on_prompt)
         self.settings.sampling_changed.connect(self._on_sampling)
+        self.settings.presets.changed.connect(self._keep_prompts)
         self.transcript.again_requested.connect(self.ask_again)
         self.transcript.variant_wanted.connect(self._choose_answer)
         self.session.asked.connect(self._on_asked)
@@ -97,6 +100,7 @@ class ChatPage(ChatFrame):
             self.show_no_base()
             return
         self.services.engine.keep_resident(overview.max_resident)
+        self.settings.presets.show_prompts(overview.saved_prompts)
         self.session.ahead.adapters = overview.adapters
         self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
         self.show_content()
@@ -250,6 +254,10 @@ class ChatPage(ChatFrame):
     @Slot(str, bool)
     def _on_prompt(self, text: str, pinned: bool) -> None:
         self._change(system_prompt=text, prompt_pinned=pinned)
+
+    @Slot(object)
+    def _keep_prompts(self, prompts: list[str]) -> None:
+        self.write(lambda db: settings.put(db, SAVED_PROMPTS, prompts))
 
     @Slot(object)
     def _on_sampling(self, values: Mapping[str, object]) -> None:

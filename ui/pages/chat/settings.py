@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from core.inference.engine import Sampling
 from ui import format as fmt
+from ui.pages.chat.presets import PresetMenu
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, row
 from ui.widgets.card import Card
@@ -91,7 +92,10 @@ class ChatSettings(QWidget):
         self.whose = ElidedLabel("", "caption")
         self.whose.setObjectName("whose_prompt")
         self.pin = Button("", "link", on_click=self._switch_pin, name="pin_prompt")
-        out = Card("", self.prompt, row(self.whose, self.pin, stretch=self.whose), gap=theme().sizes.half)
+        self.presets = PresetMenu(self.prompt.toPlainText)
+        self.presets.used.connect(self._use)
+        line = row(self.whose, self.presets, self.pin, stretch=self.whose)
+        out = Card("", self.prompt, line, gap=theme().sizes.half)
         out.hide()
         return out
 
@@ -184,6 +188,12 @@ class ChatSettings(QWidget):
             self._pinned = True
             self._prompt_soon.start()
             self._summarise()
+
+    def _use(self, prompt: str) -> None:
+        # As if it were typed: it counts as this chat's own then, and Undo in the field takes it back.
+        cursor = self.prompt.textCursor()
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.insertText(prompt)
 
     def _on_form(self) -> None:
         if not self._filling:

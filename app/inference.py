@@ -62,6 +62,8 @@ class InferenceService(QObject):
         self._rest = b""
         self._process: QProcess | None = None
         self._leaving: list[QProcess] = []
+        # While a worker leaves it writes what it read, also of these.
+        self._forgotten: set[str] = set()
         self._loaded: tuple[str, str] | None = None
         self._crashes = 0
         self._not_before = 0.0
@@ -138,10 +140,14 @@ class InferenceService(QObject):
 
     def forget(self, chat: str) -> None:
         """A chat was deleted: what was read of it goes, in the worker's memory and on the disk."""
+        folder = self.options.cache_folder
         if self._process is not None:
-            self._send(Call("forget", {"chat": chat}, self, nothing, ignore))
-        elif self.options.cache_folder:
-            forget_files(self.options.cache_folder, chat)
+            # A worker that ends before it comes to it has kept the files.
+            self._send(Call("forget", {"chat": chat}, self, nothing, lambda _error: forget_files(folder, chat)))
+        else:
+            forget_files(folder, chat)
+        if self._leaving:
+            self._forgotten.add(chat)
 
     def prepare(
         self,
@@ -231,6 +237,10 @@ class InferenceService(QObject):
         process = self.sender()
         if isinstance(process, QProcess) and process in self._leaving:
             self._leaving.remove(process)
+            for chat in self._forgotten:
+                forget_files(self.options.cache_folder, chat)
+            if not self._leaving:
+                self._forgotten.clear()
             process.deleteLater()
 
     # ---------------------------------------------------------------- the process

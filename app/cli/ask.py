@@ -30,6 +30,7 @@ from core.workspace.paths import Workspace
 
 NONE = "none"
 MOST_TOKENS = 32_000
+MOST_SEED = (1 << 63) - 1
 
 
 def parse(args: Sequence[str]) -> argparse.Namespace:
@@ -53,6 +54,8 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
         raise _usage(f"There is no workspace in {options.workspace}.", "Make one with the window or the pipeline.")
     if not 1 <= options.max_tokens <= MOST_TOKENS:
         raise _usage(f"--max-tokens {options.max_tokens} is not possible.", f"Use 1 to {MOST_TOKENS:,}.")
+    if not 0 <= options.seed <= MOST_SEED:
+        raise _usage(f"--seed {options.seed} is not possible.", f"Use 0 to {MOST_SEED:,}.")
     if not 0 <= options.temperature <= 2:
         raise _usage(f"--temperature {options.temperature:g} is not possible.", "Use 0 to 2.")
     if empty := [number for number, text in enumerate(options.text, start=1) if not text.strip()]:
@@ -76,8 +79,9 @@ class _Speaker:
 
 def find_speakers(db: Database, workspace: Workspace, options: argparse.Namespace) -> tuple[BaseModel, list[_Speaker]]:
     """The base and who answers on it. Raises AppError `no_such_base`, `no_such_adapter` or `wrong_base`."""
-    wanted = list(dict.fromkeys(options.adapter)) or [NONE]
-    adapters = [None if name == NONE else _adapter(db, name, options.base) for name in wanted]
+    found = [None if name == NONE else _adapter(db, name, options.base) for name in options.adapter or [NONE]]
+    # One that is named twice, or once by its id, answers once.
+    adapters = list({adapter.id if adapter is not None else "": adapter for adapter in found}.values())
     base = _base(db, options.base, next((adapter for adapter in adapters if adapter is not None), None))
     out = []
     for adapter in adapters:
@@ -131,7 +135,7 @@ class Ask:
     def run(self) -> None:
         """Ask everything. Raises AppError when the base can't be loaded."""
         with InferenceClient(self.session.workspace.logs / "ask.log") as client:
-            loaded = client.load(self.base.path, self.base.engine)
+            loaded = client.load(self.base.path, self.base.engine, self.session.token)
             self.out.line("base", name=self.base.name, seconds=loaded["seconds"], bytes=loaded["bytes"])
             for text in self.options.text:
                 for speaker in self.speakers:
@@ -182,6 +186,9 @@ def _work(session: Session) -> int:
     call = Ask(session, base, speakers)
     try:
         call.run()
+    except Cancelled:
+        # The report says what was not asked.
+        pass
     except Exception as exc:
         session.out.error(session.explain(exc))
     return call.report()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -25,4 +26,6 @@ def files(folder: str, chat: str = "") -> list[Path]:
 def forget_files(folder: str, chat: str) -> None:
     """Delete what is kept of a chat."""
     for path in files(folder, chat):
-        path.unlink(missing_ok=True)
+        # A folder that can't be changed keeps them; they are of no use without the chat.
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import select
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,10 @@ from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
 from core.workspace.paths import source_root
 
+# How often a stop is looked for, and how long a worker may take to obey it.
+LOOK_S = 0.5
+STOP_GRACE_S = 5.0
+
 
 class InferenceClient:
     """Owns one worker process; used as a context manager, from one thread."""
@@ -29,7 +36,12 @@ class InferenceClient:
             worker_command("inference"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
             env=worker_environment(), cwd=source_root(),
         )  # fmt: skip
-        self.call("configure", registries=registries.snapshot(), options=(options or EngineOptions()).to_json())
+        self._rest = b""
+        try:
+            self.call("configure", registries=registries.snapshot(), options=(options or EngineOptions()).to_json())
+        except BaseException:
+            self.close()
+            raise
 
     def call(
         self,
@@ -40,13 +52,8 @@ class InferenceClient:
     ) -> dict[str, Any]:
         """Send a command, wait for its answer. Raises the worker's AppError, `worker_crashed`, or Cancelled."""
         ident = f"c{next(self._numbers)}"
-        stdout, stopping = self._process.stdout, False
-        assert stdout is not None
         self._write(ident, kind, fields)
-        for line in stdout:
-            if token is not None and token.cancelled and not stopping:
-                stopping = True
-                self._write(ident, "stop", {})
+        for line in self._lines(ident, token):
             message = protocol.decode(line)
             if message["id"] != ident:
                 continue
@@ -58,9 +65,32 @@ class InferenceClient:
                 raise AppError.from_json(message["error"])
             elif message["type"] == "done":
                 return dict(message["result"])
+        if token is not None and token.cancelled:
+            raise Cancelled(token.reason)
         raise AppError(
             "worker_crashed", "The model's process ended unexpectedly.", hint="Ask again; the process restarts."
         )
+
+    def _lines(self, ident: str, token: CancelToken | None) -> Iterator[bytes]:
+        """What the worker says, line by line; one that is asked to stop and does not is killed."""
+        stdout = self._process.stdout
+        assert stdout is not None
+        stopping = 0.0
+        while True:
+            if token is not None and token.cancelled:
+                if not stopping:
+                    stopping = time.monotonic()
+                    self._write(ident, "stop", {})
+                elif time.monotonic() - stopping > STOP_GRACE_S:
+                    self._process.kill()
+            if b"\n" in self._rest:
+                line, _, self._rest = self._rest.partition(b"\n")
+                yield line
+            elif select.select([stdout], [], [], LOOK_S)[0]:
+                data = os.read(stdout.fileno(), 65536)
+                if not data:
+                    return
+                self._rest += data
 
     def _write(self, ident: str, kind: str, fields: Mapping[str, Any]) -> None:
         stdin = self._process.stdin
@@ -74,9 +104,9 @@ class InferenceClient:
         """The worker's process id."""
         return self._process.pid
 
-    def load(self, base: Path, engine: str = "mlx") -> Mapping[str, Any]:
+    def load(self, base: Path, engine: str = "mlx", token: CancelToken | None = None) -> Mapping[str, Any]:
         """Load a base model."""
-        return self.call("load", base=str(base), engine=engine)
+        return self.call("load", None, token, base=str(base), engine=engine)
 
     def generate(self, request: GenerateRequest, token: CancelToken | None = None) -> tuple[str, Mapping[str, Any]]:
         """The whole answer and its stats. Raises Cancelled when `token` asks to end it."""

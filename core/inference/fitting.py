@@ -20,10 +20,17 @@ def fitted(
         return list(messages), 0
     head = next((n for n, message in enumerate(messages) if message["role"] != "system"), len(messages))
     starts = [n for n in range(head, len(messages)) if messages[n]["role"] == "user"]
-    for step in STEPS:
-        for start in starts[step::step]:
-            kept = [*messages[:head], *messages[start:]]
-            if count(kept) <= most:
-                return kept, start - head
     last = starts[-1] if starts else len(messages) - 1
-    return [*messages[:head], *messages[last:]], last - head
+
+    def kept(start: int) -> list[Message]:
+        return [*messages[:head], *messages[start:]]
+
+    if len(starts) < 2 or count(kept(last)) > most:
+        return kept(last), last - head
+    # The first exchange from which all have room; to count takes time, so the middle is asked each time.
+    low, high = 1, len(starts) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if count(kept(starts[middle])) <= most else (middle + 1, high)
+    place = next(p for step in STEPS if (p := -(-low // step) * step) < len(starts))
+    return kept(starts[place]), starts[place] - head

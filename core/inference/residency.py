@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
 
-Stamp = tuple[int, int]
+Stamp = tuple[int, ...]
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,9 @@ class InferenceWorker:
         return self._engine
 
     def _prepare(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        facts: Mapping[str, Any] = self._loaded().prepare(AdapterRef(**message["adapter"]))
+        adapter = AdapterRef(**message["adapter"])
+        facts: Mapping[str, Any] = self._loaded().prepare(adapter)
+        self._faults.clear(adapter.id)
         return facts
 
     def _status(self, _message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -205,14 +207,14 @@ class InferenceWorker:
         return stopped(pieces, request.stop) if request.stop else pieces
 
     def _fault(self, adapter: AdapterRef) -> AppError | None:
-        if (held := self._faults.held(adapter.id)) is not None:
+        if (held := self._faults.held(adapter)) is not None:
             return held
         try:
             self._loaded().prepare(adapter)
         except AppError as error:
             if error.code not in FAULT_CODES:
                 raise
-            self._faults.add(adapter.id, error)
+            self._faults.add(adapter, error)
             return error
         self._faults.clear(adapter.id)
         return None

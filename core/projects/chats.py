@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -248,10 +249,17 @@ def write_answer(db: Database, message: Message) -> Changed:
 
 
 def prompt_messages(chat: Chat, history: list[Message]) -> list[dict[str, str]]:
-    """What the engine is asked: the system prompt and the turns that have text, in turn."""
+    """What the engine is asked: the system prompt and the turns that have text, in turn.
+
+    A question that got no answer because it failed, as one that is too long does, is not asked again with the next.
+    """
     out = [{"role": "system", "content": chat.system_prompt}] if chat.system_prompt else []
+    vain = {
+        asked.id for asked, answer in itertools.pairwise(history)
+        if asked.role == "user" and answer.status == FAILED and not answer.content.strip()
+    }  # fmt: skip
     for message in history:
-        if message.content.strip():
+        if message.content.strip() and message.id not in vain:
             if out and out[-1]["role"] == message.role:
                 out[-1] = {"role": message.role, "content": f"{out[-1]['content']}\n\n{message.content}"}
             else:

@@ -39,6 +39,18 @@ def test_the_oldest_exchanges_go_and_the_cut_moves_in_steps() -> None:
     assert sorted(set(cuts)) == [0, 16, 32, 48, 64]
 
 
+def test_counting_is_done_a_few_times_however_long_it_is() -> None:
+    for most in (5, 240, 9_000):
+        asked: list[int] = []
+
+        def count(messages: Sequence[Mapping[str, str]], seen: list[int] = asked) -> int:
+            seen.append(len(messages))
+            return ten_each(messages)
+
+        fitted(talk(500), count, most)
+        assert len(asked) <= 12
+
+
 def test_where_nothing_fits_the_last_question_is_left() -> None:
     kept, left = fitted(talk(5), ten_each, 5)
     assert [m["content"] for m in kept] == ["s", "last"]

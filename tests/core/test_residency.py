@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from core.errors import AppError
+from core.inference.engine import AdapterRef
 from core.inference.faults import FIRST_S, Faults
 from core.inference.residency import Limits, Residency
 
@@ -57,21 +60,32 @@ def test_bytes_are_a_limit_of_their_own_and_one_that_is_too_large_stays_alone() 
     assert policy.size_bytes == 0
 
 
+BROKEN = AdapterRef("a", "/nowhere")
+
+
 def test_what_failed_is_tried_again_after_a_while_that_doubles() -> None:
     moment = [0.0]
     faults = Faults(lambda: moment[0])
     error = AppError("bad_adapter", "It is broken.")
-    assert faults.held("a") is None
-    faults.add("a", error)
-    assert faults.held("a") is error
+    assert faults.held(BROKEN) is None
+    faults.add(BROKEN, error)
+    assert faults.held(BROKEN) is error
     moment[0] = FIRST_S
-    assert faults.held("a") is None
-    faults.add("a", error)
+    assert faults.held(BROKEN) is None
+    faults.add(BROKEN, error)
     moment[0] += FIRST_S
-    assert faults.held("a") is error
+    assert faults.held(BROKEN) is error
     moment[0] += FIRST_S
-    assert faults.held("a") is None
+    assert faults.held(BROKEN) is None
     faults.clear("a")
-    faults.add("a", error)
+    faults.add(BROKEN, error)
     moment[0] += FIRST_S
-    assert faults.held("a") is None
+    assert faults.held(BROKEN) is None
+
+
+def test_other_files_are_tried_at_once(tmp_path: Path) -> None:
+    adapter, faults = AdapterRef("a", str(tmp_path)), Faults(lambda: 0.0)
+    faults.add(adapter, AppError("bad_adapter", "It is broken."))
+    assert faults.held(adapter) is not None
+    (tmp_path / "adapters.safetensors").write_bytes(b"whole")
+    assert faults.held(adapter) is None

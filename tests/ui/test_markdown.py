@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
@@ -12,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from ui.theme import theme
 from ui.tokens import DARK, LIGHT
 from ui.widgets.code_block import MOST_COLOURED, CodeBlock, highlighted
-from ui.widgets.markdown import Growing, blocks, plain_html
+from ui.widgets.markdown import Growing, blocks, breakable, plain_html
 from ui.widgets.message_text import CARET, MessageText, with_caret
 
 
@@ -50,7 +51,7 @@ def test_tables_have_rows_and_sides() -> None:
         ("[click](javascript:alert(1))", "[click](javascript:alert(1))"),
         ("![cat](http://evil.test/p.png)", "[cat: http://evil.test/p.png]"),
         ("![x](file:///etc/passwd)", "![x](file:///etc/passwd)"),
-        ("[name]\n\n[name]: http://evil.test", "name (http://evil.test)"),
+        ("See [1].\n\n[1]: http://evil.test", "[1]: http://evil.test"),
     ],
 )  # fmt: skip
 def test_what_could_be_followed_is_text(text: str, said: str) -> None:
@@ -129,3 +130,53 @@ def test_the_caret_follows_the_last_word() -> None:
     assert with_caret("<p>one</p>", "|") == "<p>one|</p>"
     assert with_caret("<ul><li>one</li></ul>", "|") == "<ul><li>one|</li></ul>"
     assert with_caret("<p>one</p>", "") == "<p>one</p>"
+
+
+def test_a_long_list_is_several_blocks_with_its_numbers() -> None:
+    text = "\n".join(f"{n}. item {n}" for n in range(5, 35))
+    found = blocks(text)
+    assert [block.html.partition(">")[0] for block in found] == ['<ol start="5"', '<ol start="17"', '<ol start="29"']
+    assert "\n".join(block.text for block in found) == text
+    assert all(f"<li>item {n}</li>" in "".join(block.html for block in found) for n in range(5, 35))
+
+
+def test_a_long_table_is_shown_as_it_was_written() -> None:
+    rows = "\n".join(f"| {n} | {n * n} |" for n in range(60))
+    (block,) = blocks(f"| a | b |\n|---|---|\n{rows}")
+    assert (block.kind, block.language) == ("code", "table")
+    assert block.text.endswith("| 59 | 3481 |")
+
+
+@pytest.mark.parametrize("text", ["> " * 40 + "deep", "\n".join(f"{'  ' * n}- level {n}" for n in range(40))])
+def test_nothing_is_lost_however_deep(text: str) -> None:
+    found = "".join(block.text for block in blocks(text))
+    assert text.split()[-1] in found
+    assert text.split()[-1] in shown(text)
+
+
+def test_marks_that_reorder_text_do_not_come_in_as_entities() -> None:
+    assert "\u202e" not in shown("&#8238;gnp.exe &#x2066;")
+
+
+def test_growing_lists_end_as_the_whole_would() -> None:
+    text = "Before.\n\n" + "\n".join(f"- item {n}" for n in range(40)) + "\n\nAfter."
+    growing = Growing("monospace")
+    for end in range(0, len(text) + 1, 7):
+        growing.blocks(text[:end])
+    assert growing.blocks(text) == blocks(text)
+
+
+@pytest.mark.parametrize("language", ["c", "make", "rst"])
+def test_code_that_colours_slowly_stays_plain(language: str) -> None:
+    code = "\n" * 3_000 if language == "c" else "a" * 3_000
+    assert highlighted(code, language, LIGHT) == ""
+
+
+def test_what_is_copied_has_no_places_to_break(qtbot: QtBot) -> None:
+    text = MessageText("Look at `" + "ab12" * 20 + "` now.")
+    qtbot.addWidget(text)
+    text.show()
+    (words,) = text.findChildren(QLabel)
+    words.setSelection(0, len(breakable("Look at " + "ab12" * 20 + " now.")))
+    qtbot.keyClick(words, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QGuiApplication.clipboard().text() == "Look at " + "ab12" * 20 + " now."

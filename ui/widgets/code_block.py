@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import re
+import time
 from functools import lru_cache
 
 from PySide6.QtCore import Qt, Slot
@@ -16,6 +18,10 @@ from ui.widgets.markdown import Block
 
 # Longer code is shown without colours: to find them would hold the window up.
 MOST_COLOURED = 6_000
+MOST_S = 0.03
+# Where these languages' patterns meet many letters or blanks of one kind they take seconds, in one step.
+SLOW = ("make", "makefile", "rst", "restructuredtext", "markdown", "md")
+_REPEATED = re.compile(r"(\s)\1{99}|(.)\2{199}", re.DOTALL)
 
 
 @lru_cache(maxsize=64)
@@ -24,14 +30,16 @@ def highlighted(code: str, language: str, colours: Tokens) -> str:
     from pygments.lexers import get_lexer_by_name
     from pygments.util import ClassNotFound
 
-    if not code or len(code) > MOST_COLOURED:
+    if not code or len(code) > MOST_COLOURED or language.lower() in SLOW or _REPEATED.search(code):
         return ""
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:
         return ""
-    parts = []
+    parts, until = [], time.monotonic() + MOST_S
     for kind, text in lexer.get_tokens(code):
+        if time.monotonic() > until:
+            return ""
         colour, shown = _colour(str(kind), colours), html.escape(text)
         parts.append(f'<span style="color:{colour}">{shown}</span>' if colour else shown)
     return f'<pre style="margin:0">{"".join(parts)}</pre>'

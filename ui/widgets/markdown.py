@@ -15,7 +15,9 @@ from typing import Any
 
 CODE, TEXT = "code", "text"
 LONGEST_WORD = 40
-DEEPEST = 16
+DEEPEST = 24
+# A text label lays itself out anew as a whole: longer lists are shown in pieces, longer tables as they were written.
+ITEMS, ROWS = 12, 40
 # What would draw over, reorder or hide other text: C0 and C1 controls, directional overrides and isolates.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
@@ -46,7 +48,8 @@ def breakable(text: str) -> str:
 
 def plain_html(text: str) -> str:
     """Text as HTML that shows it as it is."""
-    return html.escape(breakable(text)).replace("\n", "<br>")
+    # Also here: an entity of Markdown, as &#8238;, becomes its character only when it is parsed.
+    return html.escape(breakable(_CONTROLS.sub("\ufffd", text))).replace("\n", "<br>")
 
 
 def blocks(text: str, mono: str = "monospace") -> list[Block]:
@@ -66,8 +69,8 @@ class Growing:
         """Those of `text`; quick where it begins as the last one did."""
         lines = visible(text).split("\n")
         # The last block may become another one, and the one before it may turn out to be its beginning.
-        kept = self._found[:-2]
-        start = self._found[len(kept)][1] if len(self._found) > len(kept) else 0
+        start = self._found[-2][1] if len(self._found) > 1 else 0
+        kept = [found for found in self._found if found[1] < start]
         if lines[:start] != self._lines[:start]:
             kept, start = [], 0
         self._found = [*kept, *_parse(lines, start, self._mono)]
@@ -79,8 +82,11 @@ class Growing:
 def _parser() -> Any:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": DEEPEST}).enable(
-        ["table", "strikethrough"]
+    # No references: a list of sources at the end would vanish, and a growing text changes what stands before it.
+    return (
+        MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": DEEPEST})
+        .enable(["table", "strikethrough"])
+        .disable("reference")
     )
 
 
@@ -96,7 +102,7 @@ def _parse(lines: Sequence[str], start: int, mono: str) -> list[tuple[Block, int
         end = _end_of(tokens, place)
         first, last = tokens[place].map or (0, 0)
         written = "\n".join(lines[start + first : start + last]).strip("\n")
-        out.append((_block(tokens[place : end + 1], written, mono), start + first))
+        out += [(block, start + first) for block in _blocks(tokens[place : end + 1], written, mono)]
         place = end + 1
     return out
 
@@ -111,12 +117,44 @@ def _end_of(tokens: Sequence[Any], place: int) -> int:
     return len(tokens) - 1
 
 
-def _block(tokens: Sequence[Any], written: str, mono: str) -> Block:
+def _blocks(tokens: Sequence[Any], written: str, mono: str) -> list[Block]:
+    """Mostly one; a long list is several."""
     head = tokens[0]
     if head.type in ("fence", "code_block"):
         words = head.info.split() if head.type == "fence" else []
-        return Block(CODE, head.content.rstrip("\n"), language=words[0][:20] if words else "")
-    return Block(TEXT, written, "".join(_tag(token, mono) for token in tokens))
+        return [Block(CODE, head.content.rstrip("\n"), language=words[0][:20] if words else "")]
+    if max(token.level for token in tokens) >= DEEPEST - 1:
+        # What is deeper the parser leaves out.
+        return [Block(TEXT, written, plain_html(written))]
+    if head.type == "table_open" and written.count("\n") > ROWS:
+        return [Block(CODE, written, language="table")]
+    items = [n for n, token in enumerate(tokens) if token.type == "list_item_open" and token.level == 1]
+    if len(items) <= ITEMS:
+        return [Block(TEXT, written, "".join(_tag(token, mono) for token in tokens))]
+    return _pieces(tokens, items, written, mono)
+
+
+def _pieces(tokens: Sequence[Any], items: Sequence[int], written: str, mono: str) -> list[Block]:
+    """A list in several, each with the number that its first item has."""
+    out, lines, offset = [], written.split("\n"), tokens[items[0]].map[0]
+    ordered = tokens[0].type == "ordered_list_open"
+    for place in range(0, len(items), ITEMS):
+        begin = items[place]
+        end = items[place + ITEMS] if place + ITEMS < len(items) else len(tokens) - 1
+        part = "\n".join(
+            lines[tokens[begin].map[0] - offset : tokens[begin].map[0] - offset + _span(tokens, begin, end)]
+        )
+        number = int(tokens[0].attrs.get("start", 1)) + place
+        opened, closed = (f'<ol start="{number}">', "</ol>") if ordered else ("<ul>", "</ul>")
+        html_of = "".join(_tag(token, mono) for token in tokens[begin:end])
+        out.append(Block(TEXT, part.strip("\n"), f"{opened}{html_of}{closed}"))
+    return out
+
+
+def _span(tokens: Sequence[Any], begin: int, end: int) -> int:
+    """How many lines the items between two places have."""
+    last = max(token.map[1] for token in tokens[begin:end] if token.map)
+    return int(last - tokens[begin].map[0])
 
 
 _TAGS = {

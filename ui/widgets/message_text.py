@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QFontMetricsF
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QContextMenuEvent, QFontMetricsF, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QLabel, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from ui import format as fmt
 from ui.theme import theme
-from ui.widgets.basic import Button, label
+from ui.widgets.basic import Button, WrapLabel
 from ui.widgets.code_block import CodeBlock
 from ui.widgets.markdown import CODE, TEXT, Block, Growing, breakable, visible
 
 COLUMN_CHARACTERS = 76
 SHOWN_CHARACTERS = 20_000
 CARET = "▍"
+MOST_GROWING = 1_200
 _SAMPLE = "The reviewer is picked by workload, and the limit itself comes from settings, so"
 _CLOSED = re.compile(r"(?:</[a-z]+>)+$")
 
@@ -33,9 +34,30 @@ def with_caret(rich: str, caret: str) -> str:
     return f"{rich[: closed.start()]}{caret}{closed[0]}" if closed and caret else rich + caret
 
 
+class _Running(WrapLabel):
+    """Copies what is selected without the places where a long word may be broken."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy) and self.hasSelectedText():
+            self._copy()
+        else:
+            super().keyPressEvent(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = QMenu(self)
+        menu.addAction("Copy", self._copy).setEnabled(self.hasSelectedText())
+        menu.popup(event.globalPos())
+        menu.aboutToHide.connect(menu.deleteLater)
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.selectedText().replace("\u200b", "").replace("\u2029", "\n"))
+
+
 def running_text() -> QLabel:
     """A label for running text: wrapped, selectable, no wider than its place, no links and no pictures."""
-    out = label("", wrap=True)
+    out = _Running("")
+    out.setTextFormat(Qt.TextFormat.PlainText)
+    out.setProperty("role", "")
     out.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     out.setOpenExternalLinks(False)
     policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -109,6 +131,9 @@ class MessageText(QWidget):
             self._box.insertWidget(place, new)
             old = new
         mark = CARET if caret else ""
+        if caret and len(block.text) > MOST_GROWING:
+            # Laid out anew with every word: long tables and lists get their form when they are through.
+            block = Block(block.kind, block.text, language=block.language)
         if isinstance(old, CodeBlock):
             old.show_block(block, mark)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,18 @@ def _named(adapter: AdapterRef) -> str:
     return adapter.name or Path(adapter.path).name
 
 
-def stamp(adapter: AdapterRef) -> tuple[int, int]:
-    """(mtime_ns, size) of the tensors: changes when the adapter was trained again."""
+def stamp(adapter: AdapterRef) -> tuple[int, ...]:
+    """mtime_ns and size of the tensors and of the configuration: changes when the adapter was trained again."""
     try:
-        stat = (Path(adapter.path) / "adapters.safetensors").stat()
+        stat = os.stat(f"{adapter.path}/adapters.safetensors")
     except OSError as exc:
         raise bad_adapter(adapter, "its files are missing") from exc
-    return stat.st_mtime_ns, stat.st_size
+    try:
+        config = os.stat(f"{adapter.path}/adapter_config.json")
+    except OSError:
+        # Whoever reads it says what is wrong.
+        return stat.st_mtime_ns, stat.st_size
+    return stat.st_mtime_ns, stat.st_size, config.st_mtime_ns, config.st_size
 
 
 def read_adapter(adapter: AdapterRef, base_structure: str, base_content: str) -> AdapterFile:
@@ -80,7 +86,7 @@ def read_adapter(adapter: AdapterRef, base_structure: str, base_content: str) ->
     if not abs(scale) <= MAX_SCALE:
         raise bad_adapter(adapter, f"its scale {scale:g} is not a usable number")
     kind = config.get("fine_tune_type", "lora")
-    if kind not in LEAVES:
+    if not isinstance(kind, str) or kind not in LEAVES:
         raise bad_adapter(adapter, f"it is of the type {kind!r}; LoRA and DoRA are supported")
     _check_base(adapter, config, base_structure, base_content)
     try:

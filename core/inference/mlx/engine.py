@@ -58,12 +58,14 @@ class MlxEngine:
                 detail=repr(exc),
             ) from exc
         model.eval()
-        self._model, self._tokenizer, self._base = model, tokenizer, base
+        self._model, self._tokenizer = model, tokenizer
         self._wrapper = TokenizerWrapper(tokenizer.raw, eos_token_ids=list(tokenizer.end_ids))
         self._content = content_fingerprint(base)
         self._pool = AdapterPool(model, structure_fingerprint(config), self._content, self._options.limits)
         self._caches = PromptCaches(model, self._options)
         self._context = int(config.get("text_config", config).get("max_position_embeddings", 0) or 0)
+        # Last: what failed on the way is loaded again.
+        self._base = base
         seconds = time.monotonic() - begun
         return {"base": str(base), "seconds": seconds, "bytes": mx.get_active_memory(), "context": self._context}
 

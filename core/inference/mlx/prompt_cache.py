@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 
 from core.inference.cache_files import SUFFIX, digest, forget_files
 from core.inference.engine import EngineOptions
@@ -33,7 +34,7 @@ class CacheKey:
     chat: str
     base: str
     adapter: str = ""
-    stamp: tuple[int, int] = (0, 0)
+    stamp: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,7 +57,10 @@ class PromptCaches:
     def __init__(self, model: Any, options: EngineOptions) -> None:
         self._model, self._options = model, options
         for path in self._files(f"{TEMPORARY}*"):
-            path.unlink(missing_ok=True)
+            writer = path.name.removeprefix(TEMPORARY).partition("-")[0]
+            if not (writer.isdecimal() and psutil.pid_exists(int(writer))):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
         self._entries: OrderedDict[CacheKey, _Entry] = OrderedDict()
 
     def take(self, key: CacheKey, ids: Sequence[int]) -> tuple[list[Any], int]:
@@ -148,7 +152,7 @@ class PromptCaches:
         if not self._options.cache_folder or entry.size_bytes > self._options.cache_disk_bytes:
             return
         folder = Path(self._options.cache_folder)
-        temporary = folder / f"{TEMPORARY}{key.name}{SUFFIX}"
+        temporary = folder / f"{TEMPORARY}{os.getpid()}-{key.name}{SUFFIX}"
         facts = {"key": orjson.dumps(asdict(key)).decode(), "tokens": orjson.dumps(entry.tokens).decode()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -171,7 +175,8 @@ class PromptCaches:
             with contextlib.suppress(Exception):
                 entry = self._load(path, key)
             if entry is not None:
-                os.utime(path)
+                with contextlib.suppress(OSError):
+                    os.utime(path)
                 return entry
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from ui.icons import icon
 from ui.theme import theme
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, label, plain_tip, row
 
 ID_ROLE = int(Qt.ItemDataRole.UserRole)
 LINE_ROLE, PINNED_ROLE = ID_ROLE + 1, ID_ROLE + 2
@@ -171,7 +171,7 @@ class ChatList(QWidget):
     def _show(item: QListWidgetItem, entry: Entry) -> None:
         item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEditable)
         wanted = ((int(Qt.ItemDataRole.DisplayRole), entry.title), (ID_ROLE, entry.id), (LINE_ROLE, entry.line),
-                  (int(Qt.ItemDataRole.ToolTipRole), entry.title), (PINNED_ROLE, entry.pinned),
+                  (int(Qt.ItemDataRole.ToolTipRole), plain_tip(entry.title)), (PINNED_ROLE, entry.pinned),
                   (int(Qt.ItemDataRole.AccessibleTextRole),
                    f"{entry.title}, {'pinned, ' if entry.pinned else ''}{entry.line}"))  # fmt: skip
         for role, value in wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtCore import QMimeData, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QWidget
 
@@ -10,13 +10,19 @@ from ui.theme import theme
 from ui.widgets.basic import Button
 
 LINES = 7
+# Far more than a model reads at once; with more the field itself becomes slow.
+MOST_CHARACTERS = 50_000
 
 
 class QuestionField(QPlainTextEdit):
-    """Grows with its text up to some lines. `submitted` on Enter; `fitted(height of one line)`."""
+    """Grows with its text up to some lines. `submitted` on Enter; `fitted(height of one line)`.
+
+    `refused(characters)` when a text that is too long was to be put in; nothing of it is.
+    """
 
     submitted = Signal()
     fitted = Signal(int)
+    refused = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,6 +41,13 @@ class QuestionField(QPlainTextEdit):
             self.submitted.emit()
             return
         super().keyPressEvent(event)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        text = source.text()
+        if len(text) + self.document().characterCount() > MOST_CHARACTERS:
+            self.refused.emit(len(text))
+        else:
+            super().insertFromMimeData(source)
 
     @Slot()
     def _fit(self) -> None:

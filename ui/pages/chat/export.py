@@ -9,16 +9,19 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
+from core.errors import AppError
 from core.projects import export
 from ui.pages.chat.data import Opened, read_chat
 
-_UNFIT = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')
-LONGEST = 60
+_UNFIT = re.compile(r'[\\/:*?"<>|\x00-\x1f\u202a-\u202e\u2066-\u2069]+')
+# In bytes, since the disk counts those.
+LONGEST, MOST_BYTES = 60, 150
 
 
 def file_name(title: str) -> str:
     """A title as the name of a file."""
-    return _UNFIT.sub(" ", title).strip(" .")[:LONGEST].strip() or "Chat"
+    clean = _UNFIT.sub(" ", title).strip(" .")[:LONGEST]
+    return clean.encode()[:MOST_BYTES].decode(errors="ignore").strip() or "Chat"
 
 
 def export_chat(owner: QWidget, services: Services, chat_id: str, base: str) -> None:
@@ -27,8 +30,9 @@ def export_chat(owner: QWidget, services: Services, chat_id: str, base: str) -> 
     def write(path: Path) -> None:
         def work(db: Database) -> Path:
             opened = read_chat(db, chat_id)
-            if opened.chat is not None:
-                export.write(path, opened.chat, opened.messages, opened.names, base)
+            if opened.chat is None:
+                raise AppError("no_such_chat", "That chat was deleted.", hint="Restore it from the trash.")
+            export.write(path, opened.chat, opened.messages, opened.names, base)
             return path
 
         services.read(owner, work, lambda done: services.notifier.say(f"Chat exported to {done.name}"))

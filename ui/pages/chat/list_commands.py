@@ -55,7 +55,9 @@ class ListCommands(QObject):
     @Slot(str)
     def _delete(self, chat_id: str) -> None:
         running, overview = self._page.session.running, self._page.overview
-        if running is not None and running.chat.id == chat_id:
+        shown = self._page.chat
+        storing = self._page.session.storing and shown is not None and shown.id == chat_id
+        if storing or (running is not None and running.chat.id == chat_id):
             self._page.session.stop()
         title = next((c.title for c in overview.chats if c.id == chat_id), NEW) if overview else NEW
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,12 +15,14 @@ from sqlite_utils import Database
 from app.services import Services
 from core.errors import AppError
 from core.events import Changed
+from core.inference.faults import CODES as FAULT_CODES
 from core.lanes import Lane
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
 from core.training.store import Adapter
 from core.workspace import settings
+from ui.pages.chat.composer import MOST_CHARACTERS
 from ui.pages.chat.data import (
     SAVED_PROMPTS,
     Opened,
@@ -72,6 +75,7 @@ class ChatPage(ChatFrame):
         self.list.searched.connect(self.reload)
         self.chips.chosen.connect(self._choose)
         self.composer.asked.connect(self.ask)
+        self.composer.field.refused.connect(self._on_too_long)
         self.composer.stop_requested.connect(self.session.stop)
         self.compare.clicked.connect(self.compare_now)
         self.choose_base.chosen.connect(self._choose_base)
@@ -214,7 +218,7 @@ class ChatPage(ChatFrame):
             job.lane is Lane.GPU for job in self.services.queue.running()
         )
         if adapter is not None and base is not None and not taken:
-            self.session.prepare(base, adapter, partial(self._on_refused, adapter))
+            self.session.prepare(base, adapter, partial(self._on_refused, adapter, self.chat.id if self.chat else ""))
 
     def _set_adapter(self, adapter: Adapter | None) -> None:
         if self.chat is None:
@@ -235,10 +239,21 @@ class ChatPage(ChatFrame):
             self.write(lambda db: chats.update(db, chat_id, **values))
         self.show_state()
 
-    def _on_refused(self, adapter: Adapter, error: AppError) -> None:
-        if self.adapter is not None and self.adapter.id == adapter.id:
+    def _on_refused(self, adapter: Adapter, chat_id: str, error: AppError) -> None:
+        # A process that ended, or a base that can't be read, says nothing about the adapter.
+        if error.code not in FAULT_CODES:
+            self.show_error(error)
+            return
+        here = self.chat is not None and self.chat.id == chat_id
+        if here and self.adapter is not None and self.adapter.id == adapter.id:
             self._set_adapter(None)
         self._warn(error, "The base answers instead; nothing else changed.")
+
+    @Slot(int)
+    def _on_too_long(self, characters: int) -> None:
+        self.services.notifier.say(
+            f"The text has {characters:,} characters; a question takes at most {MOST_CHARACTERS:,}. Nothing was put in."
+        )
 
     def _warn(self, error: AppError, then: str) -> None:
         hint = f"{error.hint} {then}".strip()
@@ -376,11 +391,14 @@ class ChatPage(ChatFrame):
         elif self.messages and self.messages[-1].id == running.message.id:
             message = running.as_message()
             if message != self.messages[-1]:
+                began = time.monotonic()
                 first = not self.messages[-1].content
                 self.messages[-1] = message
                 self.transcript.change_turn(turn_of(message, self.names, running, last=True))
                 if first:
                     self.show_state()
+                # Text that takes long to lay out is drawn less often: the window stays at hand.
+                self._frame.setInterval(max(FRAME_MS, round(3_000 * (time.monotonic() - began))))
 
     @Slot(object)
     def _on_ended(self, message: Message) -> None:

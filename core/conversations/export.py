@@ -85,7 +85,7 @@ def _content(workspace: Workspace, row: Conversation, form: str) -> bytes:
 
 def _write_array(target: Path, parts: Iterator[bytes]) -> None:
     """Stream them, so that no more than one conversation is in memory."""
-    tmp = target.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}-{target.name}")
+    tmp = target.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}")
     try:
         with tmp.open("wb") as out:
             for number, part in enumerate(parts):
@@ -94,8 +94,10 @@ def _write_array(target: Path, parts: Iterator[bytes]) -> None:
             out.write(b"\n]\n")
         publish_file(tmp, target)
     except OSError as exc:
-        tmp.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            tmp.unlink(missing_ok=True)
         raise disk_error(exc, target) from exc
     except BaseException:
-        tmp.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            tmp.unlink(missing_ok=True)
         raise

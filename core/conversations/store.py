@@ -273,6 +273,16 @@ def set_status(db: Database, ids: Sequence[str], status: ReviewStatus | str, not
     return Changed.CONVERSATIONS if done else Changed.NOTHING
 
 
+def set_notes(db: Database, ident: str, notes: str) -> Changed:
+    """The reviewer's notes; whether it was reviewed stays as it is."""
+    with transaction(db):
+        done = db.execute(
+            "update conversations set reviewer_notes = ?, updated_at = ? where deleted_at is null and id = ?",
+            [notes, now(), ident],
+        ).rowcount
+    return Changed.CONVERSATIONS if done else Changed.NOTHING
+
+
 def set_scaffolding(
     db: Database, workspace: Workspace, conversation_id: str, *, persona_key: str, emotional_arc_key: str,
     training_topic_key: str,

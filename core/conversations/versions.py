@@ -18,7 +18,7 @@ from core.conversations.store import Conversation
 from core.db.connection import now, transaction
 from core.errors import AppError, Where
 from core.events import Changed
-from core.workspace.files import write_json
+from core.workspace.files import read_json, write_json
 from core.workspace.paths import Workspace
 
 ENRICHED = "enriched.json"
@@ -104,8 +104,14 @@ def restore(db: Database, workspace: Workspace, ident: str, version: int) -> Cha
         raise AppError("no_such_version", f"“{found.title}” has no version {version}.", hint="Refresh the list.")
     if row["file_path"] == found.file_path:
         return Changed.NOTHING
-    turns = read_version(workspace, row["file_path"])
+    target = workspace.absolute(row["file_path"])
+    parsed, now_in_force = read_json(target), store.read_parsed(workspace, found)
+    turns = _turns(parsed["turns"])
     _refuse_twin(db, ident, row["content_hash"])
+    parameters = now_in_force.get("input_parameters", {})
+    if parsed.get("input_parameters", {}) != parameters:
+        # Persona, arc and topic are the conversation's, not a version's.
+        write_json(target, {**parsed, "input_parameters": parameters})
     with transaction(db):
         _put_in_force(db, workspace, found, dict(row), turns)
     return Changed.CONVERSATIONS
@@ -113,13 +119,13 @@ def restore(db: Database, workspace: Workspace, ident: str, version: int) -> Cha
 
 def read_version(workspace: Workspace, file_path: str) -> list[Turn]:
     """The turns of a version. Raises AppError when its file is missing or damaged."""
-    from core.workspace.files import read_json
-
     return _turns(read_json(workspace.absolute(file_path))["turns"])
 
 
 def _editable(db: Database, ident: str) -> Conversation:
     found = store.get(db, ident)
+    if found.deleted_at is not None:
+        raise AppError("deleted", f"“{found.title}” is in the trash.", hint="Restore it first.")
     if found.enrichment_status == "enrichment_in_progress":
         raise AppError(
             "being_enriched", f"“{found.title}” is being enriched.", hint="Wait until that is done, then edit it."

@@ -188,6 +188,8 @@ def check_batch(plan: Plan, library: Library, settings: RunSettings, provider: P
             prompts.whole(item, Cast.of(item, library))
         except AppError as error:
             error.where = replace(error.where, field=f"items[{index}].template: {error.where.field}".rstrip(": "))
+            error.message = f"Persona “{item.persona_key}” with template “{item.template_key}”: {error.message}"
+            error.action = error.action or "page:scaffolding"
             raise
 
 

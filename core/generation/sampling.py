@@ -237,7 +237,8 @@ def coverage(db: Database, *, by_topic: bool = False) -> list[Cell]:
     """How many conversations there are a cell, with their mean quality; empty cells are left out."""
     topic = "coalesce(training_topic_key, '')" if by_topic else "''"
     rows = db.execute(
-        f"select persona_key, emotional_arc_key, {topic} as topic, count(*) as n, avg(quality_score) as quality"
+        f"select persona_key, emotional_arc_key, {topic} as topic, count(*) as n,"
+        " avg(coalesce(human_score, quality_score)) as quality"
         " from conversations where deleted_at is null and status <> 'rejected' and persona_key is not null"
         " and emotional_arc_key is not null group by 1, 2, 3 order by 1, 2, 3"
     ).fetchall()

@@ -47,7 +47,8 @@ def fsync_dir(folder: Path) -> None:
 
 def atomic_write(path: Path, data: bytes) -> None:
     """Write `data` to `path`: afterwards there is the old file or the new one, never half. Raises AppError."""
-    tmp = path.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}-{path.name}")
+    # Without its own name, which may be as long as a name can be.
+    tmp = path.with_name(f"{TMP_PREFIX}{uuid.uuid4().hex}")
     try:
         with tmp.open("wb") as handle:
             handle.write(data)

@@ -107,6 +107,36 @@ def test_what_can_not_be_edited_is_refused_and_nothing_changes(here: Place) -> N
     assert refused.value.code == "no_such_version"
 
 
+def test_persona_arc_and_topic_are_not_a_versions(here: Place) -> None:
+    bare = parsed(("One.", "Two."))
+    bare["input_parameters"] = {}
+    ident = add_conversation(here, bare)
+    versions.edit(here.db, here.workspace, ident, 2, "Three.")
+    store.set_scaffolding(
+        here.db, here.workspace, ident, persona_key="anxious_planner", emotional_arc_key="anxiety_to_calm",
+        training_topic_key="tax_debt_resolution",
+    )  # fmt: skip
+    versions.restore(here.db, here.workspace, ident, 1)
+    assert words(here, ident) == ["One.", "Two."]
+    found = store.read_parsed(here.workspace, store.get(here.db, ident))
+    assert found["input_parameters"]["persona_key"] == "anxious_planner"
+    enrich(here, ident)
+    assert store.get(here.db, ident).enrichment_status == "completed"
+
+
+def test_what_is_in_the_trash_is_not_edited_and_notes_are_no_review(here: Place) -> None:
+    ident = add_conversation(here)
+    store.set_status(here.db, [ident], "approved")
+    store.set_notes(here.db, ident, "Fine.")
+    found = store.get(here.db, ident)
+    assert (found.reviewer_notes, found.human_reviewed, found.status) == ("Fine.", True, "approved")
+    here.db.execute("update conversations set deleted_at = '2026-01-01' where id = ?", [ident])
+    here.db.conn.commit()
+    with pytest.raises(AppError) as refused:
+        versions.edit(here.db, here.workspace, ident, 2, "x")
+    assert refused.value.code == "deleted"
+
+
 def test_an_answer_can_be_taken_out_and_written(here: Place) -> None:
     ident = add_conversation(here, parsed(("One.", None)))
     versions.edit(here.db, here.workspace, ident, 2, "Now there.")

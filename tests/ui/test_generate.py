@@ -147,6 +147,25 @@ def test_count_and_plan_file_change_the_plan(
     assert planned(page) == 4
 
 
+def test_two_plan_files_are_both_planned_and_the_same_one_once(
+    qtbot: QtBot, window: MainWindow, here: Place, no_key: None, tmp_path: Path
+) -> None:
+    page = opened(qtbot, window)
+    item = {"arc": "anxiety_to_calm", "topic": "tax_debt_resolution", "count": 4}
+    for name, persona in (("one", "anxious_planner"), ("two", "overwhelmed_avoider")):
+        (tmp_path / f"{name}.json").write_bytes(orjson.dumps({"items": [{**item, "persona": persona}]}))
+    page.desk.open_plan(tmp_path / "one.json")
+    until(qtbot, lambda: planned(page) == 4)
+    page.desk.open_plan(tmp_path / "two.json")
+    until(qtbot, lambda: planned(page) == 8)
+    assert len({item.id for item in page.desk.draft.items}) == 8
+    said: list[str] = []
+    page.services.notifier.toast.connect(lambda text, _entry: said.append(text))
+    page.desk.open_plan(tmp_path / "one.json")
+    until(qtbot, lambda: said == ["4 conversations of it planned already"])
+    assert planned(page) == 8
+
+
 def test_a_cell_whose_persona_was_switched_off_says_so(
     qtbot: QtBot, window: MainWindow, here: Place, no_key: None
 ) -> None:

@@ -77,9 +77,10 @@ def test_a_persona_is_added_after_its_faults_are_mended(qtbot: QtBot, page: Scaf
     assert store.by_key(here.db, Persona, "Bad Key") is None
     write(qtbot, form, "key", "anxious_planner")
     write(qtbot, form, "name", "Ruth")
-    write(qtbot, form, "age", "old")
-    click(qtbot, form, "save_entry")
-    assert form.is_new
+    for wrong in ("old", "²", "9" * 5_000):
+        write(qtbot, form, "age", wrong)
+        click(qtbot, form, "save_entry")
+        assert form.is_new
     write(qtbot, form, "key", "late_starter")
     write(qtbot, form, "age", "58")
     click(qtbot, form, "save_entry")
@@ -87,6 +88,8 @@ def test_a_persona_is_added_after_its_faults_are_mended(qtbot: QtBot, page: Scaf
     stored = store.by_key(here.db, Persona, "late_starter")
     assert stored is not None
     assert (stored.name, stored.demographics) == ("Ruth", {"age": 58})
+    # The first one of a session too.
+    assert stored.is_active
     assert not form.is_new
     assert not form.dirty
 

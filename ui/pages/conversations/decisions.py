@@ -58,7 +58,7 @@ class Decisions(QObject):
 
     @Slot(object, str)
     def _on_notes(self, found: Conversation, notes: str) -> None:
-        self._page.write(lambda db: store.set_status(db, [found.id], store.get(db, found.id).status, notes))
+        self._page.write(lambda db: store.set_notes(db, found.id, notes))
 
     @Slot()
     def rate(self) -> None:

@@ -37,6 +37,7 @@ class EditTurnDialog(WritingDialog):
         self.setObjectName("edit_turn_dialog")
         self._ident, self._number = detail.row.id, number
         turn = detail.turns[number - 1]
+        self._before = turn.content or ""
         self._client = turn.role == "user"
         self.body.addWidget(label(f"{'Client' if self._client else 'Consultant'}, turn {number}", "section"))
         self.body.addWidget(self.banners)
@@ -60,7 +61,7 @@ class EditTurnDialog(WritingDialog):
 
     def _save(self) -> None:
         text, ident, number, workspace = self.text.toPlainText(), self._ident, self._number, self.services.workspace
-        self.write(lambda db: versions.edit(db, workspace, ident, number, text), self._saved)
+        self.write(lambda db: versions.edit(db, workspace, ident, number, text, self._before), self._saved)
 
     def _saved(self, step: tuple[int, int] | None) -> None:
         if step is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QCompleter, QHBoxLayout, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
@@ -87,6 +87,9 @@ class TagDialog(Dialog):
         self.tag = QComboBox()
         self.tag.setObjectName("tag")
         self.tag.setEditable(True)
+        # Offered below: completed in the field, a tag that begins another could not be typed.
+        if (offered := self.tag.completer()) is not None:
+            offered.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
         self.tag.setAccessibleName("Tag")
         self.tag.addItems(list(known))
         self.tag.setCurrentText("")

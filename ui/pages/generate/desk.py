@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ from core.workspace import secrets, settings
 from ui.dialogs.api_key import ApiKeyDialog, KeyState, read_key_state
 from ui.dialogs.base import confirm
 from ui.dialogs.terms import TERMS_SETTING, TermsDialog
-from ui.format import usd
+from ui.format import plural, usd
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.asked import Asked
 from ui.pages.generate.data import CAP_SETTING, GAP_AT_LEAST, Priced, Snapshot, coverage_of, read_priced
@@ -48,9 +49,10 @@ Change = Callable[[Database, Library, Draft], Draft]
 
 
 class PlanDesk(QObject):
-    """Holds the draft; `changed()` when what can be started changed, `started(job id)`."""
+    """Holds the draft; `changed()` when what can be started changed, `started(job id)`, `told(notice)`."""
 
     changed = Signal()
+    told = Signal(str)
     started = Signal(str)
 
     def __init__(self, page: Page) -> None:
@@ -71,6 +73,8 @@ class PlanDesk(QObject):
 
     def _connect(self) -> None:
         view, who, price = self.view, self.side.who, self.side.price
+        # By the event loop: a change of the draft is worked out on another thread.
+        self.told.connect(self._tell)
         view.fill_wanted.connect(self.fill_gaps)
         view.cell_wanted.connect(self._on_cell)
         view.one_wanted.connect(lambda: self._add_dialog(AddOneDialog))
@@ -240,6 +244,10 @@ class PlanDesk(QObject):
         )
         dialog.open()
 
+    @Slot(str)
+    def _tell(self, text: str) -> None:
+        self._services.notifier.say(text)
+
     def _choose_file(self) -> None:
         dialog = QFileDialog(self._page, "Open plan")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
@@ -252,8 +260,15 @@ class PlanDesk(QObject):
 
         def add(db: Database, library: Library, draft: Draft) -> Draft:
             plan = read_plan(path, library, counts(coverage(db)))
-            known = {item.id for item in draft.items}
-            fresh = tuple(item for item in plan.items if item.id not in known)
+            known = {item.id: item for item in draft.items}
+            # Ids that the file leaves open begin with the same one in every file.
+            fresh = tuple(
+                replace(item, id=uuid.uuid4().hex) if item.id in known else item
+                for item in plan.items
+                if known.get(item.id) != item
+            )
+            if left := len(plan.items) - len(fresh):
+                self.told.emit(f"{plural(left, 'conversation')} of it planned already")
             return Draft((*draft.items, *fresh), draft.name or plan.name)
 
         self.change(add)

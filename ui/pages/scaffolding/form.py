@@ -87,6 +87,8 @@ class EntryForm(Card):
         does.align(right=False)
         self.add(does)
         self._loading = False
+        # Widgets that nothing was put into yet are no draft.
+        self._fill(form_values(kind, self.entry))
         self.show_new()
 
     def _build_form(self) -> EntryFields:

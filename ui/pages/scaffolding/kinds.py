@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -198,7 +199,8 @@ def wrong_age(text: str) -> str:
     """What is wrong with an age, or nothing."""
     if not text.strip():
         return ""
-    return "" if text.strip().isdigit() and 0 < int(text) < 130 else "Whole years, for example 37."
+    # Not isdigit(), which takes ² for a digit.
+    return "" if re.fullmatch("[0-9]{1,3}", text.strip()) and 0 < int(text) < 130 else "Whole years, for example 37."
 
 
 def to_entry(kind: Kind, entry: Entry, values: Mapping[str, Any]) -> Entry:

@@ -75,10 +75,11 @@ class TemplateDialog(Dialog):
         arcs = [(str(getattr(arc, "name", arc.key)), arc.key) for arc in library.entries["arc"]]
         form.add("key", "Key", text_field("", "clarity_walkthrough"), check=self._wrong_key)
         form.add("name", "Name", text_field("", "Clarity Walkthrough"), check=required("Name"))
-        arc = choice(arcs)
+        self._first_arc = arcs[0][1] if arcs else ""
+        arc = choice([*arcs, ("Any arc", "")])
         narrow(arc)
-        form.add("emotional_arc_key", "Arc", arc, check=lambda key: "" if key else "Add an arc to the library first.")
-        arc.currentIndexChanged.connect(lambda _place: self.preview.choose("arc", str(arc.currentData())))
+        form.add("emotional_arc_key", "Arc", arc)
+        arc.currentIndexChanged.connect(lambda _place: self._preview_arc())
         form.add("text", "Text", self.text, HELP, check=self._wrong_text)
         form.grow("text")
         form.begin_advanced("More")
@@ -87,19 +88,22 @@ class TemplateDialog(Dialog):
 
     def _values(self, template: PromptTemplate) -> dict[str, Any]:
         values = {name: getattr(template, name) for name in FIELDS}
-        if not values["emotional_arc_key"]:
-            # A new one begins with the first arc of the list.
-            values["emotional_arc_key"] = self.form.values()["emotional_arc_key"]
+        if self._new and not values["emotional_arc_key"]:
+            values["emotional_arc_key"] = self._first_arc
         return {"key": template.key} | values
 
     def _fill(self) -> None:
         for name, value in self._values(self._template).items():
             put_value(self.form.field(name), value)
-        self.preview.choose("arc", str(self.form.values()["emotional_arc_key"]))
+        self._preview_arc()
         self.form.settle()
         self._began = self.form.values()
         self._on_text()
         self.preview.render_now()
+
+    def _preview_arc(self) -> None:
+        if key := str(self.form.values()["emotional_arc_key"] or ""):
+            self.preview.choose("arc", key)
 
     @property
     def typed(self) -> bool:

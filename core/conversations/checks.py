@@ -53,7 +53,9 @@ _PLACEHOLDER = re.compile(
     r"|\blorem ipsum\b|\bTODO\b|\bTBD\b|\bXXX+\b",
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"^\s*\**(?:client|consultant|user|assistant|advisor|human|ai)\**\s*:", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^\s*\**(?:client|customer|consultant|support engineer|user|assistant|advisor|human|ai)\**\s*:", re.IGNORECASE
+)
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")
 _WORD = re.compile(r"\w+")
 # Most texts have none of these marks, and looking for them is much faster than the patterns they belong to.

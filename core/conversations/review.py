@@ -32,20 +32,27 @@ def all_tags(db: Database) -> list[tuple[str, int]]:
 
 def checked_tag(text: str) -> str:
     """A tag as it is kept. Raises AppError `wrong_tag`."""
-    tag = " ".join(text.split())
-    if not tag or len(tag) > LONGEST_TAG:
-        what = "is empty" if not tag else f"has {len(tag):,} characters"
+    tag = " ".join(text.encode(errors="ignore").decode().split())
+    seen = any(char.isprintable() and not char.isspace() for char in tag)
+    if not seen or len(tag) > LONGEST_TAG:
+        what = "is empty" if not seen else f"has {len(tag):,} characters"
         raise AppError(
             "wrong_tag", f"The tag {what}.", hint=f"Use 1 to {LONGEST_TAG} characters.", where=Where(field="tag")
         )
     return tag
 
 
+def _as_known(db: Database, tag: str) -> str:
+    """The tag as it is written already, whatever its capitals; the database compares those of ASCII alone."""
+    wanted = tag.casefold()
+    known = db.execute("select distinct tag from conversation_tags").fetchall()
+    return next((str(row[0]) for row in known if str(row[0]).casefold() == wanted), tag)
+
+
 def add_tag(db: Database, ids: Sequence[str], text: str) -> tuple[Changed, list[str]]:
     """Tag these conversations; returns those that did not have it. Capitals make no other tag."""
-    tag = checked_tag(text)
     with transaction(db):
-        known = db.execute("select tag from conversation_tags where tag = ? limit 1", [tag]).fetchone()
+        tag = _as_known(db, checked_tag(text))
         rows = db.execute(
             "select c.id from conversations c where c.id in (select value from json_each(?1)) and not exists(select 1"
             " from conversation_tags t where t.conversation_id = c.id and t.tag = ?2)", [_json(ids), tag],
@@ -53,15 +60,15 @@ def add_tag(db: Database, ids: Sequence[str], text: str) -> tuple[Changed, list[
         new = [row[0] for row in rows]
         db.conn.executemany(
             "insert into conversation_tags(conversation_id, tag) values(?, ?)",
-            [(ident, known[0] if known else tag) for ident in new],
+            [(ident, tag) for ident in new],
         )
     return (Changed.CONVERSATIONS if new else Changed.NOTHING), new
 
 
 def remove_tag(db: Database, ids: Sequence[str], text: str) -> tuple[Changed, list[str]]:
     """Take a tag off these conversations; returns those that had it."""
-    tag = checked_tag(text)
     with transaction(db):
+        tag = _as_known(db, checked_tag(text))
         rows = db.execute(
             "delete from conversation_tags where tag = ? and conversation_id in (select value from json_each(?))"
             " returning conversation_id", [tag, _json(ids)],

@@ -22,6 +22,7 @@ from core.errors import AppError, Where
 from core.events import Changed
 from core.scaffolding.beats import beat_problems
 from core.scaffolding.editing import free_copy
+from core.scaffolding.placeholders import problems
 from core.scaffolding.store import KINDS, EmotionalArc, Entry, PromptTemplate, add, by_key, check, from_mapping, update
 from core.workspace.files import disk_error, write_json
 
@@ -242,7 +243,18 @@ def entry_of(file: str, place: str, kind: type[Entry], values: Any) -> Entry:
     except AppError as exc:
         named = f"{place}.{exc.where.field}" if exc.where.field else place
         raise AppError(exc.code, exc.message, hint=exc.hint, where=Where(file=file, field=named)) from exc
+    if isinstance(entry, PromptTemplate):
+        _refuse_unusable(file, place, entry)
     return entry
+
+
+def _refuse_unusable(file: str, place: str, template: PromptTemplate) -> None:
+    """What the template's dialog does not let through: every batch would stop at it."""
+    if not template.text.strip():
+        raise _wrong(file, f"{place}.text", "The template has no text.", "Write what is to be asked.")
+    wrong = next((problem for problem in problems(template.text) if problem.blocks), None)
+    if wrong is not None:
+        raise _wrong(file, f"{place}.text", wrong.message, "Correct the file and import it again.")
 
 
 def take(db: Database, plan: Plan, decisions: Mapping[str, Decision]) -> tuple[Changed, Taken]:

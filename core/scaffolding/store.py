@@ -225,13 +225,22 @@ def add(db: Database, entry: E) -> E:
 
 
 def update(db: Database, entry: Entry) -> Changed:
-    """Overwrite an entry by its id. Raises AppError `key_taken`, `no_such_scaffolding` or what `check` raises."""
+    """Overwrite an entry by its id; the templates of an arc whose key changes follow it.
+
+    Raises AppError `key_taken`, `no_such_scaffolding` or what `check` raises.
+    """
     check(entry)
     values = _columns(entry) | {"updated_at": now()}
     ident = values.pop("id")
     del values["created_at"]
     try:
         with transaction(db):
+            if isinstance(entry, EmotionalArc):
+                db.execute(
+                    "update prompt_templates set emotional_arc_key = ?1 where emotional_arc_key ="
+                    " (select emotional_arc_key from emotional_arcs where id = ?2) and emotional_arc_key <> ?1",
+                    [entry.key, ident],
+                )
             done = db.execute(
                 f"update {entry.TABLE} set {', '.join(f'{name} = ?' for name in values)} where id = ?",
                 [*values.values(), ident],

@@ -34,6 +34,7 @@ def test_an_ordinary_conversation_has_no_findings() -> None:
         ("The key is sk-ant-api03-aaaaaaaaaaaaaaaaaaaa here.", Check.SECRETS),
         ("-----BEGIN RSA PRIVATE KEY-----", Check.SECRETS), ("The password is hunter2!x for it.", Check.SECRETS),
         ("Hello {{client_name}}, welcome.", Check.PLACEHOLDERS), ("Dear [insert name], welcome.", Check.PLACEHOLDERS),
+        ("Support engineer: Try it.", Check.STRUCTURE),
         ("Client: I am lost.", Check.STRUCTURE), ("**Consultant:** We look.", Check.STRUCTURE),
     ],
 )  # fmt: skip

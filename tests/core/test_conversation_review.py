@@ -20,11 +20,14 @@ def test_tags_are_one_whatever_their_capitals_and_go_with_their_conversation(her
     assert set(store.ids(here.db, Filter(tag="TO KEEP"))) == {one, two}
     assert review.remove_tag(here.db, [two, "gone"], "to keep")[1] == [two]
     assert store.ids(here.db, Filter(tag="to keep")) == [one]
+    review.add_tag(here.db, [one], "Übung")
+    assert review.add_tag(here.db, [one, two], "übung")[1] == [two]
+    assert set(review.remove_tag(here.db, [one, two], "ÜBUNG")[1]) == {one, two}
     trash.delete(here.db, "conversations", [one])
     assert review.all_tags(here.db) == []
     trash.restore(here.db, "conversations", [one])
     assert review.tags(here.db, one) == ["To keep"]
-    for text in (" ", "x" * 41):
+    for text in (" ", "x" * 41, "\u200b", "\ud800"):
         with pytest.raises(AppError) as refused:
             review.add_tag(here.db, [one], text)
         assert refused.value.code == "wrong_tag"

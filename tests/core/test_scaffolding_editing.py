@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import editing
-from core.scaffolding.store import Persona, TrainingTopic, add, by_key, get, listing
+from core.scaffolding.store import (
+    EmotionalArc,
+    Persona,
+    PromptTemplate,
+    TrainingTopic,
+    add,
+    by_key,
+    get,
+    listing,
+    update,
+)
 from tests.core.factories import Place
 
 
@@ -47,3 +59,13 @@ def test_what_is_switched_off_is_left_out_until_it_is_on_again(here: Place) -> N
     found = by_key(db, TrainingTopic, off[0].key)
     assert found is not None
     assert found.is_active
+
+
+def test_the_templates_of_an_arc_follow_its_key(here: Place) -> None:
+    arc = by_key(here.db, EmotionalArc, "anxiety_to_calm")
+    assert arc is not None
+    before = [t.key for t in listing(here.db, PromptTemplate) if t.emotional_arc_key == "anxiety_to_calm"]
+    assert before
+    update(here.db, replace(arc, emotional_arc_key="anxiety_to_peace"))
+    after = [t.key for t in listing(here.db, PromptTemplate) if t.emotional_arc_key == "anxiety_to_peace"]
+    assert after == before

@@ -144,6 +144,7 @@ def test_broken_json_names_file_and_line(db: Database, tmp_path: Path) -> None:
         (EmotionalArc, {"beats": [{"intensity": 0.5}]}, "beats[0].emotion"),
         (EmotionalArc, {"tier": "gold"}, "tier"), (Persona, {"demographics": {"age": "old"}}, "demographics.age"),
         (Persona, {"shoe_size": 43}, "shoe_size"), (PromptTemplate, {}, "text"),
+        (PromptTemplate, {"text": " "}, "text"), (PromptTemplate, {"text": "Write {{nonsense}} and {{"}, "text"),
         (Persona, {"name": " "}, "name"), (Persona, {"is_active": 1}, "is_active"),
     ],
 )  # fmt: skip

@@ -10,14 +10,16 @@ import orjson
 import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton
+from PySide6.QtWidgets import QLabel, QPlainTextEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
 from core import jobs, trash
 from core.conversations import store
 from core.conversations.checks import Check
+from core.conversations.store import Filter
 from core.events import Changed
+from core.workspace import settings
 from core.workspace.files import write_json
 from tests.core.factories import KIND, PARAMETERS, Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, open_page, shown_text, until
@@ -65,6 +67,17 @@ def test_notes_typed_right_before_closing_are_kept(qtbot: QtBot, window: MainWin
     qtbot.keyClicks(find(page, QPlainTextEdit, "reviewer_notes"), "Last words")
     window.close()
     until(qtbot, lambda: store.get(here.db, ident).reviewer_notes == "Last words")
+
+
+def test_the_turns_are_said_by_whom_the_vertical_names(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    settings.put(here.db, "vertical", "software_support_engineer")
+    ident = add_conversation(here, parsed(title="One"))
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 1)
+    page.table.select_id(ident)
+    until(qtbot, lambda: page.inspector.turns.findChild(QWidget, "turn_2") is not None)
+    said = [page.inspector.turns.findChild(QWidget, f"turn_{number}").accessibleName() for number in (1, 2)]
+    assert [words.partition(",")[0] for words in said] == ["Customer", "Support engineer"]
 
 
 def test_an_import_ends_with_its_books_and_what_was_rejected(
@@ -477,3 +490,19 @@ def test_it_opens_one_conversation_or_a_filter(qtbot: QtBot, window: MainWindow,
     until(qtbot, lambda: page.table.current().id == first)
     window.services.navigator.open_page("conversations", {"persona_key": "pragmatic_optimist"})
     until(qtbot, lambda: [row.title for row in page.model.rows] == ["Two"])
+
+
+def test_many_filters_take_lines_and_not_the_buttons_place(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    add_conversation(here, parsed(title="One"), tier="edge_case", quality_score=4.2, status="approved")
+    page = opened(qtbot, window)
+    until(qtbot, lambda: page.model.rowCount() == 1)
+    window.resize(1100, 700)
+    page.filters.replace_all(Filter(
+        status="approved", enrichment_status="not_started", tier="edge_case", min_quality=3.5, tag="W" * 40,
+        persona_key="anxious_planner",
+    ))  # fmt: skip
+    chips = page.filters.chips
+    until(qtbot, lambda: len(chips.findChildren(QPushButton)) == 6)
+    until(qtbot, lambda: len({chip.y() for chip in chips.findChildren(QPushButton)}) > 1)
+    button = page.enrich_button
+    assert button.mapTo(window, button.rect().topRight()).x() < window.width()

@@ -6,17 +6,20 @@ from math import ceil
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPaintEvent
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from ui.icons import draw_glyph, glyph
 from ui.models.rows import Status
 from ui.theme import theme
 from ui.widgets.basic import Button
+from ui.widgets.flow import FlowLayout
 
 ICONS = {
     "ok": "ph.check", "warn": "ph.warning", "bad": "ph.x-circle", "info": "ph.info", "busy": "ph.circle-dashed",
     "neutral": "ph.minus-circle",
 }  # fmt: skip
+# More would take the place of the page's buttons.
+CHIP_CHARACTERS = 24
 
 
 def pill_width(word: str) -> float:
@@ -85,9 +88,8 @@ class ChipRow(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._box = QHBoxLayout(self)
-        self._box.setContentsMargins(0, 0, 0, 0)
-        self._box.setSpacing(theme().sizes.half + 2)
+        self._box = FlowLayout(self, theme().sizes.half + 2)
+        self._box.right = False
         self._chips: dict[str, Button] = {}
 
     def set_chips(self, chips: dict[str, str]) -> None:
@@ -97,7 +99,9 @@ class ChipRow(QWidget):
             button.deleteLater()
         self._chips = {}
         for key, text in chips.items():
-            button = Button(f"{text}  ×", "chip", tip="Remove this filter", accessible=f"Remove the filter {text}")
+            short = text if len(text) <= CHIP_CHARACTERS else f"{text[: CHIP_CHARACTERS - 1]}…"
+            tip = "Remove this filter" if short == text else f"Remove this filter: {text}"
+            button = Button(f"{short}  ×", "chip", tip=tip, accessible=f"Remove the filter {text}")
             button.setProperty("key", key)
             button.clicked.connect(self._on_clicked)
             self._box.addWidget(button)

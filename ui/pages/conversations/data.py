@@ -22,6 +22,8 @@ from core.errors import AppError
 from core.generation.rewrite import all_under_way, under_way
 from core.jobs import Job, JobState
 from core.registries import STAGES
+from core.scaffolding import verticals
+from core.workspace import settings
 from core.workspace.files import read_json
 from core.workspace.paths import Workspace
 from ui import format as fmt
@@ -144,11 +146,16 @@ class Detail:
     near: Near | None = None
     tags: Sequence[str] = ()
     rewriting: Sequence[int] = ()
+    speakers: tuple[str, str] = ("Client", "Consultant")
+
+    def speaker(self, role: str) -> str:
+        """Who says the turns of a role, in the words of the workspace's vertical."""
+        return self.speakers[role != "user"]
 
     @property
     def shown_turns(self) -> object:
         """What the cards of the turns show: equal where nothing has to be drawn again."""
-        return self.turns, self.arc, self.rewriting
+        return self.turns, self.arc, self.rewriting, self.speakers
 
     @property
     def error(self) -> AppError | None:
@@ -190,4 +197,14 @@ def read_detail(db: Database, workspace: Workspace, conversation_id: str) -> Det
     return Detail(
         row, turns, enrichment.reports(db, row.id), chain, found, arc, problems, versions.versions(db, row),
         digests.remarks(db, row.id), digests.near(db, row.id), review.tags(db, row.id), under_way(db, row.id),
+        read_speakers(db),
     )  # fmt: skip
+
+
+def read_speakers(db: Database) -> tuple[str, str]:
+    """Who asks and who answers, as labels; the usual words where the vertical can't be read."""
+    try:
+        client, consultant = verticals.load(str(settings.get(db, "vertical"))).speakers
+    except AppError:
+        return Detail.speakers
+    return client[:1].upper() + client[1:], consultant[:1].upper() + consultant[1:]

@@ -39,7 +39,7 @@ class EditTurnDialog(WritingDialog):
         turn = detail.turns[number - 1]
         self._before = turn.content or ""
         self._client = turn.role == "user"
-        self.body.addWidget(label(f"{'Client' if self._client else 'Consultant'}, turn {number}", "section"))
+        self.body.addWidget(label(f"{detail.speaker(turn.role)}, turn {number}", "section"))
         self.body.addWidget(self.banners)
         self.text = text_area(turn.content or "", LINES)
         self.text.setObjectName("turn_text")
@@ -70,9 +70,8 @@ class EditTurnDialog(WritingDialog):
         self.accept()
 
 
-def _words(turns: Sequence[Turn]) -> str:
-    who = {"user": "Client", "assistant": "Consultant"}
-    return "\n\n".join(f"{who.get(turn.role, turn.role)}\n{turn.content or 'No answer yet.'}" for turn in turns)
+def _words(turns: Sequence[Turn], detail: Detail) -> str:
+    return "\n\n".join(f"{detail.speaker(turn.role)}\n{turn.content or 'No answer yet.'}" for turn in turns)
 
 
 COLUMNS = (
@@ -91,7 +90,7 @@ class VersionsDialog(WritingDialog):
         self.setObjectName("versions_dialog")
         sizes = theme().sizes
         self.resize(2 * sizes.inspector, sizes.inspector + sizes.sidebar)
-        self._ident = detail.row.id
+        self._ident, self._detail = detail.row.id, detail
         self._shown: Version | None = None
         self._reading: int | None = None
         self.body.addWidget(label(detail.row.title, "section", wrap=True))
@@ -123,8 +122,9 @@ class VersionsDialog(WritingDialog):
         # The words of the version chosen before may still be on their way.
         self.services.forget(self._reading)
         self._reading = self.services.run(
-            self, lambda: _words(versions.read_version(workspace, path)), self.words.setPlainText, self.failed
-        )
+            self, lambda: _words(versions.read_version(workspace, path), self._detail), self.words.setPlainText,
+            self.failed,
+        )  # fmt: skip
 
     def _restore(self) -> None:
         if self._shown is None:

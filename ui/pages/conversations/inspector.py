@@ -42,22 +42,23 @@ class TurnCard(Card):
         super().__init__("", gap=theme().sizes.half, role="tint" if role == "user" else "card")
         sizes = theme().sizes
         self.body.setContentsMargins(sizes.grid + 4, sizes.grid + 2, sizes.grid + 4, sizes.grid + 2)
-        self._who = "Client" if role == "user" else "Consultant"
+        self._who = label("", "strong")
         self._place = ElidedLabel("", "caption")
         self._place.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.edit = Button("", "ghost", "ph.pencil-simple", on_click=lambda: edit(self._number), name="edit_turn")
         self.again = Button(
             "", "ghost", "ph.arrows-clockwise", on_click=lambda: again(self._number), name="regenerate_turn"
         )
-        self.add(row(label(self._who, "strong"), self._place, self.again, self.edit, stretch=self._place))
+        self.add(row(self._who, self._place, self.again, self.edit, stretch=self._place))
         # Laying out a text costs with its length, at every resize.
         self.text = MessageText(markdown=False, at_once=CHARACTERS_AT_ONCE)
         self._missing = label("No answer yet. The turn is kept but not trained on.", "muted", wrap=True)
         self.add(self.text)
         self.add(self._missing)
 
-    def show_turn(self, number: int, turn: Turn, remark: str, *, under_way: bool = False) -> None:
-        """Another turn, from its start; `under_way` while it is being regenerated."""
+    def show_turn(self, number: int, who: str, turn: Turn, remark: str, *, under_way: bool = False) -> None:
+        """Another turn, from its start, said by `who`; `under_way` while it is being regenerated."""
+        self._who.setText(who)
         self._number = number
         self.setObjectName(f"turn_{number}")
         for button, verb in ((self.edit, "Edit"), (self.again, "Regenerate")):
@@ -71,7 +72,7 @@ class TurnCard(Card):
         self.text.setVisible(not missing)
         self.text.start_text(turn.content or "")
         words = self._missing.text() if missing else turn.content
-        self.setAccessibleName(f"{self._who}, turn {number}: {words}")
+        self.setAccessibleName(f"{who}, turn {number}: {words}")
 
     @property
     def remark(self) -> str:
@@ -96,7 +97,7 @@ class TurnList(ScrollColumn):
 
     def __init__(self) -> None:
         super().__init__(name="turns", accessible="Turns")
-        self._turns: list[tuple[int, Turn, str, bool]] = []
+        self._turns: list[tuple[int, str, Turn, str, bool]] = []
         self._cards: list[TurnCard] = []
         self._shown = 0
         # It scrolls with the turns: in a low window they need the room.
@@ -113,7 +114,7 @@ class TurnList(ScrollColumn):
         for number, turn in enumerate(detail.turns, start=1):
             exchange += turn.role == "user"
             remark = detail.arc.remark(turn, max(0, exchange))
-            self._turns.append((number, turn, remark, number in detail.rewriting))
+            self._turns.append((number, detail.speaker(turn.role), turn, remark, number in detail.rewriting))
         self._nothing.setVisible(not self._turns)
         self._nothing.setText(
             detail.problems[0].message if detail.problems else "This conversation has no turns to show."
@@ -131,9 +132,9 @@ class TurnList(ScrollColumn):
     def _show_more(self) -> None:
         shown = min(len(self._turns), self._shown + TURNS_AT_ONCE)
         for place in range(self._shown, shown):
-            number, turn, remark, under_way = self._turns[place]
+            number, who, turn, remark, under_way = self._turns[place]
             card = self._card(place, turn.role)
-            card.show_turn(number, turn, remark, under_way=under_way)
+            card.show_turn(number, who, turn, remark, under_way=under_way)
             card.show()
         self._shown = shown
         left = len(self._turns) - shown

@@ -60,7 +60,7 @@ class RegenerateDialog(WritingDialog):
         self._offer: Offer | None = None
         self._asked = 0
         turn = detail.turns[number - 1]
-        who = "Client" if turn.role == "user" else "Consultant"
+        who = detail.speaker(turn.role)
         now = text_area(turn.content or "No answer yet.", LINES)
         now.setReadOnly(True)
         now.setAccessibleName("Words of the turn now")

@@ -506,3 +506,20 @@ def test_many_filters_take_lines_and_not_the_buttons_place(qtbot: QtBot, window:
     until(qtbot, lambda: len({chip.y() for chip in chips.findChildren(QPushButton)}) > 1)
     button = page.enrich_button
     assert button.mapTo(window, button.rect().topRight()).x() < window.width()
+
+
+def test_all_that_match_can_be_selected_also_those_not_read_yet(qtbot: QtBot, window: MainWindow, here: Place) -> None:
+    for number in range(12):
+        add_conversation(here, parsed((f"Question {number}", "Yes."), title=f"C{number}"))
+    page = opened(qtbot, window)
+    page.pages.page_size = 5
+    page.pages.restart()
+    until(qtbot, lambda: page.model.rowCount() == 5 and page.pages.total == 12)
+    page.table.selectAll()
+    link = find(page, QPushButton, "select_all_rows")
+    until(qtbot, lambda: link.isVisible() and link.text() == "Select all 12")
+    click(qtbot, page, "select_all_rows")
+    until(qtbot, lambda: len(page.table.selected()) == 12)
+    assert not link.isVisible()
+    click(qtbot, page, "bulk_approve")
+    until(qtbot, lambda: len(store.ids(here.db, Filter(status="approved"))) == 12)

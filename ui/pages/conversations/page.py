@@ -137,7 +137,7 @@ class ConversationsPage(Page):
             BulkAction("Enrich", ENRICH_ICON, self.enrich_selected, "bulk_enrich"),
             BulkAction("Delete", "ph.trash", self.decide.delete_selected, "bulk_delete"),
         )
-        self.bulk.follow(self.table)
+        self.bulk.follow(self.table, self.pages)
         self.set_content(column(self._rows, table_foot(self.caption, self.bulk), gap=4, stretch=self._rows))
         self._build_inspector()
 

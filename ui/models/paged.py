@@ -72,14 +72,9 @@ class PagedRows(QObject):
         model.more_wanted.connect(self._on_more_wanted)
 
     @property
-    def read(self) -> int:
-        """How many rows are in the model."""
-        return len(self._model.rows)
-
-    @property
-    def partly(self) -> bool:
-        """Whether there are more rows than were read."""
-        return self.total > self.read
+    def all_read(self) -> bool:
+        """Whether every row that there is is in the model."""
+        return self.total <= len(self._model.rows)
 
     @Slot()
     def reload(self) -> None:
@@ -94,10 +89,6 @@ class PagedRows(QObject):
         """Read the first page: other rows than those shown are wanted."""
         self._ask(Query(self._sort, self._descending, self.page_size, 0), append=False)
 
-    def load_all(self, then: Callable[[], object]) -> None:
-        """Read every row that there is; `then()` once they are in the model."""
-        self._ask(Query(self._sort, self._descending, max(self.page_size, self.total), 0), append=False, then=then)
-
     @Slot(str, bool)
     def set_order(self, sort: str, descending: bool) -> None:
         """Another order; connect it to `TableView.sort_requested`."""
@@ -108,9 +99,7 @@ class PagedRows(QObject):
     def _on_more_wanted(self, offset: int) -> None:
         self._ask(Query(self._sort, self._descending, self.page_size, offset), append=True)
 
-    def _ask(
-        self, query: Query, *, append: bool, same: bool = False, then: Callable[[], object] | None = None
-    ) -> None:  # fmt: skip
+    def _ask(self, query: Query, *, append: bool, same: bool = False) -> None:
         self._services.forget(self._handle)
         fetch, count = self._fetch, self._count
 
@@ -127,8 +116,6 @@ class PagedRows(QObject):
             (self._model.append_rows if append else self._model.set_rows)(rows[: query.limit], more=more)
             self.total = total if total is not None else len(self._model.rows)
             self.loaded.emit(self.total)
-            if then is not None:
-                then()
 
         self._handle = self._services.read(self, work, done)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from ui import format as fmt
@@ -26,7 +27,12 @@ class BulkAction:
 
 
 class BulkBar(QWidget):
-    """Shown while two or more rows are selected; `what` names them, such as "conversations"."""
+    """Shown while two or more rows are selected; `what` names them, such as "conversations".
+
+    `all_wanted()`: also the rows that the table has not read yet.
+    """
+
+    all_wanted = Signal()
 
     def __init__(self, what: str, *actions: BulkAction) -> None:
         super().__init__()
@@ -37,33 +43,33 @@ class BulkBar(QWidget):
         box.setSpacing(theme().sizes.half)
         self._count = label("", "strong")
         box.addWidget(self._count)
-        self._all = Button("", "link", on_click=self._select_all, name="select_all_rows")
+        self._all = Button("", "link", on_click=self.all_wanted.emit, name="select_all_rows")
         self._all.hide()
         box.addWidget(self._all)
-        self._table: TableView | None = None
-        self._pages: PagedRows | None = None
         for action in actions:
             box.addWidget(Button(action.text, "ghost", action.icon, on_click=action.run, name=action.name))
         self.hide()
 
     def follow(self, table: TableView, pages: PagedRows | None = None) -> None:
         """Come and go with the rows selected there; of `pages` those that were not read yet are offered too."""
-        self._table, self._pages = table, pages
-        table.selection_changed.connect(lambda rows: self.show_count(len(rows)))
 
-    def _select_all(self) -> None:
-        if self._pages is not None and self._table is not None:
-            self._pages.load_all(self._table.selectAll)
+        def show(rows: Sequence[Any]) -> None:
+            self.show_count(len(rows))
+            more = pages is not None and not pages.all_read and len(rows) == table.rows.rowCount()
+            self._all.setVisible(more)
+            self._all.setText(f"Select all {fmt.count(pages.total)}" if pages is not None else "")
+
+        table.selection_changed.connect(show)
+
+    def show_all(self, count: int) -> None:
+        """Every row that there is is selected."""
+        self.show_count(count)
+        self._all.hide()
 
     def show_count(self, count: int) -> None:
         """How many rows are selected."""
         self._count.setText(f"{fmt.count(count)} selected")
         self.setVisible(count > 1)
-        pages = self._pages
-        more = pages is not None and pages.partly and count == pages.read
-        self._all.setVisible(more)
-        if pages is not None and more:
-            self._all.setText(f"Select all {fmt.count(pages.total)}")
 
 
 def delete_several(what: str, run: Callable[[], Any]) -> BulkBar:

@@ -24,6 +24,8 @@ class Decisions(QObject):
     def __init__(self, page: Page, table: TableView, inspector: Inspector, tags: Callable[[], Sequence[str]]) -> None:
         super().__init__(page)
         self._page, self._table, self._inspector, self._tags = page, table, inspector, tags
+        self._everything: list[str] = []
+        table.selection_changed.connect(self._on_selection)
         inspector.reviewed.connect(self._on_reviewed)
         inspector.notes_changed.connect(self._on_notes)
         inspector.turns.edit_wanted.connect(self.edit_turn)
@@ -35,7 +37,15 @@ class Decisions(QObject):
 
     def selected_ids(self) -> list[str]:
         """The ids of the selected rows, from top to bottom."""
-        return [found.id for found in self._table.selected()]
+        return self._everything or [found.id for found in self._table.selected()]
+
+    def take_all(self, ids: Sequence[str]) -> None:
+        """These are selected, until the selection of the table changes."""
+        self._everything = list(ids)
+
+    @Slot(object)
+    def _on_selection(self, _rows: object) -> None:
+        self._everything = []
 
     # Review
 

@@ -138,6 +138,7 @@ class ConversationsPage(Page):
             BulkAction("Delete", "ph.trash", self.decide.delete_selected, "bulk_delete"),
         )
         self.bulk.follow(self.table, self.pages)
+        self.bulk.all_wanted.connect(self._select_all)
         self.set_content(column(self._rows, table_foot(self.caption, self.bulk), gap=4, stretch=self._rows))
         self._build_inspector()
 
@@ -281,6 +282,16 @@ class ConversationsPage(Page):
     def _on_selection(self, _rows: object) -> None:
         self._show_buttons()
         self._show_caption()
+
+    @Slot()
+    def _select_all(self) -> None:
+        """Everything that the filters let through; the table reads no more for it."""
+        wanted = self._filter
+        self.read(lambda db: store.ids(db, wanted), self._on_all_ids, "ids")
+
+    def _on_all_ids(self, ids: list[str]) -> None:
+        self.decide.take_all(ids)
+        self.bulk.show_all(len(ids))
 
     # Search and filters
 

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from ui.theme import theme
 from ui.tokens import DARK, LIGHT
 from ui.widgets.code_block import MOST_COLOURED, CodeBlock, highlighted
-from ui.widgets.markdown import Growing, blocks, breakable, plain_html
+from ui.widgets.markdown import MOST_BLOCKS, Growing, blocks, breakable, plain_html
 from ui.widgets.message_text import CARET, MessageText, with_caret
 
 
@@ -180,3 +180,14 @@ def test_what_is_copied_has_no_places_to_break(qtbot: QtBot) -> None:
     words.setSelection(0, len(breakable("Look at " + "ab12" * 20 + " now.")))
     qtbot.keyClick(words, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert QGuiApplication.clipboard().text() == "Look at " + "ab12" * 20 + " now."
+
+
+def test_thousands_of_paragraphs_are_few_blocks_and_nothing_is_lost() -> None:
+    text = "\n\n".join(f"p{n}" for n in range(2_000))
+    found = blocks(text)
+    assert len(found) == MOST_BLOCKS + 1
+    assert "\n\n".join(block.text for block in found) == text
+    growing = Growing("monospace")
+    for end in (500, 3_000, len(text)):
+        shown_so_far = growing.blocks(text[:end])
+    assert shown_so_far == found

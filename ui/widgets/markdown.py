@@ -18,6 +18,8 @@ LONGEST_WORD = 40
 DEEPEST = 24
 # A text label lays itself out anew as a whole: longer lists are shown in pieces, longer tables as they were written.
 ITEMS, ROWS = 12, 40
+# Each is a widget: thousands of paragraphs of one letter are no writing.
+MOST_BLOCKS = 300
 # What would draw over, reorder or hide other text: C0 and C1 controls, directional overrides and isolates.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _LONG = re.compile(rf"\S{{{LONGEST_WORD},}}")
@@ -54,7 +56,15 @@ def plain_html(text: str) -> str:
 
 def blocks(text: str, mono: str = "monospace") -> list[Block]:
     """All blocks of a text; `mono` is the family of code spans."""
-    return [block for block, _ in _parse(visible(text).split("\n"), 0, mono)]
+    return _bounded([block for block, _ in _parse(visible(text).split("\n"), 0, mono)])
+
+
+def _bounded(found: list[Block]) -> list[Block]:
+    """As many blocks as a window can lay out; what is left is one, as it was written."""
+    rest = found[MOST_BLOCKS:]
+    if not rest:
+        return found
+    return [*found[:MOST_BLOCKS], Block(TEXT, "\n\n".join(block.text for block in rest))]
 
 
 class Growing:
@@ -75,7 +85,7 @@ class Growing:
             kept, start = [], 0
         self._found = [*kept, *_parse(lines, start, self._mono)]
         self._lines = lines
-        return [block for block, _ in self._found]
+        return _bounded([block for block, _ in self._found])
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ and everything that is derived from the words follows: hash, digest, and enrichm
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,10 +106,13 @@ def restore(db: Database, workspace: Workspace, ident: str, version: int) -> Cha
     if row["file_path"] == found.file_path:
         return Changed.NOTHING
     target = workspace.absolute(row["file_path"])
-    parsed, now_in_force = read_json(target), store.read_parsed(workspace, found)
+    parsed = read_json(target)
     turns = _turns(parsed["turns"])
     _refuse_twin(db, ident, row["content_hash"])
-    parameters = now_in_force.get("input_parameters", {})
+    parameters = parsed.get("input_parameters", {})
+    # From a version whose file is damaged one has to be able to go back, too.
+    with contextlib.suppress(AppError):
+        parameters = store.read_parsed(workspace, found).get("input_parameters", {})
     if parsed.get("input_parameters", {}) != parameters:
         # Persona, arc and topic are the conversation's, not a version's.
         write_json(target, {**parsed, "input_parameters": parameters})

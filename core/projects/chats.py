@@ -113,6 +113,14 @@ def listing(db: Database, limit: int = 2_000, search: str = "") -> list[Chat]:
     return [_chat(row) for row in rows]
 
 
+def last_used(db: Database) -> str:
+    """The id of the chat that was used last, pinned or not; empty where there is none."""
+    row = db.execute(
+        "select id from chats where deleted_at is null order by updated_at desc, rowid desc limit 1"
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
 def exists(db: Database, chat_id: str) -> bool:
     """Whether the chat is there and not in the trash."""
     return db.execute("select 1 from chats where id = ? and deleted_at is null", [chat_id]).fetchone() is not None

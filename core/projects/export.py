@@ -26,18 +26,25 @@ def as_markdown(chat: Chat, messages: Sequence[Message], names: Mapping[str, str
 
 
 def as_json(chat: Chat, messages: Sequence[Message], names: Mapping[str, str], base: str) -> dict[str, Any]:
-    """To use: messages with role and content, the adapter that answered, and how it ended."""
+    """To use: messages with role and content, the adapter that answered, how it ended, and answers in its place."""
     return {
         "version": VERSION, "title": chat.title, "base": base, "system_prompt": chat.system_prompt,
         "sampling": dict(chat.sampling), "created_at": chat.created_at, "updated_at": chat.updated_at,
         "messages": [
             {
-                "role": message.role, "content": message.content, "status": message.status,
-                "adapter": names.get(message.artifact_id) if message.artifact_id else None,
-                "stats": dict(message.stats),
+                "role": message.role,
+                **_answer(vars(message), names),
+                "others": [_answer(other, names) for other in message.others],
             }
             for message in messages
         ],
+    }  # fmt: skip
+
+
+def _answer(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "content": fields["content"], "status": fields["status"], "adapter": names.get(fields["artifact_id"] or ""),
+        "stats": dict(fields["stats"]),
     }  # fmt: skip
 
 

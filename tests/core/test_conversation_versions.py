@@ -124,6 +124,14 @@ def test_persona_arc_and_topic_are_not_a_versions(here: Place) -> None:
     assert store.get(here.db, ident).enrichment_status == "completed"
 
 
+def test_one_can_go_back_from_a_version_whose_file_is_damaged(here: Place) -> None:
+    ident = add_conversation(here)
+    versions.edit(here.db, here.workspace, ident, 2, "Other.")
+    here.workspace.absolute(str(store.get(here.db, ident).file_path)).write_text("{")
+    versions.restore(here.db, here.workspace, ident, 1)
+    assert words(here, ident) == list(KIND)
+
+
 def test_what_is_in_the_trash_is_not_edited_and_notes_are_no_review(here: Place) -> None:
     ident = add_conversation(here)
     store.set_status(here.db, [ident], "approved")

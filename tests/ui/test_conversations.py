@@ -520,6 +520,14 @@ def test_all_that_match_can_be_selected_also_those_not_read_yet(qtbot: QtBot, wi
     click(qtbot, page, "select_all_rows")
     until(qtbot, lambda: len(page.decide.selected_ids()) == every)
     assert not link.isVisible()
+    assert page.enrich_button.text() == f"Enrich {every} selected"
+    # Another filter, though all that is shown stays: everything is something else then.
+    page.filters.replace_all(Filter(status="draft"))
+    until(qtbot, lambda: page.decide.selected_ids() == [])
+    until(qtbot, lambda: page.pages.total == every)
+    page.table.selectAll()
+    click(qtbot, page, "select_all_rows")
+    until(qtbot, lambda: len(page.decide.selected_ids()) == every)
     page.table.clearSelection()
     assert page.decide.selected_ids() == []
     page.table.selectAll()

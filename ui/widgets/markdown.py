@@ -79,7 +79,8 @@ class Growing:
         """Those of `text`; quick where it begins as the last one did."""
         lines = visible(text).split("\n")
         # The last block may become another one, and the one before it may turn out to be its beginning.
-        start = self._found[-2][1] if len(self._found) > 1 else 0
+        begins = sorted({line for _, line in self._found})
+        start = begins[-2] if len(begins) > 1 else 0
         kept = [found for found in self._found if found[1] < start]
         if lines[:start] != self._lines[:start]:
             kept, start = [], 0

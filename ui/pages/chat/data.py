@@ -76,13 +76,13 @@ def read_overview(db: Database, search: str) -> Overview:
 def read_chat(db: Database, chat_id: str) -> Opened:
     """A chat, `chat_id` empty for the one used last."""
     if not chat_id:
-        newest = chats.listing(db, limit=1)
-        chat_id = newest[0].id if newest else ""
+        chat_id = chats.last_used(db)
     if not chat_id or not chats.exists(db, chat_id):
         return Opened(None, (), {})
     chat = chats.get(db, chat_id)
     messages = chats.messages(db, chat_id)
-    return Opened(chat, messages, {ident: _name(db, ident) for ident in {m.artifact_id for m in messages} if ident})
+    answered = {fields["artifact_id"] for message in messages for fields in message.all_answers()}
+    return Opened(chat, messages, {ident: _name(db, ident) for ident in answered if ident})
 
 
 def _name(db: Database, adapter_id: str) -> str:

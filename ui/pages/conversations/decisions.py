@@ -39,6 +39,11 @@ class Decisions(QObject):
         """The ids of the selected rows, from top to bottom."""
         return self._everything or [found.id for found in self._table.selected()]
 
+    @property
+    def all_taken(self) -> bool:
+        """Whether more is selected than the table shows."""
+        return bool(self._everything)
+
     def take_all(self, ids: Sequence[str]) -> None:
         """These are selected, until the selection of the table changes."""
         self._everything = list(ids)

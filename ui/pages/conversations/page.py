@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from PySide6.QtCore import Slot
@@ -211,7 +212,7 @@ class ConversationsPage(Page):
             self.services.start_job("check_conversations", title, {})
 
     def _show_buttons(self) -> None:
-        found, chosen = self.overview, self.table.selected()
+        found, chosen = self.overview, self.decide.selected_ids()
         if found is None:
             return
         many = len(chosen) > 1
@@ -287,11 +288,14 @@ class ConversationsPage(Page):
     def _select_all(self) -> None:
         """Everything that the filters let through; the table reads no more for it."""
         wanted = self._filter
-        self.read(lambda db: store.ids(db, wanted), self._on_all_ids, "ids")
+        self.read(lambda db: store.ids(db, wanted), partial(self._on_all_ids, wanted), "ids")
 
-    def _on_all_ids(self, ids: list[str]) -> None:
+    def _on_all_ids(self, wanted: Filter, ids: list[str]) -> None:
+        if wanted != self._filter:
+            return
         self.decide.take_all(ids)
         self.bulk.show_all(len(ids))
+        self._show_buttons()
 
     # Search and filters
 
@@ -302,7 +306,9 @@ class ConversationsPage(Page):
 
     @Slot()
     def _look(self) -> None:
-        """Other rows are wanted: what is shown may be none of them."""
+        """Other rows are wanted: what is shown may be none of them, and everything is something else."""
+        if self.decide.all_taken:
+            self.table.clearSelection()
         if self.table.current() is None:
             self.inspector.show_nothing()
         self.pages.restart()

@@ -29,7 +29,7 @@ from core.generation.models import EFFORTS, chosen, notice_of
 from core.generation.models import listing as known_models
 from core.generation.plan import Library, Plan
 from core.generation.plan_file import plan_of, read_bytes
-from core.generation.sampling import counts, coverage, spread
+from core.generation.sampling import counts, coverage, planned_before_words, spread
 from core.generation.settings import TURNS, WHOLE, RunSettings
 from core.jobs import Job, JobState
 from core.models import store as base_models
@@ -135,6 +135,8 @@ class Generate:
         self.estimate = estimate(plan, library, whole, known=known, batch=provider.batch).to_json()
         self.out.line("plan", conversations=len(plan.items), turns=plan.turns, model=whole.model, mode=whole.mode)
         self.out.line("estimate", **self.estimate)
+        if repeats := planned_before_words(self.db, plan):
+            self.out.line("notice", code="planned_before", message=repeats)
         job = create_batch(self.db, self.workspace, plan, whole, name=self.options.name.strip(), key=key,
                            estimate=self.estimate)  # fmt: skip
         self.batch = job.id

@@ -91,13 +91,21 @@ def edit(
     return _write(db, workspace, found, {**parsed, "title": title, "turns": listed}, fingerprint)
 
 
-def restore(db: Database, workspace: Workspace, ident: str, version: int) -> Changed:
-    """Go back, or forward, to a version; no version is lost by it.
+def restore(
+    db: Database, workspace: Workspace, ident: str, version: int, *, instead_of: int | None = None
+) -> Changed:  # fmt: skip
+    """Go back, or forward, to a version; no version is lost by it. `instead_of` is the one that must be in force now.
 
-    Raises AppError `no_such_version`, `duplicate`, `being_enriched`, `no_such_conversation`, or what reading its file
-    raises.
+    Raises AppError `no_such_version`, `edited_since`, `duplicate`, `being_enriched`, `no_such_conversation`, or what
+    reading its file raises.
     """
     found = _editable(db, ident)
+    current = next((row.version for row in versions(db, found) if row.current), None)
+    if instead_of is not None and current not in (instead_of, version):
+        raise AppError(
+            "edited_since", f"“{found.title}” was edited again after that: version {current} is in force.",
+            hint="Choose the version to go back to under Versions.",
+        )  # fmt: skip
     row = db.execute(
         "select * from conversation_versions where conversation_id = ? and version = ?", [ident, version]
     ).fetchone()

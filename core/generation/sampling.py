@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import orjson
 from sqlite_utils import Database
 
 from core.errors import AppError, Where
@@ -257,6 +258,27 @@ def taken(db: Database) -> set[str]:
     """Signatures of everything that was planned and not given up."""
     rows = db.execute("select distinct signature from batch_items where status <> 'failed'").fetchall()
     return {row[0] for row in rows}
+
+
+def planned_before(db: Database, plan: Plan) -> dict[str, int]:
+    """How many conversations of the plan were planned alike and not given up, by the name of the batch."""
+    wanted = orjson.dumps([item.signature for item in plan.items]).decode()
+    rows = db.execute(
+        "select b.name, count(distinct i.signature) as n from batch_items i join batch_jobs b on b.id = i.batch_job_id"
+        " where i.status <> 'failed' and i.signature in (select value from json_each(?))"
+        " group by b.id order by b.created_at desc, b.id",
+        [wanted],
+    ).fetchall()
+    return {row["name"]: row["n"] for row in rows}
+
+
+def planned_before_words(db: Database, plan: Plan) -> str:
+    """A sentence on it, "" where nothing of the plan was planned before."""
+    found = list(planned_before(db, plan).items())
+    if not found:
+        return ""
+    named = ", ".join(f"{count:,} in {name}" for name, count in found[:3])
+    return f"Planned before: {named}{', …' if len(found) > 3 else ''}. They will be written again."
 
 
 def spread(db: Database, total: int, seed: int = 0, name: str = "") -> Plan:

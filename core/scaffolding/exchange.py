@@ -1,17 +1,18 @@
 """The library as a JSON file: written, read, compared with what is stored, and taken over once conflicts are decided.
 
-The file: {"format": "bright-run-scaffolding", "version": 1, "personas": [...], "emotional_arcs": [...], ...}. A list of
-entries of one kind, as the shipped library has them, is read too.
+The file: {"format": "bright-run-scaffolding", "version": 1, "personas": [...], "emotional_arcs": [...], ...}, with
+"consultant_profile": {...} where the whole library was written. A list of entries of one kind, as the shipped library
+has them, is read too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from sqlite_utils import Database
@@ -20,10 +21,24 @@ from core import trash
 from core.db.connection import transaction
 from core.errors import AppError, Where
 from core.events import Changed
+from core.scaffolding import profile as profiles
 from core.scaffolding.beats import beat_problems
 from core.scaffolding.editing import free_copy
 from core.scaffolding.placeholders import problems
-from core.scaffolding.store import KINDS, EmotionalArc, Entry, PromptTemplate, add, by_key, check, from_mapping, update
+from core.scaffolding.store import (
+    KINDS,
+    PROFILE_KEY,
+    EmotionalArc,
+    Entry,
+    PromptTemplate,
+    add,
+    by_key,
+    check,
+    consultant_profile,
+    from_mapping,
+    get,
+    update,
+)
 from core.workspace.files import disk_error, write_json
 
 FORMAT, VERSION = "bright-run-scaffolding", 1
@@ -49,6 +64,18 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True)
+class Profile(Entry):
+    """The consultant's profile as a row of the file; a workspace has one, in its settings."""
+
+    KEY: ClassVar[str] = "profile_key"
+    NOUN: ClassVar[str] = "consultant profile"
+
+    name: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    profile_key: str = PROFILE_KEY
+
+
+@dataclass(frozen=True)
 class Row:
     """One entry of the file; `place` is unique in it ("personas[2]"). `mine` is the stored one with the same key."""
 
@@ -67,6 +94,11 @@ class Row:
         """The place: tables know rows by it."""
         return self.place
 
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What can be decided if this is a conflict."""
+        return (Decision.MINE, Decision.THEIRS) if self.kind is Profile else tuple(Decision)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -83,10 +115,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Taken:
-    """What an import wrote: stored entries that are new, and those that were replaced as they were before."""
+    """What an import wrote: stored entries that are new, and (before, after) of those that were replaced."""
 
     added: tuple[Entry, ...] = ()
-    replaced: tuple[Entry, ...] = ()
+    replaced: tuple[tuple[Entry, Entry], ...] = ()
     kept: int = 0
     same: int = 0
     rejected: int = 0
@@ -95,7 +127,7 @@ class Taken:
 @dataclass
 class _Taking:
     added: list[Entry] = field(default_factory=list)
-    replaced: list[Entry] = field(default_factory=list)
+    replaced: list[tuple[Entry, Entry]] = field(default_factory=list)
     renamed_arcs: dict[str, str] = field(default_factory=dict)
     kept: int = 0
 
@@ -105,14 +137,19 @@ def content(entry: Entry) -> dict[str, Any]:
     return {f.name: getattr(entry, f.name) for f in fields(entry) if f.name not in _OWN}
 
 
-def write_file(path: Path, entries: Iterable[Entry]) -> int:
-    """Write entries to a file, atomically; returns how many. Raises AppError `disk_full` or `file_error`."""
+def write_file(path: Path, entries: Iterable[Entry], profile: Mapping[str, Any] | None = None) -> int:
+    """Write entries and, if given, the profile to a file, atomically; returns how many entries.
+
+    Raises AppError `disk_full` or `file_error`.
+    """
     document: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     chosen = list(entries)
     for kind in KINDS:
         found = [content(entry) for entry in chosen if isinstance(entry, kind)]
         if found:
             document[kind.TABLE] = found
+    if profile:
+        document[PROFILE_KEY] = dict(profile)
     write_json(path, document)
     return len(chosen)
 
@@ -168,8 +205,9 @@ def _entries(path: Path) -> list[tuple[str, type[Entry], Any]]:
 
 def _grouped(file: str, document: Mapping[str, Any], hint: str) -> list[tuple[str, type[Entry], Any]]:
     kinds = {kind.TABLE: kind for kind in KINDS}
-    unknown = sorted(set(document) - {*kinds, "format", "version"})
-    if unknown or not set(document) & set(kinds):
+    known = {*kinds, PROFILE_KEY}
+    unknown = sorted(set(document) - {*known, "format", "version"})
+    if unknown or not set(document) & known:
         what = f"{unknown[0]!r} is not a kind of scaffolding." if unknown else "The file holds no entries."
         raise _wrong(file, unknown[0] if unknown else "", what, f"Known: {', '.join(kinds)}. {hint}")
     out: list[tuple[str, type[Entry], Any]] = []
@@ -178,10 +216,14 @@ def _grouped(file: str, document: Mapping[str, Any], hint: str) -> list[tuple[st
         if not isinstance(values, list):
             raise _wrong(file, table, f"{table} must be a list.", hint)
         out += [(f"{table}[{number}]", kind, value) for number, value in enumerate(values)]
+    if PROFILE_KEY in document:
+        out.append((PROFILE_KEY, Profile, document[PROFILE_KEY]))
     return out
 
 
 def _row(db: Database, file: str, place: str, kind: type[Entry], values: Any) -> Row:
+    if kind is Profile:
+        return _profile_row(db, file, place, values)
     named = values if isinstance(values, dict) else {}
     key, name = str(named.get(kind.KEY, "")), str(named.get("name", ""))
     try:
@@ -194,6 +236,29 @@ def _row(db: Database, file: str, place: str, kind: type[Entry], values: Any) ->
     ours, theirs = content(mine), content(entry)
     differs = tuple(part for part in ours if ours[part] != theirs[part])
     return Row(place, kind, key, name, Outcome.CONFLICT if differs else Outcome.SAME, entry, mine, differs)
+
+
+def _profile_row(db: Database, file: str, place: str, values: Any) -> Row:
+    try:
+        if not isinstance(values, dict):
+            raise _wrong(file, place, "The consultant profile must be an object.", "Export the library again.")
+        profiles.check(values)
+    except AppError as exc:
+        where = exc.where if exc.where.file else Where(file, field=f"{place}.{exc.where.field}")
+        problem = AppError(exc.code, exc.message, hint=exc.hint, where=where)
+        return Row(place, Profile, PROFILE_KEY, "", Outcome.REJECTED, problem=problem)
+    entry, mine = Profile(values["name"], values), _stored_profile(db)
+    if mine is None:
+        return Row(place, Profile, PROFILE_KEY, entry.name, Outcome.NEW, entry)
+    names = dict.fromkeys([*mine.values, *values])
+    differs = tuple(name for name in names if mine.values.get(name) != values.get(name))
+    return Row(place, Profile, PROFILE_KEY, entry.name, Outcome.CONFLICT if differs else Outcome.SAME, entry, mine,
+               differs)  # fmt: skip
+
+
+def _stored_profile(db: Database) -> Profile | None:
+    found = consultant_profile(db)
+    return Profile(str(found.get("name", "")), found) if found else None
 
 
 def _required(kind: type[Entry]) -> set[str]:
@@ -264,7 +329,7 @@ def take(db: Database, plan: Plan, decisions: Mapping[str, Decision]) -> tuple[C
     """
     counts, taking = plan.counts(), _Taking()
     with transaction(db):
-        for kind in KINDS:
+        for kind in (*KINDS, Profile):
             rows = [row for row in plan.rows if row.kind is kind and row.outcome in (Outcome.NEW, Outcome.CONFLICT)]
             # New keys first: a second key that is made up must be free of them too.
             for row in sorted(rows, key=lambda row: decisions.get(row.place) is Decision.BOTH):
@@ -275,21 +340,28 @@ def take(db: Database, plan: Plan, decisions: Mapping[str, Decision]) -> tuple[C
 
 
 def _take_row(db: Database, row: Row, decision: Decision, taking: _Taking) -> None:
-    entry, mine = row.entry, by_key(db, row.kind, row.key)
+    entry, mine = row.entry, _stored_profile(db) if row.kind is Profile else by_key(db, row.kind, row.key)
     assert entry is not None
     if mine != row.mine:
+        named = row.kind.NOUN if row.kind is Profile else f"{row.kind.NOUN} {row.key}"
         raise AppError(
             "library_changed",
-            f"The {row.kind.NOUN} {row.key} was changed after the file was read. Nothing was imported.",
+            f"The {named} was changed after the file was read. Nothing was imported.",
             hint="Import the file again to see the differences.",
         )
     if isinstance(entry, PromptTemplate) and entry.emotional_arc_key in taking.renamed_arcs:
         entry = replace(entry, emotional_arc_key=taking.renamed_arcs[entry.emotional_arc_key])
-    if mine is None:
+    if isinstance(entry, Profile):
+        if mine is None or decision is Decision.THEIRS:
+            profiles.save(db, entry.values)
+            taking.replaced.append((mine or Profile(""), entry))
+        else:
+            taking.kept += 1
+    elif mine is None:
         taking.added.append(add(db, entry))
     elif decision is Decision.THEIRS:
         update(db, replace(entry, id=mine.id, source_id=mine.source_id))
-        taking.replaced.append(mine)
+        taking.replaced.append((mine, get(db, row.kind, mine.id)))
     elif decision is Decision.BOTH:
         taking.added.append(stored := add(db, free_copy(db, entry)))
         if isinstance(entry, EmotionalArc):
@@ -298,12 +370,30 @@ def _take_row(db: Database, row: Row, decision: Decision, taking: _Taking) -> No
         taking.kept += 1
 
 
-def undo(db: Database, taken: Taken) -> Changed:
-    """Take an import back in one transaction: what it added goes to the trash, what it replaced is as before."""
+def undo(db: Database, taken: Taken) -> tuple[Changed, tuple[str, ...]]:
+    """Take an import back in one transaction: what it added goes to the trash, what it replaced is as before.
+
+    What was changed since stays as it is now; returns the names of those.
+    """
+    left: list[str] = []
     with transaction(db):
-        for kind in KINDS:
-            ids: Sequence[str] = [entry.id for entry in taken.added if isinstance(entry, kind)]
-            trash.delete(db, kind.TABLE, ids)
-        for entry in taken.replaced:
-            update(db, entry)
-    return Changed.SCAFFOLDING
+        for entry in taken.added:
+            if _is_as(db, entry):
+                trash.delete(db, entry.TABLE, [entry.id])
+            else:
+                left.append(str(getattr(entry, "name", "")))
+        for before, after in taken.replaced:
+            if not _is_as(db, after):
+                left.append(str(getattr(after, "name", "")))
+            elif isinstance(before, Profile):
+                profiles.put_back(db, before.values)
+            else:
+                update(db, before)
+    return Changed.SCAFFOLDING, tuple(left)
+
+
+def _is_as(db: Database, written: Entry) -> bool:
+    if isinstance(written, Profile):
+        return consultant_profile(db) == written.values
+    row = db.execute(f"select deleted_at from {written.TABLE} where id = ?", [written.id]).fetchone()
+    return bool(row) and row[0] is None and content(get(db, type(written), written.id)) == content(written)

@@ -227,9 +227,10 @@ def add(db: Database, entry: E) -> E:
 def update(db: Database, entry: Entry) -> Changed:
     """Overwrite an entry by its id; the templates of an arc whose key changes follow it.
 
-    Raises AppError `key_taken`, `no_such_scaffolding` or what `check` raises.
+    Raises AppError `key_taken`, `key_in_use`, `no_such_scaffolding` or what `check` raises.
     """
     check(entry)
+    _check_rename(db, entry)
     values = _columns(entry) | {"updated_at": now()}
     ident = values.pop("id")
     del values["created_at"]
@@ -250,6 +251,23 @@ def update(db: Database, entry: Entry) -> Changed:
     if not done:
         raise _missing(type(entry), entry.key)
     return Changed.SCAFFOLDING
+
+
+def _check_rename(db: Database, entry: Entry) -> None:
+    # Conversations name their entries by key, in files that came from elsewhere too.
+    if isinstance(entry, PromptTemplate):
+        return
+    before = get(db, type(entry), entry.id).key
+    if before == entry.key:
+        return
+    used = db.execute(f"select count(*) from conversations where {entry.KEY} = ?", [before]).fetchone()[0]
+    if used:
+        raise AppError(
+            "key_in_use",
+            f"The key {before} is named by {used:,} conversation{'' if used == 1 else 's'} and has to stay.",
+            hint="Change the name instead, or duplicate the entry and give the copy another key.",
+            where=Where(field=entry.KEY),
+        )
 
 
 def _taken(entry: Entry) -> AppError:

@@ -174,3 +174,17 @@ def test_a_training_file_keeps_the_earlier_words_and_says_so(here: Place) -> Non
     versions.edit(here.db, here.workspace, ident, 2, "Other words.")
     assert training_files.edited(here.db, built) == ["The mortgage and the raise"]
     assert here.workspace.absolute(file.jsonl_file_path).read_bytes() == before
+
+
+def test_undo_does_not_take_a_later_edit_along(here: Place) -> None:
+    ident = add_conversation(here)
+    _, first = versions.edit(here.db, here.workspace, ident, 2, "One.")
+    assert first == (1, 2)
+    versions.edit(here.db, here.workspace, ident, 2, "Two.")
+    with pytest.raises(AppError) as refused:
+        versions.restore(here.db, here.workspace, ident, 1, instead_of=2)
+    assert (refused.value.code, "version 3" in refused.value.message) == ("edited_since", True)
+    assert words(here, ident)[1] == "Two."
+    versions.restore(here.db, here.workspace, ident, 2, instead_of=3)
+    versions.restore(here.db, here.workspace, ident, 1, instead_of=2)
+    assert words(here, ident) == list(KIND)

@@ -15,7 +15,16 @@ from core.generation.create import create_batch, library_json, library_of
 from core.generation.plan import Library, PlanItem
 from core.generation.plan_file import parse_plan, read_plan
 from core.generation.prompts import SCHEMA, TURN_SCHEMA, Cast, Prompts
-from core.generation.sampling import Sampler, counts, coverage, fill_gaps, gaps, spread, whole_library
+from core.generation.sampling import (
+    Sampler,
+    counts,
+    coverage,
+    fill_gaps,
+    gaps,
+    planned_before_words,
+    spread,
+    whole_library,
+)
 from core.generation.settings import RunSettings
 from core.scaffolding.store import PromptTemplate, add
 from tests.contract.wire import check_schema
@@ -49,6 +58,20 @@ def test_every_value_gets_its_quota_and_the_same_seed_the_same_plan(here: Place)
     for item in plan.items:
         assert library.template(item.template_key).emotional_arc_key in ("", item.emotional_arc_key)
         assert item.turns % 2 == 0
+
+
+def test_a_plan_file_read_again_says_what_was_planned_before(here: Place) -> None:
+    library = Library.of(here.db)
+    settled = {"length": "short", "setting": "call"} | {
+        name: next(iter(values)) for name, values in library.vertical.attributes.items()
+    }
+    value = {"items": [{**ONE, "template": library.templates_for(library.arc(ONE["arc"]))[0].key,
+                        "attributes": settled}]}  # fmt: skip
+    plan = parse_plan(value, library)
+    assert planned_before_words(here.db, plan) == ""
+    create_batch(here.db, here.workspace, plan, RunSettings("claude", "claude-sonnet-5-5"), name="October")
+    assert "1 in October" in planned_before_words(here.db, parse_plan(value, library))
+    assert planned_before_words(here.db, spread(here.db, 5, 1)) == ""
 
 
 def test_what_was_planned_before_is_not_planned_again(here: Place) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.conversations.parse import KEYS
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import editing
@@ -20,7 +21,7 @@ from core.scaffolding.store import (
     listing,
     update,
 )
-from tests.core.factories import Place
+from tests.core.factories import PARAMETERS, Place, add_conversation
 
 
 def test_a_copy_has_the_next_free_key_and_name(here: Place) -> None:
@@ -69,3 +70,17 @@ def test_the_templates_of_an_arc_follow_its_key(here: Place) -> None:
     update(here.db, replace(arc, emotional_arc_key="anxiety_to_peace"))
     after = [t.key for t in listing(here.db, PromptTemplate) if t.emotional_arc_key == "anxiety_to_peace"]
     assert after == before
+
+
+def test_the_key_that_conversations_name_stays(here: Place) -> None:
+    add_conversation(here, **{name: PARAMETERS[name] for name in KEYS})
+    for kind in (Persona, EmotionalArc, TrainingTopic):
+        used = next(entry for entry in listing(here.db, kind) if entry.key in PARAMETERS.values())
+        free = next(entry for entry in listing(here.db, kind) if entry.key not in PARAMETERS.values())
+        with pytest.raises(AppError) as refused:
+            update(here.db, replace(used, **{kind.KEY: "another_key"}))
+        assert (refused.value.code, refused.value.where.field) == ("key_in_use", kind.KEY)
+        assert "1 conversation " in refused.value.message
+        update(here.db, replace(used, name="Another name"))
+        update(here.db, replace(free, **{kind.KEY: "another_key"}))
+        assert get(here.db, kind, free.id).key == "another_key"

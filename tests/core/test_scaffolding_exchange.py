@@ -15,7 +15,17 @@ from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import exchange
 from core.scaffolding.exchange import Decision, Outcome
-from core.scaffolding.store import KINDS, EmotionalArc, Entry, Persona, PromptTemplate, by_key, listing, update
+from core.scaffolding.store import (
+    KINDS,
+    EmotionalArc,
+    Entry,
+    Persona,
+    PromptTemplate,
+    by_key,
+    consultant_profile,
+    listing,
+    update,
+)
 from core.scaffolding.verticals import default_key
 from core.workspace.paths import resources
 from tests.core.factories import Place
@@ -91,6 +101,53 @@ def test_a_conflict_is_decided_and_undone(db: Database, tmp_path: Path, decision
     assert {exchange.content(p)["summary"] for p in listing(db, Persona)} >= {david.summary}
     assert len(listing(db, Persona)) == 3
     assert exchange.content(stored(db, Persona, "pragmatic_optimist")) == exchange.content(david)
+
+
+def test_undo_leaves_what_was_changed_since(db: Database, tmp_path: Path) -> None:
+    david, maria = stored(db, Persona, "pragmatic_optimist"), stored(db, Persona, "anxious_planner")
+    document = {"personas": [
+        exchange.content(replace(david, summary="Theirs")), exchange.content(replace(maria, summary="Theirs")),
+        {"persona_key": "first", "name": "First"}, {"persona_key": "second", "name": "Second"},
+    ]}  # fmt: skip
+    plan = exchange.read_plan(db, written(tmp_path / "a.json", document))
+    _, taken = exchange.take(db, plan, {"personas[0]": Decision.THEIRS, "personas[1]": Decision.THEIRS})
+    update(db, replace(stored(db, Persona, "anxious_planner"), background="Mine, later"))
+    update(db, replace(stored(db, Persona, "second"), background="Mine, later"))
+    _, left = exchange.undo(db, taken)
+    assert left == ("Second", maria.name)
+    assert stored(db, Persona, "pragmatic_optimist").summary == david.summary
+    assert by_key(db, Persona, "first") is None
+    assert stored(db, Persona, "second").background == "Mine, later"
+    assert stored(db, Persona, "anxious_planner").background == "Mine, later"
+
+
+@pytest.mark.parametrize("decision", [Decision.MINE, Decision.THEIRS])
+def test_the_profile_goes_with_the_whole_library(db: Database, tmp_path: Path, decision: Decision) -> None:
+    before = consultant_profile(db)
+    path = tmp_path / "a.json"
+    exchange.write_file(path, whole(db), before)
+    assert {row.outcome for row in exchange.read_plan(db, path).rows} == {Outcome.SAME}
+    exchange.write_file(path, whole(db), {**before, "name": "Someone Else"})
+    plan = exchange.read_plan(db, path)
+    (row,) = [row for row in plan.rows if row.outcome is Outcome.CONFLICT]
+    assert (row.place, row.differs) == ("consultant_profile", ("name",))
+    assert Decision.BOTH not in row.decisions
+    changed, taken = exchange.take(db, plan, {row.place: decision})
+    theirs = decision is Decision.THEIRS
+    assert consultant_profile(db)["name"] == ("Someone Else" if theirs else before["name"])
+    assert (changed, len(taken.replaced), taken.kept) == (
+        Changed.SCAFFOLDING if theirs else Changed.NOTHING, int(theirs), int(not theirs)
+    )  # fmt: skip
+    assert taken.same + taken.kept + len(taken.replaced) == len(plan.rows)
+    exchange.undo(db, taken)
+    assert consultant_profile(db) == before
+
+
+def test_a_profile_that_cannot_be_used_names_its_field(db: Database, tmp_path: Path) -> None:
+    for value, place in (({"name": "A"}, "consultant_profile.system_prompt"), ([], "consultant_profile")):
+        (row,) = exchange.read_plan(db, written(tmp_path / "a.json", {"consultant_profile": value})).rows
+        assert row.problem is not None
+        assert (row.outcome, row.problem.where.file, row.problem.where.field) == (Outcome.REJECTED, "a.json", place)
 
 
 def test_templates_follow_an_arc_that_got_a_new_key(db: Database, tmp_path: Path) -> None:

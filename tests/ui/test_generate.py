@@ -162,7 +162,7 @@ def test_two_plan_files_are_both_planned_and_the_same_one_once(
     said: list[str] = []
     page.services.notifier.toast.connect(lambda text, _entry: said.append(text))
     page.desk.open_plan(tmp_path / "one.json")
-    until(qtbot, lambda: said == ["4 conversations of it planned already"])
+    until(qtbot, lambda: said == ["4 conversations of it planned already."])
     assert planned(page) == 8
 
 

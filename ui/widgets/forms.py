@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -107,9 +107,19 @@ def text_area(value: str = "", lines: int = 4) -> QPlainTextEdit:
     return out
 
 
+class _Choice(QComboBox):
+    """As wide as its words, up to a field's width: an endless name is elided, and widens no window."""
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint().boundedTo(QSize(theme().sizes.field, super().sizeHint().height()))
+
+    def minimumSizeHint(self) -> QSize:
+        return super().minimumSizeHint().boundedTo(QSize(theme().sizes.field, super().minimumSizeHint().height()))
+
+
 def choice(options: list[tuple[str, Any]], value: Any = None) -> QComboBox:
     """One of (words, value)."""
-    out = QComboBox()
+    out = _Choice()
     for words, data in options:
         out.addItem(words, data)
     found = next((i for i, (_, data) in enumerate(options) if data == value), 0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QCheckBox, QComboBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
@@ -18,7 +18,7 @@ from ui import format as fmt
 from ui.dialogs.base import Dialog
 from ui.theme import theme
 from ui.widgets.basic import Button, label
-from ui.widgets.forms import Form, text_field
+from ui.widgets.forms import Form, choice, text_field
 
 NEW = ""
 
@@ -53,7 +53,7 @@ class AddDialog(Dialog):
         self._services, self._chosen = services, tuple(chosen)
         self._choice: Choice | None = None
         self._handle: int | None = None
-        self.target = QComboBox()
+        self.target = choice([])
         self.target.setObjectName("target_file")
         self.target.addItem("New training file", NEW)
         self.form = Form()

@@ -23,10 +23,10 @@ from ui.widgets.table import TableView
 LINES = 12
 
 
-def undo_edit(services: Services, ident: str, version: int) -> None:
-    """Put the words of that version in force."""
+def undo_edit(services: Services, ident: str, before: int, after: int) -> None:
+    """Put version `before` in force again, unless another than `after` has come into force since."""
     workspace = services.workspace
-    services.write(services.root, lambda db: versions.restore(db, workspace, ident, version))
+    services.write(services.root, lambda db: versions.restore(db, workspace, ident, before, instead_of=after))
 
 
 class EditTurnDialog(WritingDialog):
@@ -65,8 +65,8 @@ class EditTurnDialog(WritingDialog):
 
     def _saved(self, step: tuple[int, int] | None) -> None:
         if step is not None:
-            services, ident, before = self.services, self._ident, step[0]
-            services.notifier.say(f"Turn {self._number} edited", lambda: undo_edit(services, ident, before))
+            services, ident = self.services, self._ident
+            services.notifier.say(f"Turn {self._number} edited", lambda: undo_edit(services, ident, *step))
         self.accept()
 
 
@@ -134,7 +134,7 @@ class VersionsDialog(WritingDialog):
         services = self.services
 
         def done(_nothing: object) -> None:
-            services.notifier.say(f"Version {number} is in force", lambda: undo_edit(services, ident, before))
+            services.notifier.say(f"Version {number} is in force", lambda: undo_edit(services, ident, before, number))
             self.accept()
 
         self.write(lambda db: versions.restore(db, workspace, ident, number), done)

@@ -219,6 +219,16 @@ class RegenerateDialog(WritingDialog):
         self.accept()
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of it: `now` is the version in force."""
+
+    done: bool
+    trashed: bool
+    now: int | None
+    error: Exception | None
+
+
 def shortened(title: str) -> str:
     """A title for a notice."""
     return title if len(title) <= TITLE_CHARACTERS else f"{title[: TITLE_CHARACTERS - 1].rstrip()}…"
@@ -229,22 +239,24 @@ def follow(services: Services, job: Job, detail: Detail, number: int) -> None:
     ident, newest = detail.row.id, max((version.version for version in detail.versions), default=1)
     before = next((version.version for version in detail.versions if version.current), 1)
 
-    def read(db: Database) -> tuple[bool, int | None, Exception | None]:
+    title = shortened(detail.row.title)
+
+    def read(db: Database) -> _Outcome:
         failure = next(iter(batches.failures(db, job.id)), None)
         done = bool(batches.items(db, job.id, status="completed"))
-        found = versions.versions(db, conversations.get(db, ident))
-        now = next((version.version for version in found if version.current), None)
-        gone = not db.execute("select 1 from conversations where id = ? and deleted_at is null", [ident]).fetchone()
-        return done and not gone, now, failure.error if failure is not None else None
+        found = conversations.get(db, ident)
+        now = next((version.version for version in versions.versions(db, found) if version.current), None)
+        return _Outcome(done, found.deleted_at is not None, now, failure.error if failure is not None else None)
 
-    def show(outcome: tuple[bool, int | None, Exception | None]) -> None:
-        done, now, error = outcome
-        if done:
+    def show(outcome: _Outcome) -> None:
+        if outcome.done and outcome.trashed:
+            services.notifier.say(f"Turn {number} of “{title}” regenerated; that conversation is in the trash")
+        elif outcome.done:
             # Something else may have been edited since: going back would take that along.
-            undo = (lambda: undo_edit(services, ident, before)) if now == newest + 1 else None
-            services.notifier.say(f"Turn {number} of “{shortened(detail.row.title)}” regenerated", undo)
-        elif error is not None:
-            services.notifier.report(error, "conversations")
+            undo = (lambda: undo_edit(services, ident, before, newest + 1)) if outcome.now == newest + 1 else None
+            services.notifier.say(f"Turn {number} of “{title}” regenerated", undo)
+        elif outcome.error is not None:
+            services.notifier.report(outcome.error, "conversations")
 
     def ended(found: Job) -> None:
         if found.status is JobState.COMPLETED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QCompleter, QHBoxLayout, QWidget
+from PySide6.QtWidgets import QCompleter, QHBoxLayout, QWidget
 from sqlite_utils import Database
 
 from app.services import Services
@@ -18,6 +18,7 @@ from ui.theme import theme
 from ui.widgets.banner import BannerArea
 from ui.widgets.basic import Button, label
 from ui.widgets.flow import Flow
+from ui.widgets.forms import choice
 from ui.widgets.page import Page
 
 
@@ -84,7 +85,7 @@ class TagDialog(Dialog):
         self.banners = BannerArea()
         self.body.addWidget(label(f"Tag {fmt.plural(len(ids), 'conversation')}", "section"))
         self.body.addWidget(self.banners)
-        self.tag = QComboBox()
+        self.tag = choice([])
         self.tag.setObjectName("tag")
         self.tag.setEditable(True)
         # Offered below: completed in the field, a tag that begins another could not be typed.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem, QWidget
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from core.generation.plan import MAX_ITEMS, MAX_TURNS, MIN_TURNS, Library, turns_of
 from core.generation.sampling import Matrix
@@ -40,7 +40,7 @@ class AddOneDialog(Dialog):
         self.persona = choice([(named(entry), entry) for entry in library.personas])
         self.arc = choice([(named(arc), arc) for arc in library.arcs if library.templates_for(arc)])
         self.topic = choice([(named(entry), entry) for entry in library.topics])
-        self.template, self.turns = QComboBox(), number(MIN_TURNS, MAX_TURNS, 8)
+        self.template, self.turns = choice([]), number(MIN_TURNS, MAX_TURNS, 8)
         self.turns.setSingleStep(2)
         self.count = number(1, MOST_AT_ONCE, 1)
         self.form.add("persona", "Persona", self.persona)

@@ -19,10 +19,9 @@ from core.events import Changed
 from core.generation.create import create_batch, library_json, provider_of
 from core.generation.draft import Draft, Line
 from core.generation.models import SETTING as MODEL_SETTING
-from core.generation.models import chosen as chosen_model
-from core.generation.plan import MAX_ITEMS, Library, PlanItem
+from core.generation.plan import MAX_ITEMS, Library, Plan
 from core.generation.plan_file import read_plan
-from core.generation.sampling import Matrix, counts, coverage, gaps
+from core.generation.sampling import Matrix, counts, coverage, gaps, planned_before_words
 from core.generation.settings import PROVIDER_SETTING
 from core.jobs import Job
 from core.workspace import secrets, settings
@@ -33,13 +32,12 @@ from ui.format import plural, usd
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.asked import Asked
 from ui.pages.generate.data import CAP_SETTING, GAP_AT_LEAST, Priced, Snapshot, coverage_of, read_priced
+from ui.pages.generate.kept import DRAFT_SETTING, MOST_KEPT, fingerprint, put, read_kept, settle_model
 from ui.pages.generate.plan_view import BY_TOPIC, PlanView
 from ui.pages.generate.side import PlanSide
 from ui.pages.generate.start_dialogs import CountDialog
 from ui.widgets.page import Page
 
-DRAFT_SETTING = "generation_draft"
-MOST_KEPT = 5_000
 SENT = (
     "This is shown once. Scaffolding and your consultant profile are sent to Claude, and a conversation of yours only"
     " if you choose to send one as an example. Nothing else leaves this computer."
@@ -104,8 +102,8 @@ class PlanDesk(QObject):
         self._show_coverage()
         if not self._restored:
             self._restored = True
-            self._page.read(_read_kept, self._restore, "kept")
-            self._services.write(self._page, _settle_model, self._on_model)
+            self._page.read(read_kept, self._restore, "kept")
+            self._services.write(self._page, settle_model, self._on_model)
             self.read_key()
         self._price()
 
@@ -184,7 +182,7 @@ class PlanDesk(QObject):
         self.draft = draft
         if keep:
             kept = draft.plan().to_json() if len(draft.items) <= MOST_KEPT else {}
-            self._page.write(lambda db: _put(db, {DRAFT_SETTING: kept}))
+            self._page.write(lambda db: put(db, {DRAFT_SETTING: kept}))
         self._show_coverage()
         self._price()
 
@@ -267,8 +265,11 @@ class PlanDesk(QObject):
                 for item in plan.items
                 if known.get(item.id) != item
             )
-            if left := len(plan.items) - len(fresh):
-                self.told.emit(f"{plural(left, 'conversation')} of it planned already")
+            left = len(plan.items) - len(fresh)
+            words = [f"{plural(left, 'conversation')} of it planned already." if left else "",
+                     planned_before_words(db, Plan(fresh))]  # fmt: skip
+            if any(words):
+                self.told.emit(" ".join(filter(None, words)))
             return Draft((*draft.items, *fresh), draft.name or plan.name)
 
         self.change(add)
@@ -292,7 +293,7 @@ class PlanDesk(QObject):
         wanted = self.side.who.settings(self.side.price.value)
         draft, workspace = self.draft, self._services.workspace
         asked, tokens = self._counted
-        counted = tokens if asked == _fingerprint(draft.items[:COUNTED], wanted.model, wanted.mode) else ()
+        counted = tokens if asked == fingerprint(draft.items[:COUNTED], wanted.model, wanted.mode) else ()
         self._page.read(
             lambda db: read_priced(db, workspace, draft, wanted, counted), self._show_priced, "price"
         )  # fmt: skip
@@ -322,7 +323,7 @@ class PlanDesk(QObject):
             "ask": "count", "model": priced.settings.model, "settings": priced.settings.to_json(),
             "library": library_json(part, found.library), "items": [item.to_json() for item in items],
         }  # fmt: skip
-        print_ = _fingerprint(items, priced.settings.model, priced.settings.mode)
+        print_ = fingerprint(items, priced.settings.model, priced.settings.mode)
         self.side.price.count.setEnabled(False)
 
         def done(job: Job | None = None) -> None:
@@ -396,7 +397,7 @@ class PlanDesk(QObject):
             kept: dict[str, Any] = {DRAFT_SETTING: {}, PROVIDER_SETTING: wanted.provider}
             if provider_of(wanted.provider).paid:
                 kept[MODEL_SETTING] = wanted.model
-            return _put(db, kept) | Changed.JOBS | Changed.GENERATION, job
+            return put(db, kept) | Changed.JOBS | Changed.GENERATION, job
 
         self._services.write(self._page, create, self._on_created, self._on_refused)
 
@@ -420,31 +421,3 @@ def _changed(db: Database, change: Change, draft: Draft) -> Draft:
             "no_such_scaffolding", f"There is no active entry {exc.args[0]!r} in the library any more.",
             hint="Switch it on again, or plan without it.", action="page:scaffolding",
         ) from exc  # fmt: skip
-
-
-def _put(db: Database, values: dict[str, Any]) -> Changed:
-    for name, value in values.items():
-        settings.put(db, name, value)
-    # The page itself made the change: nothing has to be read again for it.
-    return Changed.NOTHING
-
-
-def _settle_model(db: Database) -> tuple[Changed, tuple[str, str]]:
-    return Changed.NOTHING, chosen_model(db, datetime.now(UTC).date())
-
-
-def _read_kept(db: Database) -> tuple[Draft, str]:
-    data, provider = settings.get(db, DRAFT_SETTING, {}), str(settings.get(db, PROVIDER_SETTING, ""))
-    items = []
-    for row in data.get("items", []):
-        items.append(PlanItem(row["persona"], row["arc"], row["topic"], row["template"], row["turns"],
-                              row["attributes"], row["id"]))  # fmt: skip
-    try:
-        provider_of(provider)
-    except (AppError, KeyError):
-        provider = ""
-    return Draft(tuple(items), str(data.get("name", ""))), provider
-
-
-def _fingerprint(items: Sequence[PlanItem], model: str, mode: str) -> str:
-    return "|".join((model, mode, *(item.id for item in items)))

@@ -11,10 +11,12 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 from app.services import Services
 from core.scaffolding import exchange
 from core.scaffolding.exchange import Decision, Plan, Taken
-from core.scaffolding.store import Entry
+from core.scaffolding.store import Entry, consultant_profile
 from ui import format as fmt
 from ui.pages.scaffolding.import_dialog import ImportDialog
 
+WHOLE = "library"
+NAMED = 3
 FILTERS = ["Scaffolding (*.json)", "All files (*)"]
 
 
@@ -38,11 +40,13 @@ class Exchange:
             action = menu.addAction(f"{words} ({len(entries):,})")
             action.setObjectName(f"export_{name}")
             action.setEnabled(bool(entries))
-            action.triggered.connect(lambda _checked=False, chosen=entries: self.ask_place(chosen))
+            action.triggered.connect(
+                lambda _checked=False, chosen=entries, whole=name == WHOLE: self.ask_place(chosen, whole=whole)
+            )
         menu.popup(button.mapToGlobal(button.rect().bottomLeft()))
 
-    def ask_place(self, entries: Sequence[Entry]) -> None:
-        """Choose the file to write."""
+    def ask_place(self, entries: Sequence[Entry], *, whole: bool = False) -> None:
+        """Choose the file to write; the whole library goes with the consultant profile."""
         dialog = QFileDialog(self._page, f"Export {entries_word(len(entries))}")
         dialog.setObjectName("export_dialog")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -50,15 +54,16 @@ class Exchange:
         dialog.setDefaultSuffix("json")
         dialog.setNameFilters(FILTERS)
         dialog.selectFile(f"{entries[0].key if len(entries) == 1 else 'Scaffolding'}.json")
-        dialog.fileSelected.connect(lambda path: self.export(entries, Path(path)))
+        dialog.fileSelected.connect(lambda path: self.export(entries, Path(path), whole=whole))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def export(self, entries: Sequence[Entry], path: Path) -> None:
+    def export(self, entries: Sequence[Entry], path: Path, *, whole: bool = False) -> None:
         """Write the entries to that file."""
-        self._services.run(
-            self._page, lambda: exchange.write_file(path, entries),
-            lambda count: self._services.notifier.say(f"{entries_word(count)} exported to {path.name}"),
+        profile = " and the consultant profile" if whole else ""
+        self._services.read(
+            self._page, lambda db: exchange.write_file(path, entries, consultant_profile(db) if whole else None),
+            lambda count: self._services.notifier.say(f"{entries_word(count)}{profile} exported to {path.name}"),
         )  # fmt: skip
 
     def choose_file(self) -> None:
@@ -85,8 +90,14 @@ class Exchange:
         services = self._services
 
         def done(taken: Taken) -> None:
+            def undone(left: Sequence[str]) -> None:
+                if left:
+                    more = f" and {len(left) - NAMED:,} more" if len(left) > NAMED else ""
+                    named = ", ".join(left[:NAMED])
+                    services.notifier.say(f"Changed since the import, so left as it is: {named}{more}")
+
             def undo() -> None:
-                services.write(services.root, lambda db: exchange.undo(db, taken))
+                services.write(services.root, lambda db: exchange.undo(db, taken), undone)
 
             parts = (
                 (len(taken.added), "added"), (len(taken.replaced), "replaced"), (taken.kept, "kept"),

@@ -23,6 +23,7 @@ OUTCOMES = {
     Outcome.CONFLICT: Status("warn", "Conflict"), Outcome.REJECTED: Status("bad", "Rejected"),
 }  # fmt: skip
 DECISIONS = {Decision.MINE: "Keep mine", Decision.THEIRS: "Take theirs", Decision.BOTH: "Keep both"}
+ONE_PROFILE = "A workspace has one profile: keep yours, or take theirs."
 RESULTS = {Outcome.NEW: "Added", Outcome.SAME: "Nothing to do", Outcome.REJECTED: "Not imported"}
 
 
@@ -108,12 +109,15 @@ class ImportDialog(Dialog):
         self.choice.setEnabled(bool(conflicts))
         if conflicts:
             self.choice.set_current(str(conflicts[0].decision))
+            both = any(Decision.BOTH in line.row.decisions for line in conflicts)
+            self.choice.buttons[str(Decision.BOTH)].setEnabled(both)
         self.detail.setText(_detail(lines[0].row) if len(lines) == 1 else _several(conflicts))
 
     @Slot(str)
     def _on_decided(self, key: str) -> None:
         for line in self._conflicts(self.table.selected()):
-            self.decisions[line.row.place] = Decision(key)
+            if Decision(key) in line.row.decisions:
+                self.decisions[line.row.place] = Decision(key)
         self._show()
 
     @Slot()
@@ -132,5 +136,6 @@ def _detail(found: Row) -> str:
         return f"{found.problem} {found.problem.hint}"
     if found.outcome is Outcome.CONFLICT:
         parts = ", ".join(fmt.word(name) for name in found.differs)
-        return f"Differs in: {parts}. “Keep both” adds theirs under a new key."
+        both = "“Keep both” adds theirs under a new key." if Decision.BOTH in found.decisions else ONE_PROFILE
+        return f"Differs in: {parts}. {both}"
     return "The same entry is already in this library." if found.outcome is Outcome.SAME else "Its key is not used yet."

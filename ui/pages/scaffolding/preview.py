@@ -12,7 +12,7 @@ from core.scaffolding.store import Entry
 from ui.pages.scaffolding.template_text import Highlighter, reader
 from ui.theme import theme
 from ui.widgets.basic import label
-from ui.widgets.forms import Form
+from ui.widgets.forms import Form, choice
 
 PARTS = {"persona": "Persona", "arc": "Arc", "topic": "Topic"}
 # What generation fills in by itself; the preview needs some number.
@@ -35,7 +35,7 @@ class Preview(QWidget):
         self._template = ""
         self._keys: dict[str, str] = {}
         self.values: dict[str, str] | None = None
-        self.boxes = {name: QComboBox() for name in PARTS}
+        self.boxes = {name: choice([]) for name in PARTS}
         choose = Form(narrow=True)
         for name, box in self.boxes.items():
             narrow(box)

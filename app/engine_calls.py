@@ -16,7 +16,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Call:
-    """A command with its callbacks; `written` once the worker has it, `stopping` once it was asked to stop it."""
+    """A command with its callbacks; `written` once the worker has it, `stopping` once it was asked to stop it.
+
+    A load is `asked` for at the gate, where there is one, and written once it is `granted`.
+    """
 
     kind: str
     fields: Mapping[str, Any]
@@ -29,6 +32,17 @@ class Call:
     progress: Callable[[float, str], None] | None = None
     written: bool = field(default=False)
     stopping: bool = field(default=False)
+    asked: bool = field(default=False)
+    granted: bool = field(default=False)
+
+    def tell(self, kind: str, message: Mapping[str, Any]) -> None:
+        """What comes before the end: token, progress or notice."""
+        if kind == "token" and self.text is not None:
+            self.text(message["text"])
+        elif kind == "progress" and self.progress is not None:
+            self.progress(float(message["share"]), str(message["words"]))
+        elif kind == "notice" and self.noticed is not None:
+            self.noticed(AppError.from_json(message["error"]))
 
 
 def nothing(_facts: Mapping[str, Any]) -> None:

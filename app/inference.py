@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import shiboken6
-from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QProcess, QTimer, Signal, Slot
 
 from app.engine_calls import Call, engine_closed, ignore, log_only, nothing
+from app.leaving import Leaving
 from app.silence import SilenceWatch
+from app.worker_process import set_up
 from core import registries
 from core.errors import AppError
 from core.inference.cache_files import forget_files
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
 from core.workers import protocol
-from core.workers.session import worker_command, worker_environment
-from core.workspace.paths import source_root
+from core.workers.session import worker_command
 
 log = logging.getLogger(__name__)
 STOP_GRACE_MS = 5_000
@@ -31,12 +32,16 @@ BACKOFF_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 class InferenceService(QObject):
     """Lives in the GUI thread and never blocks it but in `shutdown`. No process before the first command.
 
-    `state_changed(str)`: off, starting, loading, ready, answering. Commands are answered in order, each by exactly
-    one of the callbacks given with it, never after their owner is gone. `unload_reason` says why the memory was
-    given back ("while training runs"), empty once it is loaded again.
+    `state_changed(str)`: off, waiting, starting, loading, ready, answering. Commands are answered in order, each by
+    exactly one of the callbacks given with it, never after their owner is gone. `unload_reason` says why the memory was
+    given back ("while training runs"), empty once it is loaded again. `gate(load)` says whether a base may be loaded
+    now; where not, it is `waiting`, with `wait_words`, until `grant`. `memory_changed()`: `holds` are the bytes by
+    part. `left()`: a worker that was unloaded has given its memory back.
     """
 
     state_changed = Signal(str)
+    memory_changed = Signal()
+    left = Signal()
 
     def __init__(
         self,
@@ -61,15 +66,17 @@ class InferenceService(QObject):
         self._calls: dict[str, Call] = {}
         self._rest = b""
         self._process: QProcess | None = None
-        self._leaving: list[QProcess] = []
-        # While a worker leaves it writes what it read, also of these.
-        self._forgotten: set[str] = set()
+        self._leaving = Leaving(self.options.cache_folder, stop_grace_ms, self)
+        self._leaving.gone.connect(self.left)
         self._loaded: tuple[str, str] | None = None
         self._crashes = 0
         self._not_before = 0.0
         self.state = "off"
         self.unload_reason = ""
         self.facts: Mapping[str, Any] = {}
+        self.gate: Callable[[Call], bool] | None = None
+        self.wait_words = ""
+        self.holds: Mapping[str, int] = {}
         self._killer = self._timer(self._kill)
         self._killer.setInterval(stop_grace_ms)
         self._restart = self._timer(self._flush)
@@ -146,8 +153,7 @@ class InferenceService(QObject):
             self._send(Call("forget", {"chat": chat}, self, nothing, lambda _error: forget_files(folder, chat)))
         else:
             forget_files(folder, chat)
-        if self._leaving:
-            self._forgotten.add(chat)
+        self._leaving.forget(chat)
 
     def prepare(
         self,
@@ -178,6 +184,32 @@ class InferenceService(QObject):
         self._process.write(protocol.encode(ident, "stop", {}))
         self._killer.start()
 
+    def withdraw(self, owner: QObject) -> None:
+        """The owner does not want the base any more that waits at the gate; nobody is told."""
+        for ident, call in list(self._calls.items()):
+            if call.owner is owner and call.asked and not call.granted:
+                self._forget(ident)
+
+    def waits(self, load: Call) -> bool:
+        """Whether that load still waits at the gate."""
+        return not load.granted and any(call is load for call in self._calls.values())
+
+    def grant(self, load: Call) -> None:
+        """Let a load that waits at the gate go on."""
+        load.granted = True
+        self._flush()
+        self._refresh()
+
+    def say_waiting(self, words: str) -> None:
+        """What the load at the gate waits for."""
+        self.wait_words = words
+        self.state_changed.emit(self.state)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether a worker that was unloaded still has its memory."""
+        return bool(self._leaving)
+
     @property
     def held_back_s(self) -> float:
         """Seconds until the process may be started again after crashes."""
@@ -192,12 +224,7 @@ class InferenceService(QObject):
         """End the worker in order and give its memory back, as before a training; never waits."""
         if self._process is not None:
             self.unload_reason = reason
-        process = self._detach()
-        if process is not None:
-            self._leaving.append(process)
-            process.finished.connect(self._on_left)
-            process.closeWriteChannel()
-            QTimer.singleShot(self._stop_grace_ms, process, process.kill)
+        self._detach()
 
     def forget_reason(self) -> None:
         """What the memory was given back for is over."""
@@ -207,17 +234,10 @@ class InferenceService(QObject):
 
     def shutdown(self, timeout_ms: int = 4000) -> None:
         """At exit: end the worker and wait for it, at most `timeout_ms`."""
-        until = time.monotonic() + timeout_ms / 1000
-        process = self._detach()
-        if process is not None:
-            process.closeWriteChannel()
-        leaving, self._leaving = [*self._leaving, *([process] if process is not None else [])], []
-        for ending in leaving:
-            if not ending.waitForFinished(max(1, round((until - time.monotonic()) * 1000))):
-                ending.kill()
-                ending.waitForFinished(1000)
+        self._detach()
+        self._leaving.wait(timeout_ms)
 
-    def _detach(self) -> QProcess | None:
+    def _detach(self) -> None:
         process, self._process, self._loaded = self._process, None, None
         calls, self._calls = list(self._calls.values()), {}
         self._killer.stop()
@@ -226,22 +246,16 @@ class InferenceService(QObject):
             process.readyReadStandardOutput.disconnect(self._read)
             process.finished.disconnect(self._on_finished)
             process.errorOccurred.disconnect(self._on_error)
+            self._leaving.add(process)
+        self._hold({})
         self._refresh()
         for call in calls:
             if shiboken6.isValid(call.owner):
                 call.failed(engine_closed())
-        return process
 
-    @Slot()
-    def _on_left(self) -> None:
-        process = self.sender()
-        if isinstance(process, QProcess) and process in self._leaving:
-            self._leaving.remove(process)
-            for chat in self._forgotten:
-                forget_files(self.options.cache_folder, chat)
-            if not self._leaving:
-                self._forgotten.clear()
-            process.deleteLater()
+    def _hold(self, holds: Mapping[str, int]) -> None:
+        self.holds = holds
+        self.memory_changed.emit()
 
     # ---------------------------------------------------------------- the process
 
@@ -259,25 +273,31 @@ class InferenceService(QObject):
 
     @Slot()
     def _flush(self) -> None:
-        if self._process is None:
-            self._start()
         for ident, call in list(self._calls.items()):
-            if self._process is not None and not call.written:
-                call.written = True
-                self._process.write(protocol.encode(ident, call.kind, call.fields))
-                self._watch.expect(self.pid)
+            if call.written or ident not in self._calls:
+                continue
+            if not self._may_go(call):
+                return
+            if self._process is None:
+                self._start()
+            self._hand_over(ident, call)
+
+    def _may_go(self, call: Call) -> bool:
+        if call.kind == "load" and self.gate is not None and not call.granted:
+            first, call.asked = not call.asked, True
+            call.granted = first and self.gate(call)
+            return call.granted
+        return True
+
+    def _hand_over(self, ident: str, call: Call) -> None:
+        if self._process is not None:
+            call.written = True
+            self._process.write(protocol.encode(ident, call.kind, call.fields))
+            self._watch.expect(self.pid)
 
     def _start(self) -> None:
         process = QProcess(self)
-        environment = QProcessEnvironment()
-        for name, value in worker_environment().items():
-            environment.insert(name, value)
-        process.setProcessEnvironment(environment)
-        process.setWorkingDirectory(str(source_root()))
-        process.setStandardErrorFile(str(self._log_path), QIODevice.OpenModeFlag.Append)
-        parameters = QProcess.UnixProcessParameters()
-        parameters.flags = QProcess.UnixProcessFlag.CreateNewSession
-        process.setUnixProcessParameters(parameters)
+        set_up(process, self._log_path)
         process.readyReadStandardOutput.connect(self._read)
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_error)
@@ -286,8 +306,10 @@ class InferenceService(QObject):
         fields = {"registries": registries.snapshot(), "options": self.options.to_json()}
         configure = Call("configure", fields, self, nothing, log_only)
         # In front of what waits: the engine itself may be one that was registered.
-        self._calls = {f"w{next(self._numbers)}": configure, **self._calls}
+        ident = f"w{next(self._numbers)}"
+        self._calls = {ident: configure, **self._calls}
         process.start(command[0], command[1:])
+        self._hand_over(ident, configure)
 
     @property
     def pid(self) -> int:
@@ -309,21 +331,16 @@ class InferenceService(QObject):
 
     def _take(self, message: Mapping[str, Any]) -> None:
         ident, kind = str(message.get("id", "")), message["type"]
+        if kind == "memory":
+            self._hold(dict(message["holds"]))
+            return
         call = self._calls.get(ident)
         if call is None:
             return
         alive = shiboken6.isValid(call.owner)
-        if kind == "token":
-            if alive and call.text is not None:
-                call.text(message["text"])
-            return
-        if kind == "progress":
-            if alive and call.progress is not None:
-                call.progress(float(message["share"]), str(message["words"]))
-            return
-        if kind == "notice":
-            if alive and call.noticed is not None:
-                call.noticed(AppError.from_json(message["error"]))
+        if kind in ("token", "progress", "notice"):
+            if alive:
+                call.tell(kind, message)
             return
         if kind not in protocol.FINAL:
             log.error("inference worker: the unknown event %r", kind)
@@ -375,6 +392,7 @@ class InferenceService(QObject):
         if any(not call.stopping for call in calls):
             self._not_before = self._clock() + self._backoff_s[min(self._crashes, len(self._backoff_s) - 1)]
             self._crashes += 1
+        self._hold({})
         self._refresh()
         hung, self._hung = self._hung, False
         what = "stopped responding and was ended" if hung else f"ended unexpectedly ({how})"
@@ -394,7 +412,9 @@ class InferenceService(QObject):
 
     def _refresh(self) -> None:
         kinds = {call.kind for call in self._calls.values()}
-        if self._process is None:
+        if any(call.asked and not call.granted for call in self._calls.values()):
+            state = "waiting"
+        elif self._process is None:
             state = "starting" if kinds else "off"
         elif "generate" in kinds:
             state = "answering"

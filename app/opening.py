@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from core import jobs, trash
-from core.db.connection import connect, open_database
+from core.db.connection import connect, open_database, transaction
 from core.errors import AppError, Where
 from core.jobs import Job, JobState
 from core.models import store as models
@@ -23,6 +23,8 @@ from core.workspace.lock import FileLock, workspace_locked
 from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
+# The setting that names the job which paused for a question, for a start after the window was killed.
+PAUSED_FOR_CHAT = "paused_for_chat"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def create_workspace(workspace: Workspace, vertical: str) -> None:
 def settle(db: Database, workspace: Workspace) -> list[Job]:
     """Before any job: replay what was under way, sweep, see that the library is there. Returns the recovered jobs."""
     recovered = recover(db, workspace)
+    resume_paused(db)
     for path in trash.sweep(db, workspace) if recovered.whole else ():
         log.warning("removed %s, which no row names", path)
     try:
@@ -97,6 +100,17 @@ def settle(db: Database, workspace: Workspace) -> list[Job]:
         # The workspace of another machine, with a vertical that this one lacks: what it holds can still be used.
         log.warning("no scaffolding is loaded: %s %s", error, error.where)
     return recovered.jobs
+
+
+def resume_paused(db: Database) -> None:
+    """At the next start: the job that paused for a question goes on."""
+    ident = str(settings.get(db, PAUSED_FOR_CHAT, ""))
+    if not ident:
+        return
+    with transaction(db):
+        if any(job.id == ident for job in jobs.listing(db, states=(JobState.PAUSED,))):
+            jobs.requeue(db, ident)
+        settings.put(db, PAUSED_FOR_CHAT, "")
 
 
 def queue_practice_model(db: Database) -> None:

@@ -12,18 +12,20 @@ from PySide6.QtCore import QObject
 from sqlite_utils import Database
 
 from app.changes import ChangeHub
-from app.gpu_guard import GpuGuard
 from app.inference import InferenceService
 from app.jobs.queue import JobQueue
 from app.jobs.tasks import TaskRunner
+from app.memory_arbiter import MemoryArbiter
 from app.memory_watch import MemoryWatch
 from app.navigator import Navigator
 from app.notify import Notifier
+from app.opening import PAUSED_FOR_CHAT
 from app.window_state import WindowState
 from core.db.connection import Connections, new_id
 from core.events import Changed
 from core.inference.engine import EngineOptions
 from core.jobs import Job
+from core.workspace import settings
 from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Services:
     navigator: Navigator
     state: WindowState
     root: QObject
+    arbiter: MemoryArbiter
     engine: Any = None
     close_engine: Callable[[], None] | None = None
     spoken_for: set[str] = field(default_factory=set)
@@ -168,12 +171,17 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
     engine = InferenceService(
         workspace.logs / "inference.log", EngineOptions(cache_folder=str(workspace.prompt_caches)), root
     )
-    GpuGuard(engine, queue, root)
+    arbiter = MemoryArbiter(engine, queue, root)
     MemoryWatch(engine, root)
     services = Services(
-        workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, engine, engine.shutdown
-    )
+        workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, arbiter, engine,
+        engine.shutdown,
+    )  # fmt: skip
     tasks.error.connect(notifier.report)
     queue.failed.connect(notifier.report)
     queue.finished.connect(services.tell_waiting)
+    arbiter.paused.connect(
+        lambda job: notifier.say(f"“{job.title}” paused to make room for your question; it resumes by itself")
+    )
+    arbiter.owes.connect(lambda job_id: services.write(root, lambda db: settings.put(db, PAUSED_FOR_CHAT, job_id)))
     return services

@@ -6,24 +6,25 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QIODevice, QObject, QProcess, QProcessEnvironment, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QProcess, QTimer, Signal, Slot
 
 from app.changes import ChangeHub
 from app.jobs.tasks import TaskRunner
 from app.jobs.time_left import TimeLeft
+from app.worker_process import set_up
 from core import jobs
 from core.db.connection import Connections, explain
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.workers import protocol
-from core.workers.session import LOG_TAIL, JobSession, prepare_run, run_folder, worker_environment
-from core.workspace.paths import Workspace, source_root
+from core.workers.session import LOG_TAIL, JobSession, prepare_run, run_folder
+from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
 BATCH_MS = 100
@@ -36,6 +37,7 @@ RETRY_MS = 3_000
 class _Applied:
     changed: Changed
     progress: Mapping[str, Any] | None
+    memory: Sequence[Mapping[str, Any]]
 
 
 class ProcessJob(QObject):
@@ -43,12 +45,15 @@ class ProcessJob(QObject):
 
     `unwritten(AppError)`: the end could not be written, as on a full disk; it is tried again until it can.
     `progressed(done, total, stage, message, seconds_left | None)` comes at most every 100 ms.
+    `memory_asked(bytes)` waits for `answer_memory`; `memory_told(bytes)` is what the worker has.
     """
 
     started = Signal(object)
     progressed = Signal(object, object, str, str, object)
     ended = Signal(object)
     unwritten = Signal(object)
+    memory_asked = Signal(object)
+    memory_told = Signal(object)
 
     def __init__(
         self,
@@ -117,6 +122,11 @@ class ProcessJob(QObject):
         """Ask the worker to checkpoint and leave; the job can be resumed."""
         self._ask("pause")
 
+    def answer_memory(self, granted: bool, words: str = "") -> None:
+        """Let the worker take what it asked for, or say what it waits for."""
+        if self._process.state() == QProcess.ProcessState.Running:
+            self._process.write(protocol.encode(self.job.id, "memory", {"granted": granted, "words": words}))
+
     def close(self) -> None:
         """Close its stdin: checkpoint and exit, to be resumed at the next start."""
         self._ask("orphan")
@@ -163,16 +173,7 @@ class ProcessJob(QObject):
             self._end_on_lane("it was stopped before it started")
             return
         self._launched = True
-        environment = QProcessEnvironment()
-        for name, value in worker_environment(self.job.lane).items():
-            environment.insert(name, value)
-        self._process.setProcessEnvironment(environment)
-        self._process.setWorkingDirectory(str(source_root()))
-        self._process.setStandardErrorFile(str(self._log_path()), QIODevice.OpenModeFlag.Append)
-        # A session of its own: Ctrl+C in the terminal must reach the window, which then stops workers in order.
-        parameters = QProcess.UnixProcessParameters()
-        parameters.flags = QProcess.UnixProcessFlag.CreateNewSession
-        self._process.setUnixProcessParameters(parameters)
+        set_up(self._process, self._log_path(), self.job.lane)
         self._process.started.connect(self._on_started)
         self._process.start(command[0], command[1:])
 
@@ -224,7 +225,8 @@ class ProcessJob(QObject):
             except AppError as error:
                 self._session.error = error
         progress = next((m for m in reversed(messages) if m["type"] == "progress"), None)
-        return _Applied(self._session.apply(self._connections.db, messages), progress)
+        memory = [m for m in messages if m["type"] == "memory"]
+        return _Applied(self._session.apply(self._connections.db, messages), progress, memory)
 
     def _on_applied(self, applied: _Applied) -> None:
         self._applying = False
@@ -233,6 +235,11 @@ class ProcessJob(QObject):
             stage, message = str(applied.progress["stage"]), str(applied.progress["message"])
             self.progressed.emit(done, total, stage, message, self._time_left.update(done, total, stage))
         self._hub.announce(applied.changed)
+        for told in applied.memory:
+            if "asks" in told:
+                self.memory_asked.emit(int(told["asks"]))
+            else:
+                self.memory_told.emit(int(told["holds"]))
         if self._gone:
             self._flush()
         elif self._lines and not self._batch.isActive():

@@ -28,6 +28,8 @@ class JobQueue(QObject):
     `job_changed(Job)`: queued, under way, or done. `finished(Job)`: done, once.
     `progress(job_id, done, total, message, seconds_left | None)`. `idle()`: nothing runs any more.
     `failed(exception)`: the queue itself could not do what it was asked.
+    `memory_told(job_id, bytes)`: what a worker holds. One that asks gets what it wants, unless `on_memory_asked`
+    (job, bytes) is set, which answers by `answer_memory`.
     """
 
     job_changed = Signal(object)
@@ -35,6 +37,7 @@ class JobQueue(QObject):
     progress = Signal(str, object, object, str, object)
     idle = Signal()
     failed = Signal(object)
+    memory_told = Signal(str, object)
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class JobQueue(QObject):
         self._again = False
         # Taken out of the queue here, and not yet told; asked twice, a job ends once.
         self._left: set[str] = set()
+        self.on_memory_asked: Callable[[Job, int], None] | None = None
 
     # What runs
 
@@ -218,9 +222,22 @@ class JobQueue(QObject):
         process.progressed.connect(self._on_progressed)
         process.ended.connect(self._on_ended)
         process.unwritten.connect(self.failed)
+        process.memory_asked.connect(partial(self._on_memory_asked, job))
+        process.memory_told.connect(partial(self.memory_told.emit, job.id))
         self.job_changed.emit(job)
         self._hub.announce(Changed.JOBS)
         process.start()
+
+    def _on_memory_asked(self, job: Job, size_bytes: int) -> None:
+        if self.on_memory_asked is not None:
+            self.on_memory_asked(job, size_bytes)
+        else:
+            self.answer_memory(job.id, True)
+
+    def answer_memory(self, job_id: str, granted: bool, words: str = "") -> None:
+        """Let a job's worker take what it asked for, or say what it waits for."""
+        if (process := self._running.get(job_id)) is not None:
+            process.answer_memory(granted, words)
 
     @Slot(object, object, str, str, object)
     def _on_progressed(self, done: int, total: int, stage: str, message: str, left: float | None) -> None:

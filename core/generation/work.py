@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 from core.generation.create import provider_of, read_work
@@ -11,6 +12,8 @@ from core.generation.models import notice_of
 from core.generation.plan import PlanItem
 from core.generation.provider import Opening, Provider
 from core.generation.run import Run
+from core.inference.arbiter import base_needs
+from core.models.fingerprint import weight_files
 from core.registry import resolve
 from core.workers.host import JobContext
 
@@ -34,6 +37,10 @@ async def _main(run: Run, provider: Provider) -> dict[str, Any]:
             return run.result()
         if notice := notice_of(run.settings.model, run.today()):
             run.journal.note("notice", code="model_retires", message=notice)
+        if run.settings.base:
+            files = weight_files(Path(str(run.settings.base["path"])))
+            needs = base_needs(sum(path.stat().st_size for path in files))
+            await asyncio.to_thread(run.context.ask_memory, needs)
         opened = resolve(provider.opener)(_opening(run))
         try:
             if provider.batch:

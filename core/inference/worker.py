@@ -3,6 +3,7 @@
 Commands: configure, load, prepare, pin, generate, score, status, relieve, forget, stop, quit. Every command but stop
 and quit is answered by exactly one of done, failed or stopped with its id; before that, load sends `progress` events,
 generate `token` events and, where the base answers because the adapter can't be used, a `notice`.
+`memory {holds}` without an id says what is held after a command that changed it.
 All engine calls happen on the main thread; a reader thread takes commands and serves `stop` at once.
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 
 from core import registries
 from core.errors import AppError, bug_report
+from core.inference.arbiter import ADAPTERS, BASE, CACHES
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece
 from core.inference.faults import CODES as FAULT_CODES
 from core.inference.faults import Faults
@@ -49,6 +51,7 @@ class InferenceWorker:
         self._options = EngineOptions()
         self._faults = Faults()
         self._leaving = threading.Event()
+        self._held: Mapping[str, int] = {}
 
     def send(self, ident: str, kind: str, **fields: Any) -> None:
         """One event to the parent."""
@@ -122,6 +125,14 @@ class InferenceWorker:
             if result is not None:
                 self.send(ident, "done", result=result)
         self._stopped.discard(ident)
+        self._tell_memory()
+
+    def _tell_memory(self) -> None:
+        """What is held by now, where that changed."""
+        held = parts_of(self._engine.status()) if self._engine is not None else {}
+        if held != self._held:
+            self._held = held
+            self.send("", "memory", holds=held)
 
     def _configure(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         registries.restore(message.get("registries", {}))
@@ -218,6 +229,13 @@ class InferenceWorker:
             return error
         self._faults.clear(adapter.id)
         return None
+
+
+def parts_of(status: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes by part, out of an engine's status; what is neither adapter nor read chat is the base."""
+    adapters, caches = (sum(status.get(name, {}).values()) for name in ("resident", "chats"))
+    whole = int(status.get("bytes", 0))
+    return {BASE: max(0, whole - adapters - caches), ADAPTERS: adapters, CACHES: caches}
 
 
 def _tokens(piece: Piece) -> list[dict[str, Any]]:

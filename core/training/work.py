@@ -16,17 +16,19 @@ from core import hardware
 from core.db.connection import now
 from core.errors import AppError
 from core.models import store as models
-from core.models.fingerprint import content_fingerprint, rendering_fingerprint
+from core.models.fingerprint import content_fingerprint, rendering_fingerprint, weight_files
+from core.models.folder import parameter_count
 from core.models.rendering import ChatTokenizer, load_tokenizer
 from core.models.store import require_files
 from core.training.batches import Limits, Rows, read_rows
 from core.training.checkpoints import ADAPTER, Checkpoints, check_same_run
 from core.training.config import TrainingConfig, check
 from core.training.lora import attach, load_base
+from core.training.memory import training_needs
 from core.training.publish import Published, publish
 from core.training.trainer import Result, Trainer
 from core.workers.host import JobContext
-from core.workspace.files import sha256_file
+from core.workspace.files import read_json, sha256_file
 
 BETTER_BY = 0.005
 
@@ -39,17 +41,18 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig) -> dict[str, Any]:
-    context.progress(0, 0, "Loading the base model")
     base_folder = _base_folder(context)
     data = context.workspace.absolute(params["dataset"]["file_path"])
     _check_inputs(params, base_folder, data)
     tokenizer = load_tokenizer(base_folder)
-    model, _ = load_base(base_folder)
-    context.token.raise_if_cancelled()
     rows = read_rows(
         data, tokenizer, Limits(config.max_seq_length, int(params["base"].get("context_length") or 0)), context.token,
         lambda n: context.progress(n, int(params["dataset"]["total_conversations"]), "Reading the dataset"),
     )  # fmt: skip
+    context.ask_memory(_needs(base_folder, config, rows))
+    context.progress(0, 0, "Loading the base model")
+    model, _ = load_base(base_folder)
+    context.token.raise_if_cancelled()
     lora_parameters = _attach(model, config)
     identity = _identity(params, config, tokenizer)
     checkpoints = Checkpoints(context.run_dir / "checkpoints")
@@ -74,6 +77,15 @@ def _run(context: JobContext, params: Mapping[str, Any], config: TrainingConfig)
         "baseline_loss": result.baseline_loss, "loss": published.passport["loss_after"], "steps": result.steps,
         **rows.counts, "left_out_pairs": rows.left_out_pairs,
     }  # fmt: skip
+
+
+def _needs(base_folder: Path, config: TrainingConfig, rows: Rows) -> int:
+    files = weight_files(base_folder)
+    longest = max((len(row.ids) for row in (*rows.train, *rows.validation)), default=1)
+    return training_needs(
+        read_json(base_folder / "config.json"), sum(path.stat().st_size for path in files),
+        parameter_count(base_folder), config, longest,
+    )  # fmt: skip
 
 
 def _base_folder(context: JobContext) -> Path:
@@ -143,6 +155,7 @@ def _reporter(context: JobContext, config: TrainingConfig, rows: Rows) -> Any:
     def emit(kind: str, **fields: Any) -> None:
         context.emit(kind, **fields)
         if kind == "metric":
+            context.hold_memory(int(fields.get("peak_memory") or 0))
             loss = fields.get("train_loss")
             words = f"Loss {loss:.3f}" if loss is not None else "Measuring the base model"
             context.progress(

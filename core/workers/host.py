@@ -33,6 +33,8 @@ from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
 ORPHAN_S = 60.0
+# How often a worker that waits for memory looks whether it has to leave.
+LOOK_S = 0.1
 TOO_MUCH_MEMORY = "too_much_memory"
 
 
@@ -74,6 +76,8 @@ class JobContext:
         self._channel = channel
         self._events = events
         self._guard = threading.Lock()
+        self._granted = threading.Event()
+        self._held = 0
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Record an event, then send it. The parent applies it exactly once."""
@@ -89,6 +93,26 @@ class JobContext:
     def send_transient(self, kind: str, **fields: Any) -> None:
         """Send without recording: heartbeat, hello, error."""
         self._channel.send(protocol.encode(self.job_id, kind, fields))
+
+    def ask_memory(self, size_bytes: int) -> None:
+        """Wait until the parent lets this worker take so many bytes. Raises Cancelled when it is asked to leave."""
+        self._granted.clear()
+        self.send_transient("memory", asks=size_bytes)
+        while not self._granted.wait(LOOK_S):
+            self.token.raise_if_cancelled()
+
+    def answer_memory(self, granted: bool, words: str) -> None:
+        """What the parent says to it; while it has to wait, why."""
+        if granted:
+            self._granted.set()
+        elif words:
+            self.progress(0, 0, "Waiting for memory", words)
+
+    def hold_memory(self, size_bytes: int) -> None:
+        """Tell what this worker has taken at most so far."""
+        if size_bytes > self._held:
+            self._held = size_bytes
+            self.send_transient("memory", holds=size_bytes)
 
     def when_full(self, make_room: Callable[[], bool]) -> None:
         """On a full disk, ask `make_room` once for room for what has to be recorded."""
@@ -130,6 +154,8 @@ def _command(context: JobContext, line: bytes) -> None:
         context.token.cancel("user")
     elif message["type"] == "pause":
         context.token.cancel("pause")
+    elif message["type"] == "memory":
+        context.answer_memory(bool(message["granted"]), str(message.get("words", "")))
     else:
         unknown = protocol.protocol_error(f"the unknown command {message['type']!r}")
         context.send_transient("error", error=unknown.to_json())

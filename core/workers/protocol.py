@@ -2,6 +2,9 @@
 
 Events a worker appends to `events.jsonl` before it sends them carry `seq` (1, 2, ...); `progress` and
 `heartbeat` are sent only. An unknown type is an error on either side.
+
+Memory: a worker that is about to take much asks with `memory {asks, words}` and waits; the parent answers with
+`memory {granted, words}`, as often as its answer changes. `memory {holds}` tells what it has by now. Bytes.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ import orjson
 from core.errors import AppError
 
 VERSION = 1
-COMMANDS = ("stop", "pause")
-TRANSIENT = ("hello", "progress", "heartbeat", "error")
+COMMANDS = ("stop", "pause", "memory")
+TRANSIENT = ("hello", "progress", "heartbeat", "memory", "error")
 FINAL = ("done", "failed", "stopped")
 HEARTBEAT_S = 2.0
 SILENCE_S = 60.0

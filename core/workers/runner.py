@@ -120,6 +120,11 @@ def _consume(
                 except AppError as error:
                     session.error = error
         session.apply(db, messages)
+        if any(message["type"] == "memory" and "asks" in message for message in messages):
+            # Nothing else of this program holds memory beside the one job.
+            with contextlib.suppress(OSError):
+                process.stdin.write(protocol.encode(session.job_id, "memory", {"granted": True}))
+                process.stdin.flush()
         for message in messages if listen else ():
             listen(message)  # type: ignore[misc]
         if token is not None and token.cancelled and not asked:

@@ -12,7 +12,6 @@ import psutil
 import pytest
 from PySide6.QtCore import QObject
 
-from app.gpu_guard import GpuGuard
 from app.inference import BACKOFF_S, InferenceService
 from app.silence import SilenceWatch
 from core.errors import AppError
@@ -273,45 +272,6 @@ def test_shutdown_leaves_no_process_behind(qtbot: Any, service: InferenceService
     assert service.state == "off"
     for pid in (first, second):
         assert not psutil.pid_exists(pid)
-
-
-def test_chat_makes_room_for_a_job_that_needs_the_gpu(qtbot: Any, services: Any, tiny_jobs: None) -> None:
-    ENGINES.register("tiny", "tests.plugins.tiny_engine:TinyEngine")
-    engine: InferenceService = services.engine
-    load(qtbot, engine)
-    job_id = services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
-    qtbot.waitUntil(lambda: engine.state == "off")
-    assert engine.unload_reason == "while “Something large” runs"
-    load(qtbot, engine)
-    answer, _ = ask(engine, "Hello")
-    qtbot.waitUntil(lambda: answer.ended)
-    assert answer.result
-    guard = next(child for child in services.root.children() if isinstance(child, GpuGuard))
-    assert guard._soon.isActive()
-    services.queue.stop(job_id)
-    qtbot.waitUntil(lambda: not services.queue.busy)
-    assert engine.state == "ready"
-
-
-def test_an_answer_under_way_is_not_cut_by_a_job(qtbot: Any, services: Any, tiny_jobs: None, tmp_path: Path) -> None:
-    ENGINES.register("tiny", "tests.plugins.tiny_engine:TinyEngine")
-    engine: InferenceService = services.engine
-    load(qtbot, engine)
-    guard = next(child for child in services.root.children() if isinstance(child, GpuGuard))
-    guard._soon.setInterval(50)
-    gate = tmp_path / "gate"
-    answer, _ = ask(engine, f"until {gate}")
-    asked: list[str] = []
-    services.queue.job_changed.connect(lambda job: asked.append(str(job.status)))
-    job_id = services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
-    qtbot.waitUntil(lambda: "initializing" in asked)
-    assert engine.state == "answering"
-    gate.touch()
-    qtbot.waitUntil(lambda: answer.ended)
-    assert answer.result
-    qtbot.waitUntil(lambda: engine.state == "off")
-    services.queue.stop(job_id)
-    qtbot.waitUntil(lambda: engine.unload_reason == "")
 
 
 def test_a_process_that_hangs_is_ended_and_the_next_question_works(qtbot: Any, tmp_path: Path) -> None:

@@ -23,13 +23,15 @@ def test_judged_by_the_share_that_is_left(available: int, expected: Pressure) ->
 
 @pytest.mark.parametrize("level", Pressure)
 def test_on_a_mac_the_kernel_says_it(level: Pressure) -> None:
-    assert read("darwin", lambda: int(level)).pressure is level
+    found = read("darwin", lambda name: int(level) if name == memory.PRESSURE_LEVEL else 0)
+    assert found.pressure is level
+    assert 0 < found.budget < found.total
 
 
 def test_a_kernel_that_does_not_know_is_judged_by_the_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unknown() -> int:
-        raise OSError(2, "kern.memorystatus_vm_pressure_level")
+    def unknown(name: str) -> int:
+        raise OSError(2, name)
 
     monkeypatch.setattr(memory, "judge", lambda _total, _available: Pressure.SHORT)
     assert read("darwin", unknown).pressure is Pressure.SHORT
-    assert read("darwin", lambda: 7).pressure is Pressure.SHORT
+    assert read("darwin", lambda _name: 7).pressure is Pressure.SHORT

@@ -25,9 +25,12 @@ def apply(db: Database, _workspace: Workspace, job: Job, event: Mapping[str, Any
 
 
 def run(context: JobContext) -> dict[str, Any]:
-    """Ticks `n` times, then does what `mode` says."""
+    """Asks for memory, ticks `n` times, then does what `mode` says."""
     mode, n = str(context.params.get("mode", "done")), int(context.params.get("n", 3))
     pause = float(context.params.get("pause", 0))
+    if asks := int(context.params.get("asks", 0)):
+        context.ask_memory(asks)
+        context.hold_memory(asks)
     for number in range(n):
         context.token.raise_if_cancelled()
         context.emit("tick", n=number, poison=mode == "poison")

@@ -18,6 +18,8 @@ from core import trash
 from core.db.connection import transaction
 from core.errors import AppError
 from core.events import Changed
+from core.inference.arbiter import READING_BYTES
+from core.memory import Memory, Pressure
 from core.projects import chats
 from core.registries import ENGINES
 from core.workspace import settings
@@ -610,16 +612,23 @@ def test_no_line_is_longer_than_76_characters(chat: Chatting) -> None:
 
 
 def test_training_takes_the_memory_and_the_header_says_so(chat: Chatting, tiny_jobs: None) -> None:
+    size, moment = 2 * READING_BYTES, [0.0]
+    chat.services.arbiter.book.read = lambda: Memory(size, size, Pressure.NORMAL)
+    chat.services.arbiter._clock = lambda: moment[0]
     chat.ask("Hello")
-    job_id = chat.services.start_job("tiny_gpu", "Something large", {"mode": "loop"})
+    params = {"mode": "loop", "asks": size}
+    job_id = chat.services.start_job("tiny_gpu", "Something large", params)
     chat.until(lambda: chat.services.engine.state == "off")
     assert "Model unloaded while “Something large” runs; it loads again when you ask" in chat.state
     assert "switched" not in chat.state
     chat.click(chat.page.chips.chip("calm"))
     chat.settle()
     assert chat.services.engine.pid == 0
-    chat.ask("And now?")
-    assert chat.rows()[-1].status == "complete"
+    chat.send("And now?")
+    chat.until(lambda: "Waiting for the memory: “Something large” has it for another 60 s" in chat.state)
+    moment[0] = 61.0
+    chat.services.arbiter._turn.timeout.emit()
+    chat.until(lambda: chat.rows()[-1].status == "complete")
     chat.services.queue.stop(job_id)
     chat.until(lambda: not chat.services.queue.busy)
 

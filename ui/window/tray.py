@@ -14,6 +14,7 @@ from ui import format as fmt
 from ui.models.jobs import progress_line
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, label
+from ui.window.memory_bar import MemoryBar
 from ui.window.queue_panel import QueuePanel
 
 STEPS = 1000
@@ -86,7 +87,7 @@ class JobLine(QWidget):
 
 
 class Tray(QWidget):
-    """Running jobs, how many wait, and a remark at the right. Hidden parts leave no gap."""
+    """Running jobs, how many wait, and the memory at the right. Hidden parts leave no gap."""
 
     page_requested = Signal(str)
 
@@ -104,7 +105,7 @@ class Tray(QWidget):
         self._quiet = label("No jobs running", "muted", name="tray_quiet")
         self._more = Button("", "ghost", "ph.list-numbers", on_click=self.show_waiting, name="tray_waiting")
         self.panel = QueuePanel(services, self._more)
-        self._remark = label("", "caption", name="tray_remark")
+        self.memory = MemoryBar(services)
         self._list = QVBoxLayout()
         self._list.setSpacing(0)
         foot = QHBoxLayout()
@@ -117,8 +118,8 @@ class Tray(QWidget):
         box.addWidget(self._quiet)
         box.addLayout(self._list, 1)
         box.addLayout(foot)
-        box.addWidget(self._remark)
-        self._remark.setContentsMargins(0, 0, 2 * sizes.grid, 0)
+        box.addWidget(self.memory)
+        box.addSpacing(2 * sizes.grid)
         queue.job_changed.connect(self._on_job)
         queue.progress.connect(self._on_progress)
         services.hub.changed.connect(self._on_changed)
@@ -128,10 +129,6 @@ class Tray(QWidget):
     def show_waiting(self) -> None:
         """The queued jobs in order, to be reordered or taken out."""
         self.panel.open()
-
-    def set_remark(self, text: str) -> None:
-        """The caption at the right end: memory in use."""
-        self._remark.setText(text)
 
     @property
     def lines(self) -> dict[str, JobLine]:

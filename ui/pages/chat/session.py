@@ -223,7 +223,8 @@ class ChatSession(QObject):
         running.stopping = True
         if running.ident:
             self._services.engine.stop(running.ident)
-        elif self.running is not None:
+        else:
+            self._services.engine.withdraw(self)
             self._finish(running, chats.STOPPED)
         return True
 

@@ -108,6 +108,8 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
     if running is not None:
         if running.chat.id != chat.id:
             return f"answering in “{short_title(running.chat.title)}”"
+        if engine.state == "waiting":
+            return str(engine.wait_words)
         if engine.state in ("starting", "loading"):
             return "loading the model"
         if not running.side.text:

@@ -1,0 +1,297 @@
+"""Chat and jobs share a small memory: who leaves, who waits and says why; both get their turn. Real workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.memory_arbiter import MemoryArbiter
+from app.opening import PAUSED_FOR_CHAT, resume_paused
+from core import jobs
+from core.inference.arbiter import CHAT, READING_BYTES, base_needs
+from core.inference.engine import GenerateRequest, Sampling
+from core.jobs import JobState
+from core.memory import Memory, Pressure
+from core.models import store as base_models
+from core.registries import ENGINES, JOB_KINDS
+from core.training import store
+from core.workspace import settings
+from tests.app.test_inference_service import Answer
+from tests.plugins.held_training import hold
+from tests.support.studio import add_dataset, add_practice_model, dataset_file, new_run
+
+MB = 1 << 20
+WEIGHTS = 100 * MB
+CHAT_NEEDS = base_needs(WEIGHTS)
+
+
+class Machine:
+    """A memory of that size, all of it free but what the book says, and the time."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.moment = size, 1_000.0
+
+    def read(self) -> Memory:
+        return Memory(self.size, self.size, Pressure.NORMAL)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A folder whose weights have a size; the tiny engine reads none of it."""
+    folder = tmp_path / "base"
+    folder.mkdir()
+    with (folder / "model.safetensors").open("wb") as handle:
+        handle.truncate(WEIGHTS)
+    return folder
+
+
+@pytest.fixture
+def machine(services: Any, tiny_jobs: None) -> Machine:
+    """Room for one of the two, not for both."""
+    ENGINES.register("tiny", "tests.plugins.tiny_engine:TinyEngine")
+    found = Machine(CHAT_NEEDS + 50 * MB)
+    arbiter: MemoryArbiter = services.arbiter
+    arbiter.book.read, arbiter._clock = found.read, lambda: found.moment
+    return found
+
+
+def asked(services: Any, base: Path, question: str, engine: str = "tiny") -> Answer:
+    """Load, then ask, as the chat does."""
+    answer = Answer()
+    request = GenerateRequest([{"role": "user", "content": question}], None, Sampling(max_tokens=40))
+
+    def loaded(_facts: Any) -> None:
+        services.engine.generate(
+            services.root, request, text=answer.on_text, done=answer.on_done, stopped=answer.on_stopped,
+            failed=answer.on_failed,
+        )  # fmt: skip
+
+    services.engine.load(services.root, base, loaded, answer.on_failed, engine=engine)
+    return answer
+
+
+def running(services: Any, **params: Any) -> str:
+    ident: str = services.start_job("tiny_gpu", "Night run", {"mode": "loop", **params})
+    return ident
+
+
+def status(services: Any, ident: str) -> JobState:
+    return jobs.get(services.connections.db, ident).status
+
+
+def decided(services: Any) -> str:
+    return "\n".join(found.words for found in services.arbiter.decisions)
+
+
+def test_both_stay_where_there_is_room(qtbot: Any, services: Any, machine: Machine, base: Path) -> None:
+    machine.size = 10 * CHAT_NEEDS
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: first.ended)
+    job = running(services, asks=100 * MB)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 100 * MB)
+    second = asked(services, base, "And now?")
+    qtbot.waitUntil(lambda: second.ended)
+    assert services.engine.state == "ready"
+    shares = {(share.who, share.part): share.size_bytes for share in services.arbiter.book.shares()}
+    assert shares[(job, "job")] == 100 * MB
+    assert (CHAT, "base") in shares
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 0)
+
+
+def test_an_idle_chat_leaves_for_a_job(qtbot: Any, services: Any, machine: Machine, base: Path) -> None:
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: first.ended)
+    job = running(services, asks=100 * MB)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 100 * MB)
+    assert services.engine.state == "off"
+    assert services.engine.unload_reason == "while “Night run” runs"
+    assert not services.engine.leaving
+    assert "the chat's model leaves for “Night run”" in decided(services)
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: services.engine.unload_reason == "")
+
+
+def test_a_job_waits_for_the_answer_under_way_and_says_so(
+    qtbot: Any, services: Any, machine: Machine, base: Path, tmp_path: Path
+) -> None:
+    gate, said = tmp_path / "gate", []
+    services.queue.progress.connect(lambda *values: said.append(values[3]))
+    answer = asked(services, base, f"until {gate}")
+    qtbot.waitUntil(lambda: bool(answer.text))
+    job = running(services, asks=100 * MB)
+    qtbot.waitUntil(lambda: "Waits for the answer in Chat" in said)
+    assert services.engine.state == "answering"
+    gate.touch()
+    qtbot.waitUntil(lambda: answer.ended and services.arbiter.book.holds(job) > 0)
+    assert answer.result
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_a_waiting_job_can_be_stopped(qtbot: Any, services: Any, machine: Machine, base: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    answer = asked(services, base, f"until {gate}")
+    qtbot.waitUntil(lambda: bool(answer.text))
+    job = running(services, asks=100 * MB)
+    qtbot.waitUntil(lambda: job in services.arbiter._jobs)
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: status(services, job) is JobState.CANCELLED)
+    assert job not in services.arbiter._jobs
+    gate.touch()
+    qtbot.waitUntil(lambda: answer.ended)
+
+
+@pytest.fixture
+def job(qtbot: Any, services: Any, machine: Machine) -> Callable[[], str]:
+    """A job that has all the memory."""
+
+    def start() -> str:
+        ident = running(services, asks=100 * MB)
+        qtbot.waitUntil(lambda: services.arbiter.book.holds(ident) == 100 * MB)
+        return ident
+
+    return start
+
+
+def test_a_job_pauses_for_a_question_and_goes_on_by_itself(
+    qtbot: Any, services: Any, machine: Machine, base: Path, job: Callable[[], str]
+) -> None:
+    services.arbiter._idle.setInterval(50)
+    ident = job()
+    machine.moment += 61
+    answer = asked(services, base, "Hello")
+    assert services.engine.state == "waiting"
+    assert services.engine.wait_words == "waiting until “Night run” has paused, which has the memory"
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.result
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(ident) == 100 * MB)
+    assert status(services, ident).active
+    assert services.engine.state == "off"
+    for words in ("“Night run” pauses for a question", "“Night run” goes on"):
+        assert words in decided(services)
+    qtbot.waitUntil(lambda: settings.get(services.connections.db, PAUSED_FOR_CHAT, "") == "")
+    services.queue.stop(ident)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_a_question_waits_for_the_turn_of_a_job_that_just_began(
+    qtbot: Any, services: Any, machine: Machine, base: Path, job: Callable[[], str]
+) -> None:
+    ident = job()
+    machine.moment += 20
+    answer = asked(services, base, "Hello")
+    assert services.engine.wait_words == "waiting for the memory: “Night run” has it for another 40 s"
+    assert services.arbiter._turn.isActive()
+    machine.moment += 41
+    services.arbiter._turn.timeout.emit()
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.result
+    assert status(services, ident) is JobState.PAUSED
+
+
+def test_a_question_that_was_taken_back_pauses_nothing(
+    qtbot: Any, services: Any, machine: Machine, base: Path, job: Callable[[], str]
+) -> None:
+    ident = job()
+    answer = asked(services, base, "Hello")
+    assert services.engine.state == "waiting"
+    services.engine.withdraw(services.root)
+    assert services.engine.state == "off"
+    machine.moment += 100
+    services.arbiter._turn.timeout.emit()
+    assert status(services, ident).active
+    assert not answer.ended
+    assert services.engine.idle
+    services.queue.stop(ident)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_a_long_chat_gives_the_memory_back_after_its_turn(
+    qtbot: Any, services: Any, machine: Machine, base: Path, job: Callable[[], str]
+) -> None:
+    ident = job()
+    machine.moment += 61
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: first.ended and status(services, ident) is JobState.PAUSED)
+    second = asked(services, base, "And now?")
+    qtbot.waitUntil(lambda: second.ended)
+    assert services.arbiter._idle.isActive()
+    machine.moment += 601
+    third = asked(services, base, "The last one")
+    qtbot.waitUntil(lambda: third.ended and services.arbiter.book.holds(ident) > 0)
+    assert third.result
+    services.queue.stop(ident)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_who_resumes_or_stops_the_job_by_hand_is_not_overruled(
+    qtbot: Any, services: Any, machine: Machine, base: Path, job: Callable[[], str]
+) -> None:
+    ident = job()
+    machine.moment += 61
+    answer = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: answer.ended and status(services, ident) is JobState.PAUSED)
+    assert settings.get(services.connections.db, PAUSED_FOR_CHAT, "") == ident
+    services.queue.resume(ident)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(ident) > 0)
+    assert services.arbiter._owed is None
+    assert services.engine.state == "off"
+    services.queue.stop(ident)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_other_programs_in_the_way_lock_nobody_out(qtbot: Any, services: Any, machine: Machine, base: Path) -> None:
+    machine.size = READING_BYTES
+    answer = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.result
+    assert "is free: loaded all the same" in decided(services)
+    job = running(services, asks=500 * MB)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) > 0)
+    assert "is free: started all the same" in decided(services)
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_a_job_that_was_paused_for_a_question_goes_on_at_the_next_start(services: Any, tiny_jobs: None) -> None:
+    db = services.connections.db
+    mine, other = (jobs.create(db, "tiny_gpu", name, {}) for name in ("Mine", "Other"))
+    for made in (mine, other):
+        jobs.set_state(db, made.id, JobState.PAUSED)
+    settings.put(db, PAUSED_FOR_CHAT, mine.id)
+    resume_paused(db)
+    assert (status(services, mine.id), status(services, other.id)) == (JobState.QUEUED, JobState.PAUSED)
+    resume_paused(db)
+    assert settings.get(db, PAUSED_FOR_CHAT, "") == ""
+
+
+def test_training_and_chat_both_finish_in_a_memory_that_holds_one_of_them(
+    qtbot: Any, services: Any, tmp_path: Path
+) -> None:
+    """The real trainer and the real engine."""
+    db, arbiter = services.connections.db, services.arbiter
+    base = base_models.get(db, add_practice_model(db))
+    dataset = add_dataset(db, services.workspace, dataset_file(tmp_path))
+    machine = Machine(READING_BYTES + 200 * MB)
+    arbiter.book.read, arbiter._clock = machine.read, lambda: machine.moment
+    arbiter._idle.setInterval(50)
+    JOB_KINDS.register("training", "tests.plugins.held_training:TRAINING")
+    go_on = hold(services.workspace, 3)
+    run = new_run(db, dataset, epochs=1)
+    services.queue.kick()
+    qtbot.waitUntil(lambda: store.metrics(db, run.id) != [])
+    assert arbiter.book.holds(run.id) > machine.size - base_needs(base.size_bytes)
+    machine.moment += 61
+    answer = asked(services, base.path, "What should I do?", engine="mlx")
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.result
+    assert answer.text
+    go_on()
+    qtbot.waitUntil(lambda: status(services, run.id) is JobState.COMPLETED)
+    for words in ("pauses for a question", "goes on"):
+        assert words in decided(services)
+    assert len(store.list_adapters(db)) == 1

@@ -46,10 +46,10 @@ def fold(text: str | None) -> str | None:
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text.casefold())))
 
 
-def free_name(db: Database, table: str, wanted: str, taken: Iterable[str] = ()) -> str:
+def free_name(db: Database, table: str, wanted: str, taken: Iterable[str] = (), *, column: str = "name") -> str:
     """`wanted`, with a number appended where a row of `table` that is not in the trash, or one of `taken`, has it."""
-    rows = db.execute(f"select name from {table} where deleted_at is null").fetchall()
-    used, name, number = {row["name"] for row in rows} | set(taken), wanted, 1
+    rows = db.execute(f"select {column} from {table} where deleted_at is null").fetchall()
+    used, name, number = {row[column] for row in rows} | set(taken), wanted, 1
     while name in used:
         number += 1
         name = f"{wanted} {number}"

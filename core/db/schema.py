@@ -136,6 +136,15 @@ create table notifications(
 """
 
 
+_CORRECTIONS = """
+create table corrections(
+  id text primary key, title text not null, system_prompt text not null default '', messages text not null,
+  original text not null, answer text not null, chat_id text, message_id text, base_model_id text, artifact_id text,
+  dataset_name text not null default '', created_at text not null, updated_at text not null, deleted_at text);
+create unique index corrections_message on corrections(message_id) where deleted_at is null
+"""
+
+
 _GENERATION = """
 create table batch_jobs(
   id text primary key references jobs(id), name text not null, status text not null, tier text not null default '',
@@ -309,6 +318,16 @@ def m011_chats(db: Database) -> None:
         "update chats set prompt_pinned = 1 where system_prompt <> coalesce((select a.passport ->> '$.system_prompt'"
         " from model_artifacts a where a.id = chats.artifact_id), '')"
     )
+
+
+@migrations()
+def m012_chat_memory(db: Database) -> None:
+    """A chat's older messages as a summary, branches, files that go with a question; answers kept to train on."""
+    db.execute("alter table chats add column summary text not null default ''")
+    db.execute("alter table chats add column summary_upto integer not null default 0")
+    db.execute("alter table chats add column branched_from text references chats(id) on delete set null")
+    db.execute("alter table chat_messages add column attachments text not null default '[]'")
+    _run(db, _CORRECTIONS)
 
 
 def _run(db: Database, script: str) -> None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
 from sqlite_utils import Database
 
-from core.db.connection import fold, new_id, now, transaction
+from core.db.connection import fold, free_name, new_id, now, transaction
 from core.errors import AppError
 from core.events import Changed
+from core.projects.attachments import Attachment, asked
 
 COMPLETE, STOPPED, INTERRUPTED, FAILED = "complete", "stopped", "interrupted", "failed"
+SUMMARY_OPENS = "What was said before, in short:"
 
 
 @dataclass(frozen=True)
 class Chat:
-    """One row of `chats`. A prompt that is not pinned follows the adapter: each answers with its own."""
+    """One row of `chats`. A prompt that is not pinned follows the adapter: each answers with its own.
+
+    `summary` stands for the messages up to the position `summary_upto`; `branched_from` is the chat it was copied out
+    of, where it still exists.
+    """
 
     id: str
     title: str
@@ -31,6 +37,9 @@ class Chat:
     created_at: str
     updated_at: str
     pinned: bool = False
+    summary: str = ""
+    summary_upto: int = 0
+    branched_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,12 @@ class Message:
     stats: Mapping[str, Any]
     others: Sequence[Mapping[str, Any]] = ()
     place: int = 0
+    attachments: Sequence[Attachment] = ()
+
+    @property
+    def asked(self) -> str:
+        """The content with the files that go with it, as the model gets it."""
+        return asked(self.content, self.attachments)
 
     def all_answers(self) -> list[Mapping[str, Any]]:
         """Every answer given here, oldest first, as the fields that differ."""
@@ -127,8 +142,11 @@ def exists(db: Database, chat_id: str) -> bool:
 
 
 def update(db: Database, chat_id: str, **values: Any) -> Changed:
-    """Change title, base_model_id, artifact_id, system_prompt, prompt_pinned or sampling."""
-    allowed = {"title", "base_model_id", "artifact_id", "system_prompt", "prompt_pinned", "sampling"}
+    """Change title, base_model_id, artifact_id, system_prompt, prompt_pinned, sampling, summary or summary_upto."""
+    allowed = {
+        "title", "base_model_id", "artifact_id", "system_prompt", "prompt_pinned", "sampling", "summary",
+        "summary_upto",
+    }  # fmt: skip
     unknown = values.keys() - allowed
     if unknown:
         raise ValueError(f"not columns of a chat: {unknown}")
@@ -157,7 +175,11 @@ def messages(db: Database, chat_id: str) -> list[Message]:
 
 def _message(row: Mapping[str, Any]) -> Message:
     fields = {k: row[k] for k in Message.__dataclass_fields__}
-    return Message(**fields | {"stats": orjson.loads(row["stats"]), "others": tuple(orjson.loads(row["others"]))})
+    values = {
+        "stats": orjson.loads(row["stats"]), "others": tuple(orjson.loads(row["others"])),
+        "attachments": tuple(Attachment(**file) for file in orjson.loads(row["attachments"])),
+    }  # fmt: skip
+    return Message(**fields | values)
 
 
 def add_message(
@@ -169,23 +191,24 @@ def add_message(
     status: str = COMPLETE,
     artifact_id: str | None = None,
     stats: Mapping[str, Any] | None = None,
+    attachments: Sequence[Attachment] = (),
 ) -> Message:
-    """Append a message; the first question names the chat."""
+    """Append a message; the first question, or the first file that goes with it, names the chat."""
     ident, moment = new_id(), now()
     with transaction(db):
         row = db.execute(
             "select coalesce(max(position), 0) + 1 as n from chat_messages where chat_id = ?", [chat_id]
         ).fetchone()
         db.execute(
-            "insert into chat_messages(id, chat_id, position, role, content, status, artifact_id, stats, created_at)"
-            " values(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into chat_messages(id, chat_id, position, role, content, status, artifact_id, stats, attachments,"
+            " created_at) values(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 ident, chat_id, row["n"], role, content, status, artifact_id,
-                orjson.dumps(dict(stats or {})).decode(), moment,
+                orjson.dumps(dict(stats or {})).decode(), _dump(attachments), moment,
             ],
         )  # fmt: skip
         if row["n"] == 1 and role == "user":
-            title = " ".join(content.split())
+            title = " ".join(content.split()) or next((file.name for file in attachments), "")
             db.execute(
                 "update chats set title = ? where id = ?", [title if len(title) <= 60 else f"{title[:59]}…", chat_id]
             )
@@ -194,17 +217,26 @@ def add_message(
     return _message(made)
 
 
+def _dump(attachments: Sequence[Attachment]) -> str:
+    return orjson.dumps([asdict(file) for file in attachments]).decode()
+
+
 def ask(
-    db: Database, chat_id: str, question: str, artifact_id: str | None, stats: Mapping[str, Any] | None = None
+    db: Database,
+    chat_id: str,
+    question: str,
+    artifact_id: str | None,
+    stats: Mapping[str, Any] | None = None,
+    attachments: Sequence[Attachment] = (),
 ) -> tuple[Message, Message]:
     """Store a question and the place of its answer in one step, before anything is sent.
 
     The place starts as `interrupted`: whatever ends the program, the row says what is true then.
     """
     with transaction(db):
-        asked = add_message(db, chat_id, "user", question)
+        question_ = add_message(db, chat_id, "user", question, attachments=attachments)
         answer = add_message(db, chat_id, "assistant", "", status=INTERRUPTED, artifact_id=artifact_id, stats=stats)
-    return asked, answer
+    return question_, answer
 
 
 def ask_again(
@@ -261,15 +293,53 @@ def prompt_messages(chat: Chat, history: list[Message]) -> list[dict[str, str]]:
 
     A question that got no answer because it failed, as one that is too long does, is not asked again with the next.
     """
-    out = [{"role": "system", "content": chat.system_prompt}] if chat.system_prompt else []
+    system = "\n\n".join(part for part in (chat.system_prompt, _summary(chat)) if part)
+    out = [{"role": "system", "content": system}] if system else []
     vain = {
         asked.id for asked, answer in itertools.pairwise(history)
         if asked.role == "user" and answer.status == FAILED and not answer.content.strip()
     }  # fmt: skip
     for message in history:
-        if message.content.strip() and message.id not in vain:
+        if message.asked.strip() and message.id not in vain and message.position > chat.summary_upto:
             if out and out[-1]["role"] == message.role:
-                out[-1] = {"role": message.role, "content": f"{out[-1]['content']}\n\n{message.content}"}
+                out[-1] = {"role": message.role, "content": f"{out[-1]['content']}\n\n{message.asked}"}
             else:
-                out.append({"role": message.role, "content": message.content})
+                out.append({"role": message.role, "content": message.asked})
     return out
+
+
+def _summary(chat: Chat) -> str:
+    return f"{SUMMARY_OPENS}\n{chat.summary}" if chat.summary and chat.summary_upto else ""
+
+
+def branch(db: Database, chat_id: str, before: int) -> Chat:
+    """A copy of a chat with its messages before that position, to go on from there another way.
+
+    Raises AppError `no_such_chat`.
+    """
+    chat = get(db, chat_id)
+    with transaction(db):
+        made = create(
+            db, chat.base_model_id, chat.artifact_id, chat.system_prompt, chat.sampling,
+            prompt_pinned=chat.prompt_pinned,
+        )  # fmt: skip
+        reached = chat.summary_upto if chat.summary_upto < before else 0
+        db.execute(
+            "update chats set title = ?, branched_from = ?, summary = ?, summary_upto = ? where id = ?",
+            [
+                free_name(db, "chats", chat.title, column="title"),
+                chat.id,
+                chat.summary if reached else "",
+                reached,
+                made.id,
+            ],
+        )
+        for row in db.execute(
+            "select * from chat_messages where chat_id = ? and position < ? order by position", [chat_id, before]
+        ).fetchall():
+            values = {**dict(row), "id": new_id(), "chat_id": made.id}
+            db.execute(
+                f"insert into chat_messages({', '.join(values)}) values({', '.join('?' * len(values))})",
+                list(values.values()),
+            )
+    return get(db, made.id)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core.projects.chats import Chat, Message
+from core.projects.compared import compared_of
 from core.workspace.files import atomic_write, dump_json
 
 VERSION = 1
-# The base's answer beside the adapter's, as kept in an answer's stats.
-COMPARED = "compared"
 
 
 def as_markdown(chat: Chat, messages: Sequence[Message], names: Mapping[str, str], base: str) -> str:
@@ -19,6 +19,8 @@ def as_markdown(chat: Chat, messages: Sequence[Message], names: Mapping[str, str
     lines = [f"# {chat.title}", "", f"Base: {base}"]
     if chat.system_prompt:
         lines += ["", "## System prompt", "", chat.system_prompt]
+    if chat.summary:
+        lines += ["", "## Summary of the older messages", "", chat.summary]
     for message in messages:
         for who, text in _sides(message, names, base):
             lines += ["", f"## {who}", "", text.strip() or "(no answer)"]
@@ -29,10 +31,12 @@ def as_json(chat: Chat, messages: Sequence[Message], names: Mapping[str, str], b
     """To use: messages with role and content, the adapter that answered, how it ended, and answers in its place."""
     return {
         "version": VERSION, "title": chat.title, "base": base, "system_prompt": chat.system_prompt,
-        "sampling": dict(chat.sampling), "created_at": chat.created_at, "updated_at": chat.updated_at,
+        "summary": chat.summary, "summary_upto": chat.summary_upto, "sampling": dict(chat.sampling),
+        "created_at": chat.created_at, "updated_at": chat.updated_at,
         "messages": [
             {
                 "role": message.role,
+                "attachments": [asdict(file) for file in message.attachments],
                 **_answer(vars(message), names),
                 "others": [_answer(other, names) for other in message.others],
             }
@@ -58,10 +62,10 @@ def write(path: Path, chat: Chat, messages: Sequence[Message], names: Mapping[st
 
 def _sides(message: Message, names: Mapping[str, str], base: str) -> list[tuple[str, str]]:
     if message.role == "user":
-        return [("You", message.content)]
-    who = names.get(message.artifact_id, "Unknown adapter") if message.artifact_id else base
-    out = [(who, message.content)]
-    other = message.stats.get(COMPARED)
-    if isinstance(other, Mapping):
-        out.insert(0, (base, str(other.get("content", ""))))
-    return out
+        return [("You", message.asked)]
+    shown = compared_of(message)
+    sides = [(side.artifact_id, side.content) for side in shown.sides] if shown else []
+    return [
+        (names.get(who, "Unknown adapter") if who else base, text)
+        for who, text in sides or [(message.artifact_id, message.content)]
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ from core.events import Changed
 from core.inference.arbiter import READING_BYTES
 from core.memory import Memory, Pressure
 from core.projects import chats
-from core.registries import ENGINES
+from core.projects.compared import compared_of
 from core.workspace import settings
-from tests.support.chat import TINY_BASE, add_adapter, add_base, add_dataset
-from tests.support.pages import settle
+from tests.support.chat import TINY_BASE, add_adapter, add_base
+from tests.support.chatting import PROMPT, QUESTIONS, Chatting, tiny_studio
 from ui.pages.chat.data import switch_text
 from ui.pages.chat.message import TurnView
 from ui.theme import theme
@@ -32,8 +31,6 @@ from ui.widgets.code_block import CodeBlock
 from ui.widgets.markdown import blocks
 from ui.widgets.message_text import MessageText, column_width
 
-PROMPT = "You are a warm consultant."
-QUESTIONS = ["I keep putting off a letter. What now?", "My partner hides debts.", "Can I retire at 55?"]
 ENDLESS = "until /nowhere"
 STATS = {
     "prompt_tokens": 100, "tokens": 40, "first_token_s": 0.18, "tokens_per_second": 34.2, "switch_s": 0.00001,
@@ -41,94 +38,9 @@ STATS = {
 }  # fmt: skip
 
 
-class Chatting:
-    """The page in its window, with what a test does to it."""
-
-    def __init__(self, qtbot: Any, window: Any, services: Any) -> None:
-        self.qtbot, self.window, self.services = qtbot, window, services
-        self.db = services.connections.db
-        window.open_page("chat")
-        self.page = window.page("chat")
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        self.qtbot.waitUntil(condition)
-
-    def find(self, kind: type, name: str) -> Any:
-        found = self.page.findChild(kind, name)
-        assert found is not None, name
-        return found
-
-    def announce(self) -> None:
-        self.services.hub.announce(Changed.everything())
-        self.settle()
-
-    def settle(self) -> None:
-        """All reads and writes that were asked for are through, and what they led to."""
-        settle(self.qtbot, self.window)
-        if not self.page.session.busy:
-            self.until(lambda: self.services.engine.idle)
-            settle(self.qtbot, self.window)
-
-    def click(self, widget: QWidget) -> None:
-        assert widget.isVisible(), widget.objectName()
-        self.qtbot.mouseClick(widget, Qt.MouseButton.LeftButton)
-
-    def write(self, text: str) -> None:
-        self.qtbot.keyClicks(self.page.composer.field, text)
-
-    def send(self, text: str) -> None:
-        self.write(text)
-        self.qtbot.keyClick(self.page.composer.field, Qt.Key.Key_Return)
-        self.until(lambda: self.page.session.busy)
-
-    def ask(self, text: str) -> None:
-        self.send(text)
-        self.ended()
-
-    def ended(self) -> None:
-        self.until(lambda: not self.page.session.busy)
-        self.settle()
-
-    def choose(self, key: str) -> None:
-        self.click(self.find(QPushButton, f"adapter_{key}"))
-        self.until(lambda: not self.page.session.loading_adapter)
-        self.settle()
-
-    def texts(self) -> list[str]:
-        """What each turn says, oldest first."""
-        return [part.plain_text() for view in self.page.transcript.views for part in view.findChildren(MessageText)]
-
-    @property
-    def last(self) -> str:
-        """What the last turn says, empty while there is none."""
-        return (self.texts() or [""])[-1]
-
-    def said_by(self) -> list[str]:
-        return [x.text() for v in self.page.transcript.views for x in v.findChildren(QLabel, "answered_by")]
-
-    def rows(self) -> list[chats.Message]:
-        return chats.messages(self.db, self.page.chat.id)
-
-    @property
-    def state(self) -> str:
-        return str(self.find(QLabel, "chat_state").text())
-
-    def banner(self) -> Any:
-        assert self.page.banners.banners
-        return self.page.banners.banners[0]
-
-
 @pytest.fixture
 def tiny(services: Any, tmp_path: Path) -> Any:
-    """A workspace with a base, two adapters and a broken one."""
-    ENGINES.register("mlx", "tests.plugins.tiny_engine:TinyEngine")
-    db, workspace = services.connections.db, services.workspace
-    add_base(db, tmp_path / "tiny")
-    add_dataset(db, "set", QUESTIONS, PROMPT)
-    add_adapter(db, workspace, "broken", "Half trained", path="adapters/bad")
-    add_adapter(db, workspace, "legal", "Legal tone")
-    add_adapter(db, workspace, "calm", "Empathy v3", dataset="set", passport={"system_prompt": PROMPT})
-    return services
+    return tiny_studio(services, tmp_path)
 
 
 @pytest.fixture
@@ -343,7 +255,7 @@ def test_what_fails_in_a_chat_that_was_left_changes_no_other(chat: Chatting) -> 
     chat.send("Hello")
     chat.until(lambda: bool(chat.page.chat and chat.page.chat.id))
     mine = chat.page.chat.id
-    chat.page._open(other.id)
+    chat.page.open_chat(other.id)
     chat.until(lambda: chat.page.chat.id == other.id)
     chat.ended()
     assert "instead of Half trained in “Hello”" in chat.banner().findChild(QLabel, "banner_hint").text()
@@ -383,7 +295,9 @@ def test_compare_asks_base_and_adapter_the_same_and_shows_both(chat: Chatting) -
     assert sides[0].geometry().right() < sides[1].geometry().left()
     row = chat.rows()[-1]
     assert row.content == adapter
-    assert row.stats["compared"]["content"] == base
+    shown = compared_of(row)
+    assert shown is not None
+    assert [side.content for side in shown.sides] == [base, adapter]
     chat.ask("And now?")
     assert "turn 3" in chat.last
     chat.click(chat.page.compare)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from PySide6.QtCore import QElapsedTimer, QRectF, Qt, QTimer, Slot
@@ -144,6 +145,10 @@ class Page(QWidget):
         if primary:
             self.primary = button
         return button
+
+    def dropped(self, files: Sequence[Path]) -> bool:
+        """Files were dropped on the window while this page is in front; whether it takes them."""
+        return False
 
     def add_header_widget(self, widget: QWidget) -> None:
         """Anything else at the right of the header, such as a status pill."""

@@ -210,7 +210,9 @@ class MainWindow(QMainWindow):
         if files:
             event.setDropAction(Qt.DropAction.CopyAction)
             event.accept()
-            self.files_dropped.emit(files)
+            page = self.current_page
+            if page is None or not page.dropped(files):
+                self.files_dropped.emit(files)
 
     @Slot(object)
     def _on_import(self, files: list[Path]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QMimeData, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
+from ui.pages.chat.attach import AttachedFiles
 from ui.theme import theme
 from ui.widgets.basic import Button
 
@@ -42,6 +43,10 @@ class QuestionField(QPlainTextEdit):
             return
         super().keyPressEvent(event)
 
+    def canInsertFromMimeData(self, source: QMimeData) -> bool:
+        # Files are meant for the window, which gives them to the page.
+        return not source.hasUrls() and super().canInsertFromMimeData(source)
+
     def insertFromMimeData(self, source: QMimeData) -> None:
         text = source.text()
         if len(text) + self.document().characterCount() > MOST_CHARACTERS:
@@ -67,6 +72,7 @@ class Composer(QWidget):
     """`asked(text)` with the field emptied; `stop_requested`. While an answer is under way only Stop is there."""
 
     asked = Signal(str)
+    attach_wanted = Signal()
     stop_requested = Signal()
     edited = Signal()
 
@@ -77,14 +83,25 @@ class Composer(QWidget):
         self.send = Button("Send", "main", "ph.arrow-up", on_click=self.submit, name="send", tip="Send  Enter")
         self.stop = Button("Stop", "", "ph.stop", on_click=self.stop_requested.emit, name="stop", tip="Stop  Ctrl+.")
         self.stop.hide()
+        self.attach = Button(
+            "", "", "ph.paperclip", on_click=self.attach_wanted.emit, name="attach", tip="Attach text files",
+            accessible="Attach text files",
+        )  # fmt: skip
+        self.attached = AttachedFiles()
+        self.attached.changed.connect(self._on_edited)
         self._busy = False
         self._why = ""
-        box = QHBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
+        box = QHBoxLayout()
         box.setSpacing(sizes.grid)
+        box.addWidget(self.attach, 0, Qt.AlignmentFlag.AlignBottom)
         box.addWidget(self.field, 1)
         for button in (self.send, self.stop):
             box.addWidget(button, 0, Qt.AlignmentFlag.AlignBottom)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(sizes.half)
+        outer.addWidget(self.attached)
+        outer.addLayout(box)
         self.field.submitted.connect(self.submit)
         self.field.fitted.connect(self._fit)
         self._fit(self.field.height())
@@ -95,6 +112,11 @@ class Composer(QWidget):
     def text(self) -> str:
         """What is written, without blanks around it."""
         return self.field.toPlainText().strip()
+
+    @property
+    def written(self) -> bool:
+        """Whether there is anything to ask, be it a file alone."""
+        return bool(self.text or self.attached.files)
 
     def set_text(self, text: str) -> None:
         """Write this instead."""
@@ -115,15 +137,16 @@ class Composer(QWidget):
     def submit(self) -> None:
         """Ask, unless there is nothing to ask or an answer is under way."""
         text = self.text
-        if not text or self._busy:
+        if not self.written or self._busy:
             return
         self.field.clear()
         self.asked.emit(text)
 
     @Slot(int)
     def _fit(self, height: int) -> None:
-        for button in (self.send, self.stop):
+        for button in (self.send, self.stop, self.attach):
             button.setFixedHeight(height)
+        self.attach.setFixedWidth(height)
 
     @Slot()
     def _on_edited(self) -> None:
@@ -131,5 +154,5 @@ class Composer(QWidget):
         self.edited.emit()
 
     def _judge(self) -> None:
-        self.send.setEnabled(bool(self.text) and not self._busy)
+        self.send.setEnabled(self.written and not self._busy)
         self.stop.setToolTip(self._why or "Stop  Ctrl+.")

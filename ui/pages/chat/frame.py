@@ -31,6 +31,7 @@ from ui.widgets.empty import EmptyState
 from ui.widgets.page import Page
 
 SPLITTER = "splitter/chat_list"
+SEVERAL = "Compare several, or without names"
 LOCKED = "The adapter can be changed when this answer is done"
 
 
@@ -62,7 +63,7 @@ class ChatFrame(Page):
     def show_no_base(self) -> None:
         """Nothing to talk to."""
         self.set_header("Chat")
-        for widget in (self.base_pill, self.choose_base, self.chips, self.compare):
+        for widget in (self.base_pill, self.choose_base, self.chips, self.compare, self.compare_more):
             widget.hide()
         self.show_empty()
 
@@ -75,7 +76,11 @@ class ChatFrame(Page):
         self.choose_base = BaseChooser()
         self.chips = AdapterChips()
         self.compare = Button("Compare", "", "ph.columns", name="compare")
-        for widget in (self.base_pill, self.choose_base, self.chips, self.compare):
+        self.compare_more = Button(
+            "", "", "ph.caret-down", name="compare_more", tip=SEVERAL, accessible="Compare several",
+        )  # fmt: skip
+        self.compare_more.setFixedWidth(theme().sizes.control)
+        for widget in (self.base_pill, self.choose_base, self.chips, self.compare, self.compare_more):
             self.add_header_widget(widget)
             widget.hide()
 
@@ -142,7 +147,7 @@ class ChatFrame(Page):
         self.state.setText(state_line(overview, chat, self.session, engine, self.messages))
         kind = {"off": "neutral", "ready": "ok", "answering": "ok"}.get(engine.state, "busy")
         self.base_pill.set_status(Status(kind, base_name(base)))
-        for widget in (self.base_pill, self.chips, self.compare):
+        for widget in (self.base_pill, self.chips, self.compare, self.compare_more):
             widget.setVisible(base is not None)
         self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used, self.session.ahead.words))
         self.choose_base.show_bases([(b.id, base_name(b)) for b in overview.bases], chat.base_model_id)
@@ -165,7 +170,8 @@ class ChatFrame(Page):
         if self.chat is None:
             return
         sizes = theme().sizes
-        shown = [w for w in (self.base_pill, self.choose_base, self.compare) if not w.isHidden()]
+        buttons = (self.base_pill, self.choose_base, self.compare, self.compare_more)
+        shown = [w for w in buttons if not w.isHidden()]
         room = self.width() - 2 * sizes.margin - 2 * sizes.grid
         room -= sum(w.sizeHint().width() + sizes.grid for w in shown)
         beside = room - self.chips.sizeHint().width() - sizes.grid
@@ -199,14 +205,17 @@ class ChatFrame(Page):
 
     @Slot()
     def _judge_compare(self) -> None:
-        asked = bool(self.composer.text) or any(m.role == "user" for m in self.messages)
+        adapters = self.overview.adapters_of(self.chat.base_model_id) if self.overview and self.chat else []
         why = ""
-        if self.adapter is None:
-            why = "Choose an adapter to compare it with the base"
-        elif not asked:
+        if not (self.composer.written or any(m.role == "user" for m in self.messages)):
             why = "Write a question first"
         elif self.session.busy:
             why = "Wait until the current answer is done"
+        several = why if adapters else "This base has no adapter to compare it with"
+        self.compare_more.setEnabled(not several)
+        self.compare_more.setToolTip(plain_tip(several or SEVERAL))
+        if self.adapter is None:
+            why = "Choose an adapter to compare it with the base"
         self.compare.setEnabled(not why)
         name = self.adapter.name if self.adapter else "the adapter"
         self.compare.setToolTip(plain_tip(why or f"Ask the base and {name} the same question, side by side"))

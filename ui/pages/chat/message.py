@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QPainter, QPaintEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from core.projects import chats
 from ui import format as fmt
 from ui.models.rows import Status
+from ui.pages.chat.attach import show_file
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.chip import StatusPill
 from ui.widgets.message_text import MessageText, column_width
 
 STREAMING, WAITING = "streaming", "waiting"
+NAME_CHARACTERS = 40
 UNDER_WAY = (STREAMING, WAITING)
 _PILLS = {
     chats.STOPPED: Status("neutral", "Stopped"),
@@ -39,9 +42,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Turn:
-    """One row of the transcript; a comparison has two answers, the base's first. `last` may be asked again.
+    """One row of the transcript; a comparison has several answers. `last` may be asked again.
 
-    `variant` is (place from 0, how many) of the answers given there.
+    `variant` is (place from 0, how many) of the answers given there. `counts` is the answer of a comparison that
+    counts, -1 while nobody knows who is who. `files` are (name, text) of what goes with a question.
     """
 
     id: str
@@ -49,6 +53,9 @@ class Turn:
     said: tuple[Said, ...]
     last: bool = False
     variant: tuple[int, int] = (0, 1)
+    counts: int = -1
+    files: tuple[tuple[str, str], ...] = ()
+    position: int = 0
 
 
 def speed_text(stats: Mapping[str, Any]) -> str:
@@ -62,6 +69,10 @@ def speed_text(stats: Mapping[str, Any]) -> str:
     if stats.get("finish_reason") == "length":
         parts.append(f"cut off at {fmt.plural(int(stats.get('tokens', 0)), 'token')}")
     return " · ".join(parts)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…"
 
 
 class _Speed(ElidedLabel):
@@ -85,6 +96,7 @@ class AnswerPart(QWidget):
         self.speed = _Speed("", "caption")
         self.speed.setObjectName("answer_speed")
         self.pill: StatusPill | None = None
+        self._choose: Button | None = None
         copy = Button("", "ghost", "ph.copy", on_click=self._copy, tip="Copy", name="copy", accessible="Copy answer")
         self._foot = QHBoxLayout()
         self._foot.setContentsMargins(0, 0, 0, 0)
@@ -105,6 +117,18 @@ class AnswerPart(QWidget):
     def add_tool(self, tool: QWidget) -> None:
         """Something after Copy."""
         self._foot.insertWidget(1, tool)
+
+    def show_choice(self, words: str, counts: bool, choose: Callable[[], object]) -> None:
+        """Of several answers: the one that counts says so, the others can be chosen with a button of these words."""
+        if self._choose is None:
+            self._choose = Button("", "ghost", "ph.check", on_click=choose, name="use_answer")
+            self._counts = StatusPill(Status("ok", "Used"))
+            self._counts.setObjectName("answer_counts")
+            self.add_tool(self._choose)
+            self.add_tool(self._counts)
+        self._choose.setText(words)
+        self._choose.setVisible(bool(words) and not counts)
+        self._counts.setVisible(counts)
 
     def show_said(self, said: Said) -> None:
         """All of it, as it is now."""
@@ -158,10 +182,15 @@ class Variants(QWidget):
 
 
 class TurnView(QWidget):
-    """One turn, centred in the transcript. `again_requested` from the last answer; `variant_wanted(id, place)`."""
+    """One turn, centred in the transcript. `again_requested` from the last answer; `variant_wanted(id, place)`.
+
+    `side_wanted(id, place)`: of several answers that one is to count; `edit_wanted(id)` from a question.
+    """
 
     again_requested = Signal()
     variant_wanted = Signal(str, int)
+    side_wanted = Signal(str, int)
+    edit_wanted = Signal(str)
 
     def __init__(self, turn: Turn) -> None:
         super().__init__()
@@ -200,17 +229,20 @@ class TurnView(QWidget):
             holder.addStretch(1)
             holder.addWidget(frame)
             self._inner.addLayout(holder)
+            self._inner.addWidget(self._question_tools())
             return
         self.parts = [AnswerPart(said) for said in self.turn.said]
         if len(self.parts) == 1:
             self._inner.addWidget(self.parts[0])
         else:
             cards = [self._side(part) for part in self.parts]
-            pair = QHBoxLayout()
-            pair.setSpacing(2 * sizes.grid)
-            for card in cards:
-                pair.addWidget(card, 1)
-            self._inner.addLayout(pair)
+            pairs = QGridLayout()
+            pairs.setSpacing(2 * sizes.grid)
+            for number, card in enumerate(cards):
+                pairs.addWidget(card, number // 2, number % 2)
+            for number in range(2):
+                pairs.setColumnStretch(number, 1)
+            self._inner.addLayout(pairs)
 
     @staticmethod
     def _side(part: AnswerPart) -> QWidget:
@@ -222,6 +254,20 @@ class TurnView(QWidget):
         box.setContentsMargins(2 * grid - 2, grid + 2, 2 * grid - 2, grid)
         box.addWidget(part)
         return out
+
+    def _question_tools(self) -> QWidget:
+        files = [self._file(name, text) for name, text in self.turn.files]
+        edit = Button(
+            "Edit", "ghost", "ph.pencil-simple", on_click=lambda: self.edit_wanted.emit(self.turn.id),
+            name="edit_question", tip="Ask this another way, in a branch of the chat",
+        )  # fmt: skip
+        return row(None, *files, edit)
+
+    def _file(self, name: str, text: str) -> Button:
+        return Button(
+            _short(name), "chip", "ph.paperclip", on_click=partial(show_file, self, name, text), name="attached",
+            accessible=f"Attached file {name}",
+        )  # fmt: skip
 
     @Slot()
     def _fit(self) -> None:
@@ -247,6 +293,10 @@ class TurnView(QWidget):
         for part, said in zip(self.parts, turn.said, strict=False):
             part.show_said(said)
         ended = all(said.status not in UNDER_WAY for said in turn.said)
+        if len(self.parts) > 1:
+            words = "" if not ended else "Use this answer" if turn.counts >= 0 else "This is the best one"
+            for place, part in enumerate(self.parts):
+                part.show_choice(words, ended and place == turn.counts, partial(self.side_wanted.emit, turn.id, place))
         if turn.last and ended and self.again is None:
             self._add_again()
         if self.again is not None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.errors import AppError
@@ -22,31 +20,25 @@ from core.projects import chats
 from core.projects.chats import Chat, Message
 from core.training.store import Adapter
 from core.workspace import settings
+from ui.pages.chat.asking import NEW, ChatAsking
 from ui.pages.chat.composer import MOST_CHARACTERS
 from ui.pages.chat.data import (
     SAVED_PROMPTS,
     Opened,
     Overview,
-    base_gone,
     base_name,
     prompt_of,
     read_chat,
     read_examples,
     read_overview,
 )
-from ui.pages.chat.frame import ChatFrame
 from ui.pages.chat.list_commands import ListCommands
 from ui.pages.chat.message import intro
-from ui.pages.chat.session import Running
-from ui.pages.chat.turns import entries_of, short_title, turn_of, turns_of
-from ui.widgets.banner import Banner, error_details
+from ui.pages.chat.turns import entries_of, turns_of
 from ui.widgets.page_commands import PageCommand
 
-FRAME_MS = 40
-NEW = "New chat"
 
-
-class ChatPage(ChatFrame):
+class ChatPage(ChatAsking):
     """`open_item("<chat id>")` opens a chat, `open_item({"adapter": id})` and `({"base": id})` start one.
 
     A new chat is stored with its first question.
@@ -57,11 +49,6 @@ class ChatPage(ChatFrame):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
         self._pending: object = None
-        self._asked_text = ""
-        self._put_back: Message | None = None
-        self._frame = QTimer(self)
-        self._frame.setInterval(FRAME_MS)
-        self._frame.timeout.connect(self._on_frame)
         self._connect()
         self.show_busy()
 
@@ -69,26 +56,16 @@ class ChatPage(ChatFrame):
         self.add_command(PageCommand("new", "New chat", self.new_chat))
         commands = ListCommands(self)
         commands.renamed.connect(self._on_renamed)
-        commands.restored.connect(self._open)
-        self.list.opened.connect(self._open)
+        commands.restored.connect(self.open_chat)
+        self.list.opened.connect(self.open_chat)
         self.list.new_requested.connect(self.new_chat)
         self.list.searched.connect(self.reload)
         self.chips.chosen.connect(self._choose)
-        self.composer.asked.connect(self.ask)
         self.composer.field.refused.connect(self._on_too_long)
-        self.composer.stop_requested.connect(self.session.stop)
-        self.compare.clicked.connect(self.compare_now)
         self.choose_base.chosen.connect(self._choose_base)
         self.settings.prompt_changed.connect(self._on_prompt)
         self.settings.sampling_changed.connect(self._on_sampling)
         self.settings.presets.changed.connect(self._keep_prompts)
-        self.transcript.again_requested.connect(self.ask_again)
-        self.transcript.variant_wanted.connect(self._choose_answer)
-        self.session.asked.connect(self._on_asked)
-        self.session.ended.connect(self._on_ended)
-        self.session.fell_back.connect(self._on_fell_back)
-        self.session.failed.connect(self._on_failed)
-        self.session.not_stored.connect(self._on_not_stored)
 
     # Reading
 
@@ -112,7 +89,7 @@ class ChatPage(ChatFrame):
         if argument is not None:
             self._take(argument)
         elif first:
-            self._open("")
+            self.open_chat("")
         else:
             self._refresh_chat(overview)
         self._show_list()
@@ -130,7 +107,7 @@ class ChatPage(ChatFrame):
 
     def _on_exists(self, there: bool) -> None:
         if not there:
-            self._open("")
+            self.open_chat("")
 
     # Which chat
 
@@ -142,7 +119,7 @@ class ChatPage(ChatFrame):
     def _take(self, argument: object) -> None:
         assert self.overview is not None
         if not isinstance(argument, Mapping):
-            self._open(str(argument))
+            self.open_chat(str(argument))
             return
         adapter = self.overview.adapter(argument.get("adapter"))
         base = self.overview.base(adapter.base_model_id if adapter else str(argument.get("base", "")))
@@ -152,7 +129,7 @@ class ChatPage(ChatFrame):
         self._start(base or self.overview.default_base, adapter)
 
     @Slot(str)
-    def _open(self, chat_id: str) -> None:
+    def open_chat(self, chat_id: str) -> None:
         self.settings.flush()
         self.read(lambda db: read_chat(db, chat_id), partial(self._on_opened, chat_id), "chat")
 
@@ -255,10 +232,6 @@ class ChatPage(ChatFrame):
             f"The text has {characters:,} characters; a question takes at most {MOST_CHARACTERS:,}. Nothing was put in."
         )
 
-    def _warn(self, error: AppError, then: str) -> None:
-        hint = f"{error.hint} {then}".strip()
-        self.banners.add(Banner("bad", error.message, hint, details=error_details(error)))
-
     @Slot(str)
     def _choose_base(self, base_id: str) -> None:
         if self.chat is not None and not self.session.busy:
@@ -281,153 +254,6 @@ class ChatPage(ChatFrame):
 
     def flush(self) -> None:
         self.settings.flush()
-
-    # Asking
-
-    @Slot(str)
-    def ask(self, text: str, compare: bool = False) -> None:
-        """Store the question, then send it."""
-        self.settings.flush()
-        chat, base = self.chat, self.base
-        if chat is None or self.session.busy:
-            return
-        self._asked_text = text
-        if base is None:
-            self._on_not_stored()
-            self.show_error(base_gone())
-            return
-        self.banners.clear()
-        new = partial(
-            chats.create, base_model_id=chat.base_model_id, artifact_id=chat.artifact_id,
-            system_prompt=chat.system_prompt, sampling=chat.sampling, prompt_pinned=chat.prompt_pinned,
-        )  # fmt: skip
-        self.session.ask(chat if chat.id else new, base, self.adapter, text, compare=compare)
-
-    @Slot()
-    def ask_again(self, compare: bool = False) -> None:
-        """Answer the last question again; the earlier answer can be restored."""
-        self.settings.flush()
-        chat, base = self.chat, self.base
-        if chat is None or base is None or not chat.id or self.session.busy:
-            return
-        old = self.messages[-1] if self.messages else None
-        self.banners.clear()
-        self.session.ask_again(chat, base, self.adapter, compare=compare)
-        if old is not None and old.role == "assistant" and old.content:
-            self.services.notifier.say("Writing a new answer", partial(self._take_back, old))
-
-    @Slot(str, int)
-    def _choose_answer(self, message_id: str, place: int) -> None:
-        if self.session.busy or self.chat is None:
-            return
-        chat_id = self.chat.id
-
-        def done(found: Message) -> None:
-            number = next((n for n, m in enumerate(self.messages) if m.id == found.id), None)
-            if number is not None and self.chat is not None and self.chat.id == chat_id:
-                self.messages[number] = found
-                self.transcript.change_turn(turn_of(found, self.names, None, last=number == len(self.messages) - 1))
-
-        def choose(db: Database) -> tuple[Changed, Message]:
-            return chats.choose_answer(db, message_id, place), chats.message(db, message_id)
-
-        self.write(choose, done)
-
-    def _take_back(self, old: Message) -> None:
-        running = self.session.running
-        if self.session.storing or (running is not None and running.message.id == old.id):
-            self._put_back = old
-            self.session.stop()
-            return
-        self._restore(old)
-
-    def _restore(self, old: Message) -> None:
-        def done(_result: object) -> None:
-            if self.chat is not None and self.chat.id == old.chat_id:
-                self._open(old.chat_id)
-
-        self.write(lambda db: chats.write_answer(db, old), done)
-
-    @Slot()
-    def compare_now(self) -> None:
-        """Ask base and adapter the question that is written, or the last one again."""
-        if self.composer.text:
-            text = self.composer.text
-            self.composer.set_text("")
-            self.ask(text, compare=True)
-        else:
-            self.ask_again(compare=True)
-
-    @Slot(object, object, object)
-    def _on_asked(self, chat: Chat, question: Message | None, answer: Message) -> None:
-        self._frame.start()
-        # A chat without an id is the one that was asked in, unless an old question is asked again.
-        mine = (chat.id,) if question is None else ("", chat.id)
-        if self.chat is None or self.chat.id not in mine:
-            return
-        self.chat = replace(self.chat, id=chat.id, title=chat.title, updated_at=chat.updated_at)
-        running = self.session.running
-        if question is None and self.messages and self.messages[-1].id == answer.id:
-            self.messages[-1] = answer
-            self.transcript.change_turn(turn_of(answer, self.names, running, last=True))
-            self.transcript.follow()
-        else:
-            if self.messages:
-                self.transcript.change_turn(turn_of(self.messages[-1], self.names, running, last=False))
-            new = [m for m in (question, answer) if m is not None]
-            self.messages += new
-            self.transcript.add_turns([turn_of(m, self.names, running, last=m is new[-1]) for m in new])
-
-    @Slot()
-    def _on_not_stored(self) -> None:
-        if not self.composer.text:
-            self.composer.set_text(self._asked_text)
-
-    @Slot()
-    def _on_frame(self) -> None:
-        running = self.session.running
-        if running is None:
-            self._frame.stop()
-        elif self.messages and self.messages[-1].id == running.message.id:
-            message = running.as_message()
-            if message != self.messages[-1]:
-                began = time.monotonic()
-                first = not self.messages[-1].content
-                self.messages[-1] = message
-                self.transcript.change_turn(turn_of(message, self.names, running, last=True))
-                if first:
-                    self.show_state()
-                # Text that takes long to lay out is drawn less often: the window stays at hand.
-                self._frame.setInterval(max(FRAME_MS, round(3_000 * (time.monotonic() - began))))
-
-    @Slot(object)
-    def _on_ended(self, message: Message) -> None:
-        self._frame.stop()
-        if self.messages and self.messages[-1].id == message.id:
-            self.messages[-1] = message
-            self.transcript.change_turn(turn_of(message, self.names, None, last=True))
-        old, self._put_back = self._put_back, None
-        if old is not None:
-            self._restore(old)
-
-    @Slot(object, object, object)
-    def _on_fell_back(self, running: Running, error: AppError, adapter: Adapter) -> None:
-        here = self.chat is not None and self.chat.id == running.chat.id
-        place = "" if here else f" in “{short_title(running.chat.title)}”"
-        self._warn(error, f"The base answers instead of {adapter.name}{place}; later questions try it again.")
-
-    @Slot(object, object)
-    def _on_failed(self, running: Running, error: AppError) -> None:
-        chat = running.chat
-        here = self.chat is not None and self.chat.id == chat.id
-        if error.action:
-            self.show_error(error)
-        elif not here:
-            self.banners.show_error(error, ("Open chat", partial(self._open, chat.id)))
-        elif error.code == "context_full":
-            self.banners.show_error(error, (NEW, self.new_chat))
-        else:
-            self.banners.show_error(error, ("Ask again", self.ask_again))
 
     @Slot(str, str)
     def _on_renamed(self, chat_id: str, title: str) -> None:

@@ -17,14 +17,23 @@ from core.events import Changed
 from core.inference.engine import GenerateRequest, Sampling
 from core.models import store as models
 from core.models.store import BaseModel
-from core.projects import chats
+from core.projects import chats, compared
+from core.projects.attachments import Attachment
 from core.projects.chats import Chat, Message
-from core.projects.export import COMPARED
 from core.training.store import Adapter
 from ui.pages.chat.ahead import Ahead
 from ui.pages.chat.data import reference, sampling_of
 
 SAVE_MS = 1_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Who answers a question side by side, in the order shown; None is the base. `place`: whose answer counts."""
+
+    adapters: Sequence[Adapter | None]
+    place: int
+    blind: bool = False
 
 
 @dataclass
@@ -39,13 +48,15 @@ class Side:
 
 @dataclass
 class Running:
-    """An answer under way. With two sides the base answers first; the last side's text is the message's."""
+    """An answer under way, or several side by side, one after the other; the text of side `main` is the message's."""
 
     chat: Chat
     base: BaseModel
     message: Message
     history: Sequence[Message]
     sides: list[Side]
+    main: int = 0
+    blind: bool = False
     place: int = 0
     ident: str = ""
     stopping: bool = False
@@ -57,15 +68,16 @@ class Running:
 
     def as_message(self) -> Message:
         """The row as it would be written now."""
-        main = self.sides[-1]
-        stats = dict(main.stats)
-        if len(self.sides) > 1:
-            base = self.sides[0]
-            stats[COMPARED] = {"content": base.text, "status": base.status, "stats": dict(base.stats)}
+        sides = tuple(
+            compared.Side(side.adapter.id if side.adapter else None, side.text, side.status, dict(side.stats))
+            for side in self.sides
+        )
+        if len(sides) > 1:
+            return compared.Compared(sides, self.main, self.blind).put_into(self.message)
+        own = sides[0]
         return replace(
-            self.message, content=main.text, status=main.status, stats=stats,
-            artifact_id=main.adapter.id if main.adapter else None,
-        )  # fmt: skip
+            self.message, content=own.content, status=own.status, stats=own.stats, artifact_id=own.artifact_id
+        )
 
 
 class ChatSession(QObject):
@@ -109,7 +121,7 @@ class ChatSession(QObject):
 
     def ask(
         self, chat: Chat | Callable[[Database], Chat], base: BaseModel, adapter: Adapter | None, question: str,
-        *, compare: bool = False,
+        *, compare: Comparison | None = None, attachments: Sequence[Attachment] = (),
     ) -> None:  # fmt: skip
         """Store the question and the place of the answer, then send it. A chat that is not there yet is made."""
         if self.busy:
@@ -119,13 +131,15 @@ class ChatSession(QObject):
         def store(db: Database) -> tuple[Changed, tuple[Chat, list[Message], Message]]:
             with transaction(db):
                 made = chat if isinstance(chat, Chat) else chat(db)
-                asked, answer = chats.ask(db, made.id, question, artifact, _placeholder(compare))
+                asked, answer = chats.ask(db, made.id, question, artifact, _placeholder(compare), attachments)
             history = [m for m in chats.messages(db, made.id) if m.position <= asked.position]
             return Changed.CHATS, (chats.get(db, made.id), history, answer)
 
         self._store(store, base, adapter, compare, again=False)
 
-    def ask_again(self, chat: Chat, base: BaseModel, adapter: Adapter | None, *, compare: bool = False) -> None:
+    def ask_again(
+        self, chat: Chat, base: BaseModel, adapter: Adapter | None, *, compare: Comparison | None = None
+    ) -> None:  # fmt: skip
         """Answer the last question again, in the place of its answer."""
         if self.busy:
             return
@@ -148,16 +162,19 @@ class ChatSession(QObject):
         self._store(store, base, adapter, compare, again=True)
 
     def _store(
-        self, store: Callable[[Database], Any], base: BaseModel, adapter: Adapter | None, compare: bool, *, again: bool
-    ) -> None:
+        self, store: Callable[[Database], Any], base: BaseModel, adapter: Adapter | None, compare: Comparison | None,
+        *, again: bool,
+    ) -> None:  # fmt: skip
         self.storing, self._stop_asked = True, False
         self.moved.emit()
 
         def stored(result: tuple[Chat, list[Message], Message]) -> None:
             chat, history, answer = result
-            sides = [Side(None), Side(adapter)] if compare and adapter is not None else [Side(adapter)]
+            asked = compare or Comparison([adapter], 0)
             self.storing, self.prepared = False, {}
-            self.running = Running(chat, base, answer, history, sides)
+            self.running = Running(
+                chat, base, answer, history, [Side(who) for who in asked.adapters], asked.place, asked.blind
+            )
             self.asked.emit(chat, None if again else history[-1], self.running.as_message())
             self.moved.emit()
             if self._stop_asked:
@@ -334,5 +351,8 @@ class ChatSession(QObject):
         self.moved.emit()
 
 
-def _placeholder(compare: bool) -> Mapping[str, Any]:
-    return {COMPARED: {"content": "", "status": chats.INTERRUPTED, "stats": {}}} if compare else {}
+def _placeholder(compare: Comparison | None) -> Mapping[str, Any]:
+    if compare is None:
+        return {}
+    sides = (compared.Side(who.id if who else None, "", chats.INTERRUPTED, {}) for who in compare.adapters)
+    return compared.Compared(tuple(sides), compare.place, compare.blind).kept()

@@ -21,11 +21,14 @@ SETTLE_MS = 150
 class Transcript(QScrollArea):
     """Follows the newest text only while the reader is at the end.
 
-    `again_requested` from the last answer, `variant_wanted(id, place)` from any.
+    `again_requested` from the last answer, `variant_wanted(id, place)` from any, `side_wanted(id, place)` from
+    answers side by side, `edit_wanted(id)` from a question.
     """
 
     again_requested = Signal()
     variant_wanted = Signal(str, int)
+    side_wanted = Signal(str, int)
+    edit_wanted = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,6 +133,8 @@ class Transcript(QScrollArea):
         view = TurnView(turn)
         view.again_requested.connect(self.again_requested)
         view.variant_wanted.connect(self.variant_wanted)
+        view.side_wanted.connect(self.side_wanted)
+        view.edit_wanted.connect(self.edit_wanted)
         return view
 
     def _drop(self, view: TurnView) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.projects import chats
 from core.projects.chats import Chat, Message
-from core.projects.export import COMPARED
+from core.projects.compared import Side, compared_of
 from ui import format as fmt
 from ui.pages.chat.adapter_menu import ACTIVE, BASE, LOADING, ON_DISK, RESIDENT, Choice
 from ui.pages.chat.chat_list import Entry
@@ -17,6 +17,7 @@ from ui.pages.chat.session import ChatSession, Running
 
 ENDED = (chats.COMPLETE, chats.STOPPED, chats.FAILED)
 TITLE_CHARACTERS = 30
+LETTERS = "ABCD"
 
 
 class Names:
@@ -38,21 +39,25 @@ class Names:
 def turn_of(message: Message, names: Names, running: Running | None, *, last: bool) -> Turn:
     """One row of the transcript. Without an end state and not under way means: it was interrupted."""
     if message.role == "user":
-        return Turn(message.id, "user", (Said("You", message.content, message.status),), last)
+        files = tuple((file.name, file.text) for file in message.attachments)
+        said = (Said("You", message.content, message.status),)
+        return Turn(message.id, "user", said, last, files=files, position=message.position)
     live = running is not None and running.message.id == message.id
-    sides: list[tuple[str | None, str, str, Mapping[str, Any]]] = [
-        (message.artifact_id, message.content, message.status, message.stats)
-    ]
-    other = message.stats.get(COMPARED)
-    if isinstance(other, Mapping):
-        sides.insert(0, (None, other.get("content", ""), other.get("status", ""), other.get("stats", {})))
-    said = []
-    for place, (who, text, status, stats) in enumerate(sides):
-        shown = status if status in ENDED else chats.INTERRUPTED
+    found = compared_of(message)
+    own = Side(message.artifact_id, message.content, message.status, message.stats)
+    sides = found.sides if found is not None else (own,)
+    parts = []
+    for place, side in enumerate(sides):
+        shown = side.status if side.status in ENDED else chats.INTERRUPTED
         if live and running is not None and place >= running.place:
             shown = STREAMING if place == running.place else WAITING
-        said.append(Said(names.of(who), text, shown, stats))
-    return Turn(message.id, "assistant", tuple(said), last, (message.place, len(message.others) + 1))
+        blind = found is not None and found.blind
+        # Speed gives away who it is.
+        who, stats = (f"Answer {LETTERS[place]}", {}) if blind else (names.of(side.artifact_id), side.stats)
+        parts.append(Said(who, side.content, shown, stats))
+    counts = found.place if found is not None and not found.blind else -1
+    variant = (message.place, len(message.others) + 1)
+    return Turn(message.id, "assistant", tuple(parts), last, variant, counts, position=message.position)
 
 
 def turns_of(messages: Sequence[Message], names: Names, running: Running | None) -> list[Turn]:

@@ -79,8 +79,3 @@ def test_the_export_has_every_side(db: Database, answer: Message) -> None:
     text = as_markdown(chat, chats.messages(db, chat.id), {"calm": "Calm", "legal": "Legal"}, "Base")
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads == ["## You", "## Calm", "## Base", "## Legal"]
-        "## You",
-        "## Calm",
-        "## Base",
-        "## Legal",
-    ]

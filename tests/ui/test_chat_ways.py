@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QCheckBox, QPlainTextEdit, QPushButton, QWidget
 
 from core.projects import chats
 from core.projects.compared import compared_of
+from core.projects.summary import KEEP, STEP
 from tests.support.chatting import Chatting, tiny_studio
 from tests.support.pages import click, dialog
 
@@ -178,3 +179,48 @@ def test_a_file_alone_can_be_asked_and_one_can_be_taken_off(chat: Chatting, tmp_
     chat.ended()
     assert chat.page.chat.title == "two.txt"
     assert "Text of two.txt" in chat.last
+
+
+def test_older_messages_are_summarised_shown_and_edited(chat: Chatting, qapp: Any) -> None:
+    made = chats.create(chat.db, chat.page.base.id)
+    for number in range(KEEP + STEP - 1):
+        chats.add_message(chat.db, made.id, "user", f"Question {number}")
+        chats.add_message(chat.db, made.id, "assistant", f"Answer {number}")
+    chat.page.open_item(made.id)
+    chat.settle()
+    assert not chat.page.notes.isVisible()
+    chat.ask("One more")
+    chat.until(lambda: chat.page.notes.isVisible())
+    assert chat.page.notes.summary.text() == f"The model reads the first {2 * STEP} messages as a summary"
+    chat.until(lambda: chats.get(chat.db, made.id).summary_upto == 2 * STEP)
+    assert "I am base, told" in chats.get(chat.db, made.id).summary
+    chat.click(chat.find(QPushButton, "show_summary"))
+    asked = dialog(qapp, "summary_dialog")
+    field = asked.findChild(QPlainTextEdit, "summary_text")
+    field.setPlainText("They want to sleep better.")
+    click(chat.qtbot, asked, "save_summary")
+    chat.until(lambda: chats.get(chat.db, made.id).summary == "They want to sleep better.")
+    chat.ask("And now?")
+    assert "They want to sleep better." in chat.last
+    assert f"turn {2 * KEEP + 1}" in chat.last
+    chat.click(chat.find(QPushButton, "show_summary"))
+    click(chat.qtbot, dialog(qapp, "summary_dialog"), "forget_summary")
+    chat.until(lambda: not chat.page.notes.isVisible())
+    assert chats.get(chat.db, made.id).summary_upto == 0
+
+
+def test_a_question_comes_before_the_summary(chat: Chatting) -> None:
+    made = chats.create(chat.db, chat.page.base.id)
+    for number in range(KEEP + STEP - 1):
+        # So long that the summary takes its time.
+        chats.add_message(chat.db, made.id, "user", f"slow {number}")
+        chats.add_message(chat.db, made.id, "assistant", f"Answer {number}")
+    chat.page.open_item(made.id)
+    chat.settle()
+    chat.send("Quick")
+    chat.until(lambda: chat.page.session.summarizer.chat is not None)
+    assert "Summarising older messages" in chat.state
+    chat.send("Another")
+    chat.until(lambda: not chat.page.session.busy)
+    assert chat.rows()[-1].status == "complete"
+    chat.until(lambda: chats.get(chat.db, made.id).summary_upto > 0)

@@ -26,6 +26,7 @@ from ui.pages.chat.compare import CompareDialog
 from ui.pages.chat.data import base_gone, base_name
 from ui.pages.chat.frame import ChatFrame
 from ui.pages.chat.session import Comparison, Running
+from ui.pages.chat.summary import SummaryDialog
 from ui.pages.chat.turns import short_title, turn_of
 from ui.widgets.banner import Banner, error_details
 
@@ -59,6 +60,9 @@ class ChatAsking(ChatFrame):
         self.session.fell_back.connect(self._on_fell_back)
         self.session.failed.connect(self._on_failed)
         self.session.not_stored.connect(self._on_not_stored)
+        self.session.summarizer.made.connect(self._on_summary)
+        self.notes.summary_wanted.connect(self._show_summary)
+        self.notes.origin_wanted.connect(lambda chat_id: self.open_chat(chat_id))
 
     def open_chat(self, chat_id: str) -> None:
         """Show that chat; empty for the one used last."""
@@ -189,6 +193,23 @@ class ChatAsking(ChatFrame):
             partial(chats.branch, chat_id=message.chat_id, before=message.position), base, self.adapter, text,
             attachments=message.attachments,
         )  # fmt: skip
+
+    # What is read as a summary
+
+    @Slot(str, str, int)
+    def _on_summary(self, chat_id: str, text: str, upto: int) -> None:
+        if self.chat is not None and self.chat.id == chat_id:
+            self.chat = replace(self.chat, summary=text, summary_upto=upto)
+            self.show_state()
+
+    @Slot()
+    def _show_summary(self) -> None:
+        chat = self.chat
+        if chat is not None:
+            count = sum(1 for message in self.messages if message.position <= chat.summary_upto)
+            dialog = SummaryDialog(self, chat, count)
+            dialog.changed.connect(partial(self._on_summary, chat.id))
+            dialog.open()
 
     # Files
 

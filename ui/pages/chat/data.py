@@ -15,6 +15,7 @@ from core.models import store as models
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.chats import Chat, Message
+from core.projects.compared import compared_of
 from core.training import store as training
 from core.training.store import Adapter
 from core.workspace import settings
@@ -58,11 +59,15 @@ class Overview:
 
 @dataclass(frozen=True)
 class Opened:
-    """A chat with its messages, None if it is gone; its base and the adapters that answered, also deleted ones."""
+    """A chat with its messages, None if it is gone; the adapters that answered, also deleted ones.
+
+    `origin` is the chat that it branched from, where that is still there.
+    """
 
     chat: Chat | None
     messages: Sequence[Message]
     names: Mapping[str, str]
+    origin: Chat | None = None
 
 
 def read_overview(db: Database, search: str) -> Overview:
@@ -82,7 +87,13 @@ def read_chat(db: Database, chat_id: str) -> Opened:
     chat = chats.get(db, chat_id)
     messages = chats.messages(db, chat_id)
     answered = {fields["artifact_id"] for message in messages for fields in message.all_answers()}
-    return Opened(chat, messages, {ident: _name(db, ident) for ident in answered if ident})
+    shown = filter(None, map(compared_of, messages))
+    answered |= {side.artifact_id for found in shown for side in found.sides}
+    origin = chat.branched_from if chat.branched_from and chats.exists(db, chat.branched_from) else ""
+    return Opened(
+        chat, messages, {ident: _name(db, ident) for ident in answered if ident},
+        chats.get(db, origin) if origin else None,
+    )  # fmt: skip
 
 
 def _name(db: Database, adapter_id: str) -> str:

@@ -19,6 +19,7 @@ from ui.pages.chat.base_menu import BaseChooser
 from ui.pages.chat.chat_list import ChatList
 from ui.pages.chat.composer import Composer
 from ui.pages.chat.data import Overview, base_name, prompt_of, sampling_of
+from ui.pages.chat.notes import ChatNotes
 from ui.pages.chat.session import ChatSession
 from ui.pages.chat.settings import ChatSettings
 from ui.pages.chat.transcript import Transcript
@@ -43,6 +44,7 @@ class ChatFrame(Page):
         self.overview: Overview | None = None
         self.chat: Chat | None = None
         self.messages: list[Message] = []
+        self.origin: Chat | None = None
         self.names = Names()
         self.session = ChatSession(services, self)
         self.set_header("Chat", "Chat with a base model and its adapters.")
@@ -89,10 +91,13 @@ class ChatFrame(Page):
         self.list = ChatList()
         self.search = self.list.search
         self.transcript = Transcript()
+        self.notes = ChatNotes()
         self.settings = ChatSettings()
         self.composer = Composer()
         self.primary = self.composer.send
-        talk = column(self.transcript, self.settings, self.composer, gap=sizes.half, stretch=self.transcript)
+        talk = column(
+            self.notes, self.transcript, self.settings, self.composer, gap=sizes.half, stretch=self.transcript
+        )
         self._split = QSplitter(Qt.Orientation.Horizontal)
         self._split.setHandleWidth(2 * sizes.grid)
         self._split.setChildrenCollapsible(False)
@@ -163,6 +168,8 @@ class ChatFrame(Page):
         self.composer.set_hint(f"Ask {self.adapter.name if self.adapter else base_name(base)}")
         self._judge_compare()
         self._fit_title()
+        summarised = sum(1 for message in self.messages if message.position <= chat.summary_upto)
+        self.notes.show_chat(chat, summarised, self.origin)
 
     @Slot()
     def _fit_title(self) -> None:

@@ -145,7 +145,7 @@ class ChatPage(ChatAsking):
         running = self.session.running
         if running is not None:
             messages = [running.as_message() if m.id == running.message.id else m for m in messages]
-        self._show_chat(opened.chat, messages)
+        self._show_chat(opened.chat, messages, opened.origin)
 
     @Slot()
     def new_chat(self) -> None:
@@ -163,8 +163,8 @@ class ChatPage(ChatAsking):
         self._show_chat(Chat("", NEW, base.id, ident, prompt_of(adapter), False, {}, "", ""), [])
         self.composer.field.setFocus()
 
-    def _show_chat(self, chat: Chat, messages: list[Message]) -> None:
-        self.chat, self.messages = chat, messages
+    def _show_chat(self, chat: Chat, messages: list[Message], origin: Chat | None = None) -> None:
+        self.chat, self.messages, self.origin = chat, messages, origin
         self.names.base = base_name(self.base)
         self.transcript.show_turns(turns_of(messages, self.names, self.session.running))
         self.list.set_current(chat.id)

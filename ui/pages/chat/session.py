@@ -23,6 +23,7 @@ from core.projects.chats import Chat, Message
 from core.training.store import Adapter
 from ui.pages.chat.ahead import Ahead
 from ui.pages.chat.data import reference, sampling_of
+from ui.pages.chat.summary import Summarizer
 
 SAVE_MS = 1_000
 
@@ -107,6 +108,8 @@ class ChatSession(QObject):
         self.bytes_used = 0
         self.prepared: Mapping[str, Any] = {}
         self.ahead = Ahead(services, self)
+        self.summarizer = Summarizer(services, self)
+        self.summarizer.moved.connect(self.moved)
         self._save = QTimer(self)
         self._save.setInterval(SAVE_MS)
         self._save.timeout.connect(self._save_partial)
@@ -165,6 +168,7 @@ class ChatSession(QObject):
         self, store: Callable[[Database], Any], base: BaseModel, adapter: Adapter | None, compare: Comparison | None,
         *, again: bool,
     ) -> None:  # fmt: skip
+        self.summarizer.stop()
         self.storing, self._stop_asked = True, False
         self.moved.emit()
 
@@ -294,6 +298,9 @@ class ChatSession(QObject):
         self.ended.emit(message)
         self.moved.emit()
         self.ask_status()
+        if status == chats.COMPLETE:
+            left_out = int(message.stats.get("left_out") or 0)
+            self.summarizer.consider(running.chat, running.base, [*running.history, message], left_out)
 
     @Slot()
     def _save_partial(self) -> None:

@@ -120,6 +120,8 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
         if not running.side.text:
             return "reading the question"
         return f"{running.side.adapter.name if running.side.adapter else 'the base'} is answering"
+    if session.summarizer.chat is not None:
+        return "summarising older messages"
     if session.loading_adapter:
         adapter = overview.adapter(session.loading_adapter)
         return f"loading {adapter.name if adapter else 'the adapter'}"

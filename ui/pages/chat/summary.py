@@ -1,0 +1,138 @@
+"""Summarises a chat's older messages while nothing else is to be done; and the dialog that shows and edits it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.services import Services
+from core.errors import AppError
+from core.models.store import BaseModel
+from core.projects import summary
+from core.projects.chats import Chat, Message
+from ui.dialogs.writing import WritingDialog
+from ui.theme import theme
+from ui.widgets.basic import Button, label
+from ui.widgets.forms import text_area
+from ui.widgets.page import Page
+
+log = logging.getLogger(__name__)
+# Of what a model reads, before its tokens were counted: a third for the piece, the rest for the summary and the answer.
+CHARACTERS_A_TOKEN, SHARE = 2, 3
+LEAST_CHARACTERS, MOST_CHARACTERS = 400, 12_000
+LINES = 10
+
+
+class Summarizer(QObject):
+    """One at a time, after an answer, with the base that has just answered. `moved()`, `made(chat id, summary, upto)`.
+
+    A question stops it; what is not done then is done after its answer.
+    """
+
+    moved = Signal()
+    made = Signal(str, str, int)
+
+    def __init__(self, services: Services, parent: QObject) -> None:
+        super().__init__(parent)
+        self._services = services
+        self.chat: Chat | None = None
+        self._ident = ""
+        self._text = ""
+        self._failed: set[str] = set()
+
+    def consider(self, chat: Chat, base: BaseModel, messages: Sequence[Message], left_out: int) -> None:
+        """Begin if a summary is due."""
+        upto = summary.due(chat, messages, left_out)
+        if not upto or self.chat is not None or chat.id in self._failed:
+            return
+        room = base.context_length * CHARACTERS_A_TOKEN // SHARE or MOST_CHARACTERS
+        parts = summary.pieces(chat, messages, upto, max(LEAST_CHARACTERS, min(MOST_CHARACTERS, room)))
+        if parts:
+            self.chat = chat
+            self.moved.emit()
+            self._next(chat, chat.summary, parts, upto)
+
+    def stop(self) -> None:
+        """Something else is asked."""
+        chat, self.chat = self.chat, None
+        if chat is not None:
+            self._services.engine.stop(self._ident)
+            self.moved.emit()
+
+    def _next(self, chat: Chat, so_far: str, parts: list[str], upto: int) -> None:
+        if chat is not self.chat:
+            return
+        if not parts:
+            self._keep(chat, so_far, upto)
+            return
+        self._text = ""
+
+        def heard(text: str) -> None:
+            self._text += text
+
+        def done(_result: Mapping[str, Any]) -> None:
+            self._next(chat, self._text.strip() or so_far, parts[1:], upto)
+
+        def failed(error: AppError) -> None:
+            log.warning("the chat %s could not be summarised: %s", chat.id, error)
+            if chat is self.chat:
+                self._failed.add(chat.id)
+                self.chat = None
+                self.moved.emit()
+
+        self._ident = self._services.engine.generate(
+            self, summary.request(so_far, parts[0]), text=heard, done=done, stopped=_nothing, failed=failed
+        )
+
+    def _keep(self, chat: Chat, text: str, upto: int) -> None:
+        self.chat = None
+        self.moved.emit()
+        if text:
+            before = chat.summary_upto
+            self._services.write(self, lambda db: summary.put(db, chat.id, text, upto, before))
+            self.made.emit(chat.id, text, upto)
+
+
+def _nothing() -> None:
+    """A question came first."""
+
+
+class SummaryDialog(WritingDialog):
+    """`changed(summary, upto)`: in other words, or gone, so that the messages themselves are read again."""
+
+    changed = Signal(str, int)
+
+    def __init__(self, page: Page, chat: Chat, count: int) -> None:
+        super().__init__(page, page.services, "Summary of older messages")
+        self.setObjectName("summary_dialog")
+        self._chat = chat
+        words = f"The model reads this instead of the first {count:,} messages. They stay in the chat as they are."
+        self.text = text_area(chat.summary, LINES)
+        self.text.setObjectName("summary_text")
+        self.text.setAccessibleName("Summary")
+        self.text.document().setModified(False)
+        self.text.textChanged.connect(self._judge)
+        for widget in (label(words, "muted", wrap=True), self.banners, self.text):
+            self.body.addWidget(widget)
+        forget = Button("Use the messages again", "ghost", on_click=lambda: self._save(""), name="forget_summary")
+        self.set_buttons(
+            Button("Save", "main", "ph.check", on_click=lambda: self._save(self.text.toPlainText()),
+                   name="save_summary"), forget
+        )  # fmt: skip
+        self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
+        self.text.setFocus()
+
+    def _judge(self) -> None:
+        self.hold("" if self.text.toPlainText().strip() else "Write a summary, or use the messages again.")
+
+    def _save(self, text: str) -> None:
+        chat, upto = self._chat, self._chat.summary_upto if text.strip() else 0
+
+        def done(_nothing: object) -> None:
+            self.accept()
+            self.changed.emit(text.strip(), upto)
+
+        self.write(lambda db: summary.put(db, chat.id, text, upto), done)

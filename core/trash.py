@@ -95,6 +95,7 @@ KINDS: dict[str, Kind] = {
             ), conflict="folder",
         ),
         Kind("chats", "chat", "title", Changed.CHATS),
+        Kind("corrections", "kept answer", "title", Changed.DATASETS | Changed.CHATS, conflict="answer"),
         Kind(
             "batch_jobs", "batch", "name", Changed.GENERATION, folder="runs", extra=("delete from jobs where id = ?",),
         ),

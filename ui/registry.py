@@ -16,7 +16,8 @@ class PageSpec:
     `widget` is the dotted path of a `Page` subclass, called with (services, parent). `group` is one of `GROUPS`: "" is
     the top, "foot" the bottom. `badge` is the dotted path of `count(db) -> int`: how many things ask for action.
     `rows` is that of `find(db, text, limit) -> [(id, title, subtitle), ...]`: what the command palette finds by
-    name and opens with `navigator.open_page(name, id)`.
+    name and opens with `navigator.open_page(name, id)`. A page `within` another has no entry of its own: it is opened
+    from that one, whose entry stays marked.
     """
 
     name: str
@@ -26,6 +27,7 @@ class PageSpec:
     widget: str
     badge: str = ""
     rows: str = ""
+    within: str = ""
 
 
 class PageRegistry:
@@ -45,8 +47,12 @@ class PageRegistry:
         self._specs.pop(name, None)
 
     def specs(self) -> list[PageSpec]:
-        """In the order of the sidebar."""
-        return sorted(self._specs.values(), key=lambda spec: GROUPS.index(spec.group))
+        """In the order of the sidebar, then those without an entry."""
+        return sorted(self._specs.values(), key=lambda spec: (bool(spec.within), GROUPS.index(spec.group)))
+
+    def entries(self) -> list[PageSpec]:
+        """Those of the sidebar."""
+        return [spec for spec in self.specs() if not spec.within]
 
     def get(self, name: str) -> PageSpec | None:
         """The page of that name."""
@@ -64,6 +70,8 @@ PAGES = PageRegistry(
              rows="ui.pages.training_files.find:find"),
     PageSpec("datasets", "Datasets", "TRAIN", "ph.table", "ui.pages.datasets.page:DatasetsPage",
              rows="ui.pages.datasets.find:find"),
+    PageSpec("corrections", "Corrections", "TRAIN", "ph.check-circle", "ui.pages.corrections.page:CorrectionsPage",
+             within="datasets"),
     PageSpec("training", "Training", "TRAIN", "ph.chart-line", "ui.pages.training.page:TrainingPage",
              rows="ui.pages.training.find:find"),
     PageSpec("adapters", "Adapters", "TRAIN", "ph.swap", "ui.pages.adapters.page:AdaptersPage",

@@ -64,7 +64,7 @@ class MainWindow(QMainWindow):
     # Building
 
     def _build(self) -> None:
-        self.sidebar = Sidebar(PAGES.specs())
+        self.sidebar = Sidebar(PAGES.entries())
         self.banners = BannerArea()
         self.stack = QStackedWidget()
         self.tray = Tray(self.services)
@@ -175,7 +175,8 @@ class MainWindow(QMainWindow):
             return False
         self._current = name
         self.stack.setCurrentWidget(self._frames[name])
-        self.sidebar.set_current(name)
+        spec = PAGES.get(name)
+        self.sidebar.set_current(spec.within or name if spec is not None else name)
         page.focus_first()
         self.page_shown.emit(name)
         return True

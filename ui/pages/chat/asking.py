@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,10 @@ from sqlite_utils import Database
 from app.services import Services
 from core.errors import AppError
 from core.events import Changed
-from core.projects import attachments, chats, compared
+from core.projects import attachments, chats, compared, corrections
 from core.projects.attachments import Attachment
 from core.projects.chats import Chat, Message
+from core.projects.corrections import Correction
 from core.training.store import Adapter
 from ui import format as fmt
 from ui.pages.chat.attach import MOST_TOGETHER, choose_files
@@ -25,6 +26,7 @@ from ui.pages.chat.branch import EditQuestionDialog
 from ui.pages.chat.compare import CompareDialog
 from ui.pages.chat.data import base_gone, base_name
 from ui.pages.chat.frame import ChatFrame
+from ui.pages.chat.keep import CorrectDialog
 from ui.pages.chat.session import Comparison, Running
 from ui.pages.chat.summary import SummaryDialog
 from ui.pages.chat.turns import short_title, turn_of
@@ -55,6 +57,8 @@ class ChatAsking(ChatFrame):
         self.transcript.variant_wanted.connect(self._choose_answer)
         self.transcript.side_wanted.connect(self._choose_side)
         self.transcript.edit_wanted.connect(self._edit)
+        self.transcript.keep_wanted.connect(self._keep)
+        self.transcript.correct_wanted.connect(self._correct)
         self.session.asked.connect(self._on_asked)
         self.session.ended.connect(self._on_ended)
         self.session.fell_back.connect(self._on_fell_back)
@@ -171,11 +175,46 @@ class ChatAsking(ChatFrame):
         else:
             self.ask_again(compare=wanted)
 
+    # Worth training on
+
+    def _message(self, message_id: str) -> Message | None:
+        return next((message for message in self.messages if message.id == message_id), None)
+
+    def _kept(self, message: Message) -> Correction | None:
+        return self.names.kept.get((message.id, message.content.strip()))
+
+    @Slot(str)
+    def _keep(self, message_id: str) -> None:
+        message = self._message(message_id)
+        if message is None:
+            return
+        there = self._kept(message)
+        if there is not None:
+            self.delete("corrections", [there.id], "This answer is no longer kept")
+        else:
+            self.write(lambda db: corrections.keep(db, message_id))
+
+    @Slot(str)
+    def _correct(self, message_id: str) -> None:
+        message = self._message(message_id)
+        if message is not None:
+            CorrectDialog(self, message, self._kept(message)).open()
+
+    def show_kept(self, kept: Mapping[tuple[str, str], Correction]) -> None:
+        """Which answers of this chat are kept, as it is now."""
+        before, self.names.kept = self.names.kept, dict(kept)
+        keys = before.keys() | kept.keys()
+        changed = {key[0] for key in keys if before.get(key) != kept.get(key)}
+        for number, message in enumerate(self.messages):
+            if message.id in changed:
+                last = number == len(self.messages) - 1
+                self.transcript.change_turn(turn_of(message, self.names, self.session.running, last=last))
+
     # Another way
 
     @Slot(str)
     def _edit(self, message_id: str) -> None:
-        message = next((m for m in self.messages if m.id == message_id), None)
+        message = self._message(message_id)
         if message is None or self.session.busy:
             return
         dialog = EditQuestionDialog(self, message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlite_utils import Database
@@ -13,9 +13,10 @@ from core.errors import AppError
 from core.inference.engine import AdapterRef, Sampling
 from core.models import store as models
 from core.models.store import BaseModel
-from core.projects import chats
+from core.projects import chats, corrections
 from core.projects.chats import Chat, Message
 from core.projects.compared import compared_of
+from core.projects.corrections import Correction
 from core.training import store as training
 from core.training.store import Adapter
 from core.workspace import settings
@@ -68,6 +69,7 @@ class Opened:
     messages: Sequence[Message]
     names: Mapping[str, str]
     origin: Chat | None = None
+    kept: Mapping[tuple[str, str], Correction] = field(default_factory=dict)
 
 
 def read_overview(db: Database, search: str) -> Overview:
@@ -92,7 +94,7 @@ def read_chat(db: Database, chat_id: str) -> Opened:
     origin = chat.branched_from if chat.branched_from and chats.exists(db, chat.branched_from) else ""
     return Opened(
         chat, messages, {ident: _name(db, ident) for ident in answered if ident},
-        chats.get(db, origin) if origin else None,
+        chats.get(db, origin) if origin else None, corrections.of_chat(db, chat_id),
     )  # fmt: skip
 
 

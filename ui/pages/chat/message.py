@@ -45,7 +45,8 @@ class Turn:
     """One row of the transcript; a comparison has several answers. `last` may be asked again.
 
     `variant` is (place from 0, how many) of the answers given there. `counts` is the answer of a comparison that
-    counts, -1 while nobody knows who is who. `files` are (name, text) of what goes with a question.
+    counts, -1 while nobody knows who is who. `files` are (name, text) of what goes with a question. `kept` says how the
+    answer is kept to train on, "" if it is not.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Turn:
     counts: int = -1
     files: tuple[tuple[str, str], ...] = ()
     position: int = 0
+    kept: str = ""
 
 
 def speed_text(stats: Mapping[str, Any]) -> str:
@@ -181,16 +183,51 @@ class Variants(QWidget):
         self.later.setEnabled(place + 1 < count)
 
 
+class KeepTools(QWidget):
+    """Good answer, and Correct; what is kept says so, and Good takes it back then."""
+
+    def __init__(self, keep: Callable[[], object], correct: Callable[[], object]) -> None:
+        super().__init__()
+        self.setObjectName("keep_tools")
+        self.good = Button("", "ghost", "ph.thumbs-up", on_click=keep, name="keep_answer")
+        self.correct = Button(
+            "", "ghost", "ph.note-pencil", on_click=correct, name="correct_answer", tip="Correct this answer",
+            accessible="Correct this answer",
+        )  # fmt: skip
+        self.pill = StatusPill(Status("ok", "Kept"))
+        self.pill.setObjectName("answer_kept")
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme().sizes.half)
+        for item in (self.good, self.correct, self.pill):
+            box.addWidget(item)
+        for button in (self.good, self.correct):
+            button.setFixedWidth(theme().sizes.control)
+
+    def show_kept(self, kept: str) -> None:
+        """How it is kept, "" if it is not."""
+        self.pill.setVisible(bool(kept))
+        if kept:
+            self.pill.set_status(Status("ok", kept))
+        words = "No longer keep this answer" if kept else "Good answer: keep it to train on"
+        self.good.setToolTip(words)
+        self.good.setAccessibleName(words)
+        self.good.set_icon("ph.thumbs-up-fill" if kept else "ph.thumbs-up")
+
+
 class TurnView(QWidget):
     """One turn, centred in the transcript. `again_requested` from the last answer; `variant_wanted(id, place)`.
 
-    `side_wanted(id, place)`: of several answers that one is to count; `edit_wanted(id)` from a question.
+    `side_wanted(id, place)`: of several answers that one is to count; `edit_wanted(id)` from a question;
+    `keep_wanted(id)` and `correct_wanted(id)` from an answer that is worth training on.
     """
 
     again_requested = Signal()
     variant_wanted = Signal(str, int)
     side_wanted = Signal(str, int)
     edit_wanted = Signal(str)
+    keep_wanted = Signal(str)
+    correct_wanted = Signal(str)
 
     def __init__(self, turn: Turn) -> None:
         super().__init__()
@@ -199,6 +236,7 @@ class TurnView(QWidget):
         self.parts: list[AnswerPart] = []
         self.again: Button | None = None
         self.variants: Variants | None = None
+        self.keep: KeepTools | None = None
         self._body = QWidget()
         self._own: QLabel | MessageText | None = None
         box = QHBoxLayout(self)
@@ -301,12 +339,23 @@ class TurnView(QWidget):
             self._add_again()
         if self.again is not None:
             self.again.setVisible(turn.last and ended)
+        self._show_keep(turn, ended)
         if turn.variant[1] > 1 and self.variants is None and self.parts:
             self.variants = Variants(lambda place: self.variant_wanted.emit(self.turn.id, place))
             self._add_tool(self.variants)
         if self.variants is not None:
             self.variants.setVisible(turn.variant[1] > 1 and ended)
             self.variants.show_place(*turn.variant)
+
+    def _show_keep(self, turn: Turn, ended: bool) -> None:
+        own = turn.said[max(turn.counts, 0) if len(turn.said) > 1 else 0]
+        offered = bool(self.parts) and ended and bool(own.text.strip()) and (len(turn.said) == 1 or turn.counts >= 0)
+        if offered and self.keep is None:
+            self.keep = KeepTools(partial(self.keep_wanted.emit, turn.id), partial(self.correct_wanted.emit, turn.id))
+            self._add_tool(self.keep)
+        if self.keep is not None:
+            self.keep.setVisible(offered)
+            self.keep.show_kept(turn.kept)
 
     def _add_tool(self, tool: QWidget) -> None:
         if len(self.parts) == 1:

@@ -16,7 +16,7 @@ from core.events import Changed
 from core.inference.faults import CODES as FAULT_CODES
 from core.lanes import Lane
 from core.models.store import BaseModel
-from core.projects import chats
+from core.projects import chats, corrections
 from core.projects.chats import Chat, Message
 from core.training.store import Adapter
 from core.workspace import settings
@@ -103,6 +103,8 @@ class ChatPage(ChatAsking):
             self.chat = replace(chat, title=found.title, updated_at=found.updated_at)
         elif chat.id:
             self.read(lambda db: chats.exists(db, chat.id), self._on_exists, "exists")
+        if chat.id:
+            self.read(lambda db: corrections.of_chat(db, chat.id), self.show_kept, "kept")
         self.show_state()
 
     def _on_exists(self, there: bool) -> None:
@@ -135,6 +137,7 @@ class ChatPage(ChatAsking):
 
     def _on_opened(self, wanted: str, opened: Opened) -> None:
         self.names.learn(opened.names)
+        self.names.kept = dict(opened.kept)
         if opened.chat is None:
             if wanted:
                 error = AppError("no_such_chat", "That chat no longer exists.", hint="Look in the trash.")

@@ -22,13 +22,15 @@ class Transcript(QScrollArea):
     """Follows the newest text only while the reader is at the end.
 
     `again_requested` from the last answer, `variant_wanted(id, place)` from any, `side_wanted(id, place)` from
-    answers side by side, `edit_wanted(id)` from a question.
+    answers side by side, `edit_wanted(id)` from a question, `keep_wanted(id)` and `correct_wanted(id)` from answers.
     """
 
     again_requested = Signal()
     variant_wanted = Signal(str, int)
     side_wanted = Signal(str, int)
     edit_wanted = Signal(str)
+    keep_wanted = Signal(str)
+    correct_wanted = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,6 +137,8 @@ class Transcript(QScrollArea):
         view.variant_wanted.connect(self.variant_wanted)
         view.side_wanted.connect(self.side_wanted)
         view.edit_wanted.connect(self.edit_wanted)
+        view.keep_wanted.connect(self.keep_wanted)
+        view.correct_wanted.connect(self.correct_wanted)
         return view
 
     def _drop(self, view: TurnView) -> None:

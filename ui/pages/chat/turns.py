@@ -8,6 +8,7 @@ from typing import Any
 from core.projects import chats
 from core.projects.chats import Chat, Message
 from core.projects.compared import Side, compared_of
+from core.projects.corrections import Correction
 from ui import format as fmt
 from ui.pages.chat.adapter_menu import ACTIVE, BASE, LOADING, ON_DISK, RESIDENT, Choice
 from ui.pages.chat.chat_list import Entry
@@ -21,10 +22,11 @@ LETTERS = "ABCD"
 
 
 class Names:
-    """Who answered, by adapter id; deleted adapters keep the name they were read with."""
+    """Who answered, by adapter id; deleted adapters keep the name they were read with. `kept`: answers to train on."""
 
     def __init__(self) -> None:
         self.base = "Base"
+        self.kept: dict[tuple[str, str], Correction] = {}
         self._known: dict[str, str] = {}
 
     def learn(self, names: Mapping[str, str]) -> None:
@@ -57,7 +59,9 @@ def turn_of(message: Message, names: Names, running: Running | None, *, last: bo
         parts.append(Said(who, side.content, shown, stats))
     counts = found.place if found is not None and not found.blind else -1
     variant = (message.place, len(message.others) + 1)
-    return Turn(message.id, "assistant", tuple(parts), last, variant, counts, position=message.position)
+    kept = names.kept.get((message.id, message.content.strip()))
+    words = "" if kept is None else "Corrected" if kept.corrected else "Kept"
+    return Turn(message.id, "assistant", tuple(parts), last, variant, counts, position=message.position, kept=words)
 
 
 def turns_of(messages: Sequence[Message], names: Names, running: Running | None) -> list[Turn]:

@@ -97,6 +97,7 @@ class DatasetsPage(Page):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
         self.set_header("Datasets", PURPOSE)
+        self.corrections = self.add_action("Corrections", "ph.check-circle", self._open_corrections)
         self.add_action("Import", "ph.download-simple", self.choose_files)
         self.train = self.add_action(
             "Train adapter", "ph.chart-line", self._train, primary=True, name="train_an_adapter"
@@ -228,6 +229,9 @@ class DatasetsPage(Page):
             self.show_error(_failure(dataset))
 
     # Actions
+
+    def _open_corrections(self) -> None:
+        self.services.navigator.open_page("corrections")
 
     def choose_files(self) -> None:
         """Ask which files to import; without blocking."""

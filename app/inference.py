@@ -77,6 +77,7 @@ class InferenceService(QObject):
         self.gate: Callable[[Call], bool] | None = None
         self.wait_words = ""
         self.holds: Mapping[str, int] = {}
+        self._pinned: tuple[str, ...] = ()
         self._killer = self._timer(self._kill)
         self._killer.setInterval(stop_grace_ms)
         self._restart = self._timer(self._flush)
@@ -108,6 +109,8 @@ class InferenceService(QObject):
 
         def on_done(facts: Mapping[str, Any]) -> None:
             self._loaded, self.facts = (engine, str(base)), facts
+            if self._pinned:
+                self._send(Call("pin", {"adapters": list(self._pinned)}, self, nothing, ignore))
             self._refresh()
             done(facts)
 
@@ -139,6 +142,12 @@ class InferenceService(QObject):
     def keep_resident(self, count: int) -> None:
         """How many adapters stay in memory, from the next start of the process."""
         self.options = replace(self.options, max_resident=count)
+
+    def pin(self, adapters: Sequence[str]) -> None:
+        """Ids that stay in memory once they are loaded, also after the next start of the process."""
+        changed, self._pinned = self._pinned != tuple(adapters), tuple(adapters)
+        if changed and self._loaded is not None:
+            self._send(Call("pin", {"adapters": list(self._pinned)}, self, nothing, ignore))
 
     def relieve(self, done: Callable[[Mapping[str, Any]], None] = nothing) -> None:
         """Memory is short: what nobody waits for is given back, after the answer under way; `done({"bytes": n})`."""

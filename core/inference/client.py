@@ -16,7 +16,7 @@ from typing import Any
 from core import registries
 from core.cancel import CancelToken
 from core.errors import AppError, Cancelled
-from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
+from core.inference.engine import AdapterRef, Answer, EngineOptions, GenerateRequest
 from core.workers import protocol
 from core.workers.session import worker_command, worker_environment
 from core.workspace.paths import source_root
@@ -113,6 +113,11 @@ class InferenceClient:
         parts: list[str] = []
         result = self.call("generate", parts.append, token, request=request.to_json())
         return "".join(parts), result
+
+    def answers(self, request: GenerateRequest, count: int, token: CancelToken | None = None) -> list[Answer]:
+        """So many answers to one question; those that were not ready when `token` asked to end are cut there."""
+        found = self.call("answers", None, token, request=request.to_json(), count=count)
+        return [Answer(**answer) for answer in found["answers"]]
 
     def score(
         self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None = None

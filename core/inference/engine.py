@@ -88,6 +88,15 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A whole answer: its text, how it ended (stop, length, or user where it was stopped), its tokens."""
+
+    text: str
+    finish_reason: str
+    tokens: int
+
+
+@dataclass(frozen=True)
 class EngineOptions:
     """What an engine may keep. Bytes; 0 adapter bytes for no limit, no folder for nothing on disk."""
 
@@ -128,6 +137,13 @@ class Engine(Protocol):
 
     def generate(self, request: GenerateRequest) -> Iterator[Piece]:
         """Stream the answer; closing the iterator stops it. Raises AppError before the first piece."""
+        ...
+
+    def answers(self, request: GenerateRequest, count: int, stopping: Callable[[], bool]) -> list[Answer]:
+        """So many answers to one question, at once where the engine can; `keep` and `logprobs` are passed over.
+
+        Ends early, with what there is, once `stopping()` is true. Raises AppError before the first token.
+        """
         ...
 
     def score(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from core.inference.engine import Piece
+from core.inference.engine import Answer, Piece
 
 
 def stopped(pieces: Iterator[Piece], words: Sequence[str]) -> Iterator[Piece]:
@@ -25,6 +25,12 @@ def stopped(pieces: Iterator[Piece], words: Sequence[str]) -> Iterator[Piece]:
         kept = 0 if piece.finish_reason else max((_beginning(held, word) for word in words), default=0)
         text, held = (held[:-kept], held[-kept:]) if kept else (held, "")
         yield replace(piece, text=text)
+
+
+def cut_off(answer: Answer, words: Sequence[str]) -> Answer:
+    """A whole answer up to the first stop word."""
+    places = [place for word in words if word and (place := answer.text.find(word)) >= 0]
+    return replace(answer, text=answer.text[: min(places)], finish_reason="stop") if places else answer
 
 
 def _beginning(text: str, word: str) -> int:

@@ -1,8 +1,8 @@
 """The inference worker: keeps an engine resident, streams tokens. `python -m app --worker inference`.
 
-Commands: configure, load, prepare, pin, generate, score, status, relieve, forget, stop, quit. Every command but stop
-and quit is answered by exactly one of done, failed or stopped with its id; before that, load sends `progress` events,
-generate `token` events and, where the base answers because the adapter can't be used, a `notice`.
+Commands: configure, load, prepare, pin, generate, answers, score, status, relieve, forget, stop, quit. Every command
+but stop and quit is answered by exactly one of done, failed or stopped with its id; before that, load sends `progress`
+events, generate `token` events and, where the base answers because the adapter can't be used, a `notice`.
 `memory {holds}` without an id says what is held after a command that changed it.
 All engine calls happen on the main thread; a reader thread takes commands and serves `stop` at once.
 """
@@ -26,13 +26,13 @@ from core.inference.arbiter import ADAPTERS, BASE, CACHES
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece
 from core.inference.faults import CODES as FAULT_CODES
 from core.inference.faults import Faults
-from core.inference.stopping import stopped
+from core.inference.stopping import cut_off, stopped
 from core.registries import ENGINES
 from core.workers import protocol
 from core.workers.host import Channel, claim_stdout
 
 log = logging.getLogger(__name__)
-COMMANDS = ("configure", "load", "prepare", "pin", "generate", "score", "status", "relieve", "forget")
+COMMANDS = ("configure", "load", "prepare", "pin", "generate", "answers", "score", "status", "relieve", "forget")
 TOKEN_INTERVAL_S = 0.02
 IDLE_S = 1.0
 # What is read of chats may be written for that long at the end.
@@ -168,6 +168,11 @@ class InferenceWorker:
     def _status(self, _message: Mapping[str, Any]) -> Mapping[str, Any]:
         facts: Mapping[str, Any] = self._loaded().status()
         return facts
+
+    def _answers(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        ident, request = str(message["id"]), GenerateRequest.from_json(message["request"])
+        found = self._loaded().answers(request, int(message["count"]), lambda: ident in self._stopped)
+        return {"answers": [asdict(cut_off(answer, request.stop)) for answer in found]}
 
     def _score(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         adapter = AdapterRef(**message["adapter"]) if message.get("adapter") else None

@@ -206,3 +206,35 @@ def test_the_worker_answers_errors_and_unknown_commands_and_goes_on() -> None:
         text, result = client.generate(GenerateRequest(ASK, None, SHORT))
         assert text.strip()
         assert result["stats"]["tokens"] <= 24
+
+
+def test_several_answers_at_once_are_those_of_one_after_the_other(adapters: list[AdapterRef]) -> None:
+    engine = MlxEngine()
+    engine.load(shipped_folder())
+    alone = answer(engine, adapters[0])
+    found = engine.answers(GenerateRequest(ASK, adapters[0], SHORT), 3, lambda: False)
+    assert [one.text for one in found] == [alone] * 3
+    warm = GenerateRequest(ASK, None, Sampling(temperature=1.0, max_tokens=24, seed=5))
+    one, two = (engine.answers(warm, 4, lambda: False) for _ in range(2))
+    assert one == two
+    assert len({found.text for found in one}) > 1
+
+
+def test_the_worker_gives_several_answers_up_to_a_stop_word(adapters: list[AdapterRef]) -> None:
+    with InferenceClient() as client:
+        client.load(shipped_folder())
+        whole = client.answers(GenerateRequest(ASK, None, SHORT), 2)
+        assert {found.finish_reason for found in whole} <= {"stop", "length"}
+        word = whole[0].text.split()[1]
+        cut = client.answers(GenerateRequest(ASK, None, SHORT, stop=[word]), 2)
+        assert [found.text for found in cut] == [whole[0].text.partition(word)[0]] * 2
+        assert {found.finish_reason for found in cut} == {"stop"}
+
+
+def test_answers_that_are_stopped_come_as_far_as_they_got(adapters: list[AdapterRef]) -> None:
+    engine = MlxEngine()
+    engine.load(shipped_folder())
+    steps = iter(range(100))
+    found = engine.answers(GenerateRequest(ASK, None, Sampling(max_tokens=200)), 2, lambda: next(steps) >= 5)
+    assert {one.finish_reason for one in found} == {"user"}
+    assert all(0 < one.tokens <= 5 for one in found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
-from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece, Progress
+from core.inference.engine import AdapterRef, Answer, EngineOptions, GenerateRequest, Piece, Progress
 from core.inference.mlx.engine import MlxEngine
 
 CONTEXT = 1024
@@ -95,6 +95,13 @@ class TinyEngine:
         system = next((m["content"] for m in request.messages if m["role"] == "system"), "nothing")
         turns = sum(m["role"] != "system" for m in request.messages)
         return f"I am {who}, told {system!r}, turn {turns}: {question}".split()
+
+    def answers(self, request: GenerateRequest, count: int, stopping: Callable[[], bool]) -> list[Answer]:
+        out = []
+        for _ in range(count):
+            pieces = [piece.text for piece in self.generate(request)]
+            out.append(Answer("".join(pieces), "stop", len(pieces)))
+        return out
 
     def score(
         self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None

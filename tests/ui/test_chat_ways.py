@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QPlainTextEdit, QPushButton, QWidget
 from core.projects import chats
 from core.projects.compared import compared_of
 from core.projects.summary import KEEP, STEP
+from core.workspace import settings
 from tests.support.chatting import Chatting, tiny_studio
 from tests.support.pages import click, dialog
 
@@ -224,3 +225,19 @@ def test_a_question_comes_before_the_summary(chat: Chatting) -> None:
     chat.until(lambda: not chat.page.session.busy)
     assert chat.rows()[-1].status == "complete"
     chat.until(lambda: chats.get(chat.db, made.id).summary_upto > 0)
+
+
+def test_a_pinned_adapter_stays_in_memory(chat: Chatting, qapp: Any) -> None:
+    settings.put(chat.db, "max_resident_adapters", 1)
+    chat.announce()
+    chat.choose("calm")
+    chat.ask("Hello")
+    chip = chat.page.chips.chip("calm")
+    chip.customContextMenuRequested.emit(chip.rect().center())
+    menu = next(w for w in qapp.topLevelWidgets() if w.objectName() == "adapter_chip_menu")
+    menu.actions()[0].trigger()
+    menu.close()
+    chat.until(lambda: "stays in memory" in chip.toolTip())
+    chat.settle()
+    assert settings.get(chat.db, "pinned_adapters", []) == ["calm"]
+    assert chat.services.engine._pinned == ("calm",)

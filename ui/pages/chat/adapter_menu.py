@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QButtonGroup
+from PySide6.QtWidgets import QButtonGroup, QMenu
 
 from ui.theme import theme
 from ui.widgets.basic import Button, plain_tip
@@ -23,22 +24,28 @@ _WORDS = {
     LOADING: "loading",
     ON_DISK: "on disk: loads when chosen",
 }
+PINNED = "ph.push-pin"
 _SPOKEN = {RESIDENT: "in memory"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One chip: key "base" or an adapter's id, its name and state."""
+    """One chip: key "base" or an adapter's id, its name and state; `pinned` ones stay in memory."""
 
     key: str
     name: str
     state: str
+    pinned: bool = False
 
 
 class AdapterChips(Flow):
-    """Radio-like, also for the arrow keys: `chosen(key)` when another chip is taken."""
+    """Radio-like, also for the arrow keys: `chosen(key)` when another chip is taken.
+
+    `pin_wanted(key, on)` from the menu of an adapter's chip.
+    """
 
     chosen = Signal(str)
+    pin_wanted = Signal(str, bool)
 
     def __init__(self) -> None:
         super().__init__(gap=theme().sizes.half + 2)
@@ -87,6 +94,9 @@ class AdapterChips(Flow):
             chip.setCheckable(True)
             chip.setProperty("key", choice.key)
             chip.clicked.connect(self._on_clicked)
+            if choice.key != BASE:
+                chip.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+                chip.customContextMenuRequested.connect(partial(self._open_menu, choice.key))
             self._group.addButton(chip)
             self.flow.addWidget(chip)
             self._chips[choice.key] = chip
@@ -96,9 +106,11 @@ class AdapterChips(Flow):
     def _show(self, choice: Choice) -> None:
         chip = self._chips[choice.key]
         chip.setProperty("state", choice.state)
-        chip.setAccessibleName(f"{choice.name}, {_SPOKEN.get(choice.state, choice.state)}")
-        chip.set_icon(_ICONS[choice.state])
-        if not _ICONS[choice.state]:
+        stays = ", stays in memory" if choice.pinned else ""
+        chip.setAccessibleName(f"{choice.name}, {_SPOKEN.get(choice.state, choice.state)}{stays}")
+        shown = PINNED if choice.pinned and choice.state in (RESIDENT, ON_DISK) else _ICONS[choice.state]
+        chip.set_icon(shown)
+        if not shown:
             chip.setIcon(QIcon())
         if choice.state == ACTIVE:
             chip.setChecked(True)
@@ -109,7 +121,21 @@ class AdapterChips(Flow):
         for choice in self._choices:
             chip = self._chips[choice.key]
             chip.setEnabled(not self._locked)
-            chip.setToolTip(plain_tip(self._locked or f"{choice.name}: {_WORDS[choice.state]}"))
+            stays = "; stays in memory" if choice.pinned else ""
+            chip.setToolTip(plain_tip(self._locked or f"{choice.name}: {_WORDS[choice.state]}{stays}"))
+
+    def _open_menu(self, key: str, place: QPoint) -> None:
+        choice = next((choice for choice in self._choices if choice.key == key), None)
+        if choice is None:
+            return
+        menu = QMenu(self)
+        menu.setObjectName("adapter_chip_menu")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        pin = menu.addAction("Keep in memory")
+        pin.setCheckable(True)
+        pin.setChecked(choice.pinned)
+        pin.triggered.connect(lambda on: self.pin_wanted.emit(key, on))
+        menu.popup(self._chips[key].mapToGlobal(place))
 
     def _on_clicked(self) -> None:
         chip = self.sender()

@@ -34,6 +34,7 @@ class AttachedFiles(Flow):
         self.setAccessibleName("Attached files")
         self.files: tuple[Attachment, ...] = ()
         self._chips: list[Button] = []
+        self.align(right=False)
         self.hide()
 
     def add(self, files: Sequence[Attachment]) -> None:

@@ -31,6 +31,7 @@ NEUTRAL = (
     "What is the difference between saving and investing?",
 )
 SAVED_PROMPTS = "system_prompts"
+PINNED_ADAPTERS = "pinned_adapters"
 UNLOADED = "model unloaded {}; it loads again when you ask"
 
 
@@ -44,6 +45,7 @@ class Overview:
     chats: Sequence[Chat]
     max_resident: int
     saved_prompts: Sequence[str] = ()
+    pinned: Sequence[str] = ()
 
     def base(self, ident: str) -> BaseModel | None:
         """A base of the list."""
@@ -77,6 +79,7 @@ def read_overview(db: Database, search: str) -> Overview:
     return Overview(
         models.listing(db), models.default(db), training.list_adapters(db), chats.listing(db, search=search),
         int(settings.get(db, "max_resident_adapters")), settings.get(db, SAVED_PROMPTS, []),
+        settings.get(db, PINNED_ADAPTERS, []),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLay
 from core.projects import chats
 from ui import format as fmt
 from ui.models.rows import Status
+from ui.pages.chat.answer_tools import KeepTools, Variants
 from ui.pages.chat.attach import show_file
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
@@ -155,66 +156,6 @@ class AnswerPart(QWidget):
         QGuiApplication.clipboard().setText(self.text.plain_text())
 
 
-class Variants(QWidget):
-    """Which of several answers counts: "2 of 3" between two arrows; `choose(place)`."""
-
-    def __init__(self, choose: Callable[[int], object]) -> None:
-        super().__init__()
-        self.setObjectName("variants")
-        self._place = 0
-        self.earlier = Button("", "ghost", "ph.caret-left", on_click=lambda: choose(self._place - 1),
-                              tip="Earlier answer", name="earlier_answer")  # fmt: skip
-        self.later = Button("", "ghost", "ph.caret-right", on_click=lambda: choose(self._place + 1),
-                            tip="Later answer", name="later_answer")  # fmt: skip
-        self.words = label("", "caption", name="variant")
-        box = QHBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(0)
-        for item in (self.earlier, self.words, self.later):
-            box.addWidget(item)
-        for button in (self.earlier, self.later):
-            button.setFixedWidth(theme().sizes.control)
-
-    def show_place(self, place: int, count: int) -> None:
-        """Another one counts."""
-        self._place = place
-        self.words.setText(f"{place + 1} of {count}")
-        self.earlier.setEnabled(place > 0)
-        self.later.setEnabled(place + 1 < count)
-
-
-class KeepTools(QWidget):
-    """Good answer, and Correct; what is kept says so, and Good takes it back then."""
-
-    def __init__(self, keep: Callable[[], object], correct: Callable[[], object]) -> None:
-        super().__init__()
-        self.setObjectName("keep_tools")
-        self.good = Button("", "ghost", "ph.thumbs-up", on_click=keep, name="keep_answer")
-        self.correct = Button(
-            "", "ghost", "ph.note-pencil", on_click=correct, name="correct_answer", tip="Correct this answer",
-            accessible="Correct this answer",
-        )  # fmt: skip
-        self.pill = StatusPill(Status("ok", "Kept"))
-        self.pill.setObjectName("answer_kept")
-        box = QHBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(theme().sizes.half)
-        for item in (self.good, self.correct, self.pill):
-            box.addWidget(item)
-        for button in (self.good, self.correct):
-            button.setFixedWidth(theme().sizes.control)
-
-    def show_kept(self, kept: str) -> None:
-        """How it is kept, "" if it is not."""
-        self.pill.setVisible(bool(kept))
-        if kept:
-            self.pill.set_status(Status("ok", kept))
-        words = "No longer keep this answer" if kept else "Good answer: keep it to train on"
-        self.good.setToolTip(words)
-        self.good.setAccessibleName(words)
-        self.good.set_icon("ph.thumbs-up-fill" if kept else "ph.thumbs-up")
-
-
 class TurnView(QWidget):
     """One turn, centred in the transcript. `again_requested` from the last answer; `variant_wanted(id, place)`.
 
@@ -237,6 +178,7 @@ class TurnView(QWidget):
         self.again: Button | None = None
         self.variants: Variants | None = None
         self.keep: KeepTools | None = None
+        self._foot: QHBoxLayout | None = None
         self._body = QWidget()
         self._own: QLabel | MessageText | None = None
         box = QHBoxLayout(self)
@@ -358,10 +300,15 @@ class TurnView(QWidget):
             self.keep.show_kept(turn.kept)
 
     def _add_tool(self, tool: QWidget) -> None:
+        """Beside Copy of the one answer, or below several."""
         if len(self.parts) == 1:
             self.parts[0].add_tool(tool)
-        else:
-            self._inner.addWidget(row(tool, None))
+            return
+        if self._foot is None:
+            self._foot = QHBoxLayout()
+            self._foot.addStretch(1)
+            self._inner.addLayout(self._foot)
+        self._foot.insertWidget(self._foot.count() - 1, tool)
 
     def _add_again(self) -> None:
         self.again = Button(

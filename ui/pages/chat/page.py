@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
+from sqlite_utils import Database
 
 from app.services import Services
 from core.errors import AppError
@@ -23,6 +24,7 @@ from core.workspace import settings
 from ui.pages.chat.asking import NEW, ChatAsking
 from ui.pages.chat.composer import MOST_CHARACTERS
 from ui.pages.chat.data import (
+    PINNED_ADAPTERS,
     SAVED_PROMPTS,
     Opened,
     Overview,
@@ -61,6 +63,7 @@ class ChatPage(ChatAsking):
         self.list.new_requested.connect(self.new_chat)
         self.list.searched.connect(self.reload)
         self.chips.chosen.connect(self._choose)
+        self.chips.pin_wanted.connect(self._pin)
         self.composer.field.refused.connect(self._on_too_long)
         self.choose_base.chosen.connect(self._choose_base)
         self.settings.prompt_changed.connect(self._on_prompt)
@@ -81,6 +84,7 @@ class ChatPage(ChatAsking):
             self.show_no_base()
             return
         self.services.engine.keep_resident(overview.max_resident)
+        self.services.engine.pin([ident for ident in overview.pinned if overview.adapter(ident) is not None])
         self.settings.presets.show_prompts(overview.saved_prompts)
         self.session.ahead.adapters = overview.adapters
         self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
@@ -199,6 +203,14 @@ class ChatPage(ChatAsking):
         )
         if adapter is not None and base is not None and not taken:
             self.session.prepare(base, adapter, partial(self._on_refused, adapter, self.chat.id if self.chat else ""))
+
+    @Slot(str, bool)
+    def _pin(self, adapter_id: str, on: bool) -> None:
+        def put(db: Database) -> Changed:
+            kept = [ident for ident in settings.get(db, PINNED_ADAPTERS, []) if ident != adapter_id]
+            return settings.put(db, PINNED_ADAPTERS, [*kept, adapter_id] if on else kept)
+
+        self.write(put)
 
     def _set_adapter(self, adapter: Adapter | None) -> None:
         if self.chat is None:

@@ -94,7 +94,7 @@ def choices_of(overview: Overview, chat: Chat, session: ChatSession, loaded: boo
             state = LOADING
         elif chosen is not None and adapter.id == chosen.id:
             state = ACTIVE
-        out.append(Choice(adapter.id, adapter.name, state))
+        out.append(Choice(adapter.id, adapter.name, state, adapter.id in overview.pinned))
     return out
 
 

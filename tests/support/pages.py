@@ -45,6 +45,12 @@ def click(qtbot: Any, parent: QWidget, name: str) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
+def take_back(qtbot: Any, window: MainWindow, words: str = "") -> None:
+    """Click Undo in the toast that has these words; an earlier one may still be shown."""
+    until(qtbot, lambda: window.toast.isVisible() and words in window.toast.text.text(), f"no toast says {words!r}")
+    click(qtbot, window.toast, "toast_undo")
+
+
 def until(qtbot: Any, check: Callable[[], bool], what: str = "") -> None:
     """Wait until `check()` holds."""
 

@@ -15,7 +15,7 @@ from core import jobs
 from core.models import store as models
 from core.models.practice import shipped_folder
 from core.workspace import settings
-from tests.support.pages import click, open_page
+from tests.support.pages import click, open_page, take_back
 from tests.support.pages import shown_text as text
 from ui.pages.adapters.page import AdaptersPage
 from ui.practice import STEP, add_practice
@@ -104,13 +104,13 @@ def test_adapters_and_bases_are_deleted_with_undo(
     click(qtbot, page.inspector, "delete_adapter")
     qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 0)
     assert page.no_adapters.isVisible()
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window)
     qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 1)
     click_row(qtbot, page.bases, 0)
     click(qtbot, page.inspector, "delete_base")
     qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 0)
     assert models.listing(services.connections.db) == []
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window)
     qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1)
 
 

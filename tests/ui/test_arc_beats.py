@@ -15,7 +15,7 @@ from app.services import Services
 from core.scaffolding import store
 from core.scaffolding.store import EmotionalArc
 from tests.core.factories import Place
-from tests.support.pages import click, dialog, filled, find, until
+from tests.support.pages import click, dialog, filled, find, take_back, until
 from ui.dialogs.base import ConfirmDialog
 from ui.pages.scaffolding.beats_dialog import BeatsDialog
 from ui.pages.scaffolding.beats_field import BeatsField
@@ -204,7 +204,7 @@ def test_what_is_edited_is_stored_and_shown_again(
     assert again.edit.beats == arc(here).beats
     assert not again.typed
     again.reject()
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window)
     until(qtbot, lambda: arc(here).beats == before.beats)
 
 

@@ -24,6 +24,7 @@ from core.projects.compared import compared_of
 from core.workspace import settings
 from tests.support.chat import TINY_BASE, add_adapter, add_base
 from tests.support.chatting import PROMPT, QUESTIONS, Chatting, tiny_studio
+from tests.support.pages import take_back
 from ui.pages.chat.data import switch_text
 from ui.pages.chat.message import TurnView
 from ui.theme import theme
@@ -392,7 +393,7 @@ def test_the_list_searches_renames_and_deletes_with_undo(chat: Chatting) -> None
     chat.until(lambda: [c.id for c in chats.listing(chat.db)] == [bank.id])
     chat.until(lambda: chat.page.chat.id == bank.id)
     assert [t.id for t in trash.listing(chat.db, "chats")] == [bread.id]
-    chat.click(chat.window.toast.findChild(QPushButton, "toast_undo"))
+    take_back(chat.qtbot, chat.window)
     chat.until(lambda: chat.page.chat.id == bread.id)
     chat.settle()
     assert chat.texts() == ["How do I keep bread fresh?", "In a cloth."]

@@ -22,7 +22,7 @@ from core.events import Changed
 from core.workspace import settings
 from core.workspace.files import write_json
 from tests.core.factories import KIND, PARAMETERS, Place, add_conversation, enrich, parsed
-from tests.support.pages import click, dialog, filled, find, open_page, shown_text, until
+from tests.support.pages import click, dialog, filled, find, open_page, shown_text, take_back, until
 from ui.models import paged
 from ui.pages.conversations.inspector import TurnCard
 from ui.pages.conversations.page import ConversationsPage
@@ -293,7 +293,7 @@ def test_a_turn_is_edited_undone_looked_at_and_enriched_again(
     edit("We look at one number.")
     assert page.inspector.enriched_pill.status.word == "Edited"
     until(qtbot, lambda: page.enrich_button.text() == "Enrich 1")
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "edited")
     until(qtbot, lambda: shown(2) == before)
     until(qtbot, lambda: page.inspector.enriched_pill.status.word == "Enriched")
     edit("We look at two numbers.")
@@ -357,7 +357,7 @@ def test_tags_are_added_to_several_filtered_and_taken_off(
     qtbot.mouseClick(chip, Qt.MouseButton.LeftButton)
     until(qtbot, lambda: [row.title for row in page.model.rows] == ["Second"])
     until(qtbot, window.toast.isVisible)
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window)
     until(qtbot, lambda: page.model.rowCount() == 2)
 
 
@@ -412,7 +412,7 @@ def test_keys_review_and_delete_with_undo(qtbot: QtBot, window: MainWindow, here
     qtbot.keyClick(page.table, Qt.Key.Key_Delete)
     until(qtbot, lambda: page.shown_state == "empty")
     assert window.toast.text.text() == "1 conversation moved to the trash"
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "trash")
     until(qtbot, lambda: page.shown_state == "content" and page.model.rowCount() == 1)
 
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QWidget
 from core.datasets import store as datasets
 from core.projects import corrections
 from tests.support.chatting import Chatting, tiny_studio
-from tests.support.pages import click, dialog, settle, until
+from tests.support.pages import click, dialog, settle, take_back, until
 from ui.pages.corrections.page import CorrectionsPage
 
 
@@ -42,7 +42,7 @@ def test_an_answer_is_kept_taken_back_and_brought_back(chat: Chatting) -> None:
     chat.click(tool(chat, 1, "keep_answer"))
     chat.until(lambda: not pill(chat, 1).isVisible())
     assert corrections.count(chat.db) == 0
-    click(chat.qtbot, chat.window.toast, "toast_undo")
+    take_back(chat.qtbot, chat.window, "no longer kept")
     chat.until(lambda: pill(chat, 1).isVisible())
     assert corrections.count(chat.db) == 1
 

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from core.datasets import store
 from tests.support import studio
-from tests.support.pages import click, open_page
+from tests.support.pages import click, open_page, take_back
 from tests.support.pages import shown_text as text
 from ui.pages.datasets.conversations import TurnCard
 from ui.pages.datasets.page import DatasetsPage
@@ -95,7 +95,7 @@ def test_deleting_is_undone(qtbot: QtBot, datasets: list[str], window: MainWindo
     qtbot.waitUntil(lambda: page.model.rowCount() == 1)
     qtbot.waitUntil(lambda: window.toast.isVisible())
     assert window.toast.text.text() == "Deleted planner"
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "Deleted planner")
     qtbot.waitUntil(lambda: page.model.rowCount() == 2)
 
 

@@ -26,6 +26,7 @@ from core.workspace import settings
 from core.workspace.lock import FileLock
 from core.workspace.paths import Workspace
 from tests.plugins.demo_page import DemoPage
+from tests.support.pages import take_back
 from ui.dialogs.workspaces import StartDialog
 from ui.pages.home.page import JobRow
 from ui.registry import PAGES, PageSpec
@@ -153,7 +154,7 @@ def test_deleting_is_undone_from_the_toast_and_by_key(qtbot: QtBot, demo: PageSp
     qtbot.waitUntil(lambda: window.toast.isVisible())
     assert deleted()
     assert window.actions_["undo"].text() == "Undo: Deleted “Elena”"
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "Deleted")
     qtbot.waitUntil(lambda: not deleted())
     assert not window.actions_["undo"].isEnabled()
     page.delete("personas", ["p1"], "Deleted “Elena”")

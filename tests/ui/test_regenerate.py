@@ -17,7 +17,7 @@ from tests.contract import anthropic_server as acts
 from tests.contract.anthropic_server import AnthropicServer
 from tests.core.factories import Place, add_conversation
 from tests.support.generation import records, use_server
-from tests.support.pages import click, dialog, filled, find, open_page, shown_text, until
+from tests.support.pages import click, dialog, filled, find, open_page, shown_text, take_back, until
 from tests.support.studio import add_practice_model
 from ui.pages.conversations.inspector import TurnCard
 from ui.pages.conversations.page import ConversationsPage
@@ -72,7 +72,7 @@ def test_the_practice_model_writes_it_anew_and_undo_takes_it_back(
     click(qtbot, found, "regenerate")
     until(qtbot, lambda: window.toast.isVisible() and "regenerated" in find(window.toast, QLabel, "toast_text").text())
     until(qtbot, lambda: card(page, 2).text.plain_text() != before and card(page, 2).again.isEnabled())
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "regenerated")
     until(qtbot, lambda: card(page, 2).text.plain_text() == before)
 
 

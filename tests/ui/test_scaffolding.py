@@ -17,7 +17,7 @@ from core.scaffolding.exchange import read_plan, write_file
 from core.scaffolding.store import Persona, TrainingTopic
 from core.scaffolding.verticals import default_key, load
 from tests.core.factories import Place, add_conversation, parsed
-from tests.support.pages import click, dialog, filled, find, shown_text, until
+from tests.support.pages import click, dialog, filled, find, shown_text, take_back, until
 from ui.pages.scaffolding.kinds import ARC, PERSONA, TOPIC, form_values, to_entry
 from ui.pages.scaffolding.page import ScaffoldingPage
 from ui.pages.scaffolding.profile_dialog import ProfileDialog, to_profile
@@ -138,7 +138,7 @@ def test_delete_with_undo(qtbot: QtBot, window: MainWindow, page: ScaffoldingPag
     page.tables["topic"].table.setFocus()
     qtbot.keyClick(page.tables["topic"].table, Qt.Key.Key_Delete)
     until(qtbot, lambda: page.tables["topic"].model.rowCount() == before - 1)
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "trash")
     until(qtbot, lambda: len(store.listing(here.db, TrainingTopic)) == before)
 
 
@@ -173,7 +173,7 @@ def test_a_duplicate_opens_in_its_form_and_can_be_undone(
     until(qtbot, lambda: form.entry.key == "pragmatic_optimist_2")
     assert find(form, QLineEdit, "field_name").text() == "David Chen 2"
     until(qtbot, find(form, QLineEdit, "field_name").hasFocus)
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "duplicated")
     until(qtbot, lambda: len(store.listing(here.db, Persona)) == 3)
 
 
@@ -195,7 +195,7 @@ def test_several_are_switched_off_and_on_again(
     select(page, 2)
     click(qtbot, table, "bulk_switch_on")
     until(qtbot, lambda: not stored_off())
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "switched on")
     until(qtbot, lambda: stored_off() == off)
     until(qtbot, lambda: table.model.rowCount() == 2)
     page.states.put(True)
@@ -274,7 +274,7 @@ def test_an_import_is_shown_decided_and_undone(
     until(qtbot, lambda: summary() == "Theirs")
     assert len(store.listing(here.db, Persona)) == 4
     until(qtbot, lambda: page.tables["persona"].model.rowCount() == 4)
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "replaced")
     until(qtbot, lambda: summary() == david.summary)
     assert len(store.listing(here.db, Persona)) == 3
 
@@ -320,5 +320,5 @@ def test_the_profile_is_edited_restored_and_put_back(
     click(qtbot, opened_profile(qtbot, qapp, page), "restore_profile")
     until(qtbot, lambda: store.consultant_profile(here.db) == SHIPPED)
     until(qtbot, lambda: "restored" in window.toast.text.text())
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window, "restored")
     until(qtbot, lambda: store.consultant_profile(here.db) == mine)

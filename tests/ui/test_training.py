@@ -24,7 +24,7 @@ from core.training.config import PRACTICE_OVERRIDES, PRESETS
 from core.workspace.paths import Workspace
 from tests.plugins.held_training import hold
 from tests.support import studio
-from tests.support.pages import click, open_page, settle
+from tests.support.pages import click, open_page, settle, take_back
 from tests.support.pages import shown_text as text
 from ui.pages.training.page import TrainingPage
 from ui.window.main_window import MainWindow
@@ -300,7 +300,7 @@ def test_runs_are_deleted_with_undo_but_not_while_they_run(
     qtbot.waitUntil(lambda: page.runs.model.rowCount() == 1)
     click(qtbot, page.runs, "delete_run")
     qtbot.waitUntil(lambda: page.shown_state == "empty")
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window)
     qtbot.waitUntil(lambda: page.runs.model.rowCount() == 1 and page.shown_state == "content")
     run = page.runs.model.rows[0]
     jobs.set_state(db, run.id, JobState.RUNNING)

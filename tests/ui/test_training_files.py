@@ -17,7 +17,7 @@ from core import jobs
 from core.registries import EXPORT_FORMATS
 from core.training_files import store
 from tests.core.factories import KIND, Place, add_conversation, enrich, parsed, run_job
-from tests.support.pages import click, dialog, filled, find, open_page, until
+from tests.support.pages import click, dialog, filled, find, open_page, take_back, until
 from ui.pages.training_files.page import TrainingFilesPage
 from ui.window.main_window import MainWindow
 
@@ -144,5 +144,5 @@ def test_delete_with_undo(qtbot: QtBot, window: MainWindow, here: Place, file_id
     page.table.setFocus()
     qtbot.keyClick(page.table, Qt.Key.Key_Delete)
     until(qtbot, lambda: page.shown_state == "empty")
-    click(qtbot, window.toast, "toast_undo")
+    take_back(qtbot, window)
     until(qtbot, lambda: page.shown_state == "content")

@@ -323,6 +323,8 @@ def test_asking_again_replaces_the_answer_and_can_be_undone(chat: Chatting) -> N
     chat.settle()
     assert chat.last == first
     assert chat.rows()[-1].artifact_id is None
+    # The new answer stays beside it.
+    assert [other["artifact_id"] for other in chat.rows()[-1].others] == ["calm"]
 
 
 def test_undo_while_the_new_answer_is_being_written(chat: Chatting) -> None:

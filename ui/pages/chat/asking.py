@@ -145,7 +145,13 @@ class ChatAsking(ChatFrame):
             if self.chat is not None and self.chat.id == old.chat_id:
                 self.open_chat(old.chat_id)
 
-        self.write(lambda db: chats.write_answer(db, old), done)
+        def restore(db: Database) -> Changed:
+            # What was written meanwhile stays beside it.
+            if chats.message(db, old.id).content.strip():
+                return chats.choose_answer(db, old.id, old.place)
+            return chats.write_answer(db, old)
+
+        self.write(restore, done)
 
     # Side by side
 

@@ -80,6 +80,7 @@ class MemoryArbiter(QObject):
         self._idle = self._timer(self._give_back)
         self._idle.setInterval(idle_ms)
         self._turn = self._timer(self._try_load)
+        self._soon = self._timer(self._on_rest)
         engine.gate = self._may_load
         engine.state_changed.connect(self._on_state)
         engine.memory_changed.connect(self._on_chat_memory)
@@ -103,7 +104,7 @@ class MemoryArbiter(QObject):
 
     def _may_load(self, call: Call) -> bool:
         """The engine's gate."""
-        needs = base_needs(sum(path.stat().st_size for path in weight_files(Path(call.fields["base"]))))
+        needs = _needs(Path(call.fields["base"]))
         if self.book.ask(CHAT, needs):
             self._decide(f"the chat's model takes {_size(needs)}")
             return True
@@ -116,6 +117,10 @@ class MemoryArbiter(QObject):
         self._load = call
         self._make_way(job)
         return False
+
+    def has_room(self, base: Path) -> bool:
+        """Whether that base could be loaded now without anybody having to leave."""
+        return _needs(base) <= self.book.room(CHAT)
 
     def _holder(self) -> Job | None:
         """The job that has memory and is in the way."""
@@ -207,6 +212,12 @@ class MemoryArbiter(QObject):
             self._turn.stop()
         if state not in ("ready", "off"):
             self._idle.stop()
+        else:
+            # Not here: who was just told that an answer is done may ask the next thing, as a comparison does.
+            self._soon.start(0)
+
+    def _on_rest(self) -> None:
+        if not self._engine.idle:
             return
         if self._jobs:
             self._try_jobs()
@@ -238,6 +249,10 @@ class MemoryArbiter(QObject):
         self._owed = None
         self._idle.stop()
         self.owes.emit("")
+
+
+def _needs(base: Path) -> int:
+    return base_needs(sum(path.stat().st_size for path in weight_files(base)))
 
 
 def _on_hold(job: Job) -> bool:

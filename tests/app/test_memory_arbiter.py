@@ -65,8 +65,8 @@ def asked(services: Any, base: Path, question: str, engine: str = "tiny") -> Ans
 
     def loaded(_facts: Any) -> None:
         services.engine.generate(
-            services.root, request, text=answer.on_text, done=answer.on_done, stopped=answer.on_stopped,
-            failed=answer.on_failed,
+            services.root, request, text=answer.on_text, done=lambda result: answer.on_done(result),
+            stopped=answer.on_stopped, failed=answer.on_failed,
         )  # fmt: skip
 
     services.engine.load(services.root, base, loaded, answer.on_failed, engine=engine)
@@ -128,6 +128,33 @@ def test_a_job_waits_for_the_answer_under_way_and_says_so(
     gate.touch()
     qtbot.waitUntil(lambda: answer.ended and services.arbiter.book.holds(job) > 0)
     assert answer.result
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_a_job_does_not_come_between_two_answers_of_a_comparison(
+    qtbot: Any, services: Any, machine: Machine, base: Path, tmp_path: Path
+) -> None:
+    gate, second = tmp_path / "gate", Answer()
+    first = asked(services, base, f"until {gate}")
+    # As a comparison does: the next side is asked as soon as it is told that the one before is done.
+    then = first.on_done
+
+    def next_side(result: Any) -> None:
+        then(result)
+        services.engine.generate(
+            services.root, GenerateRequest([{"role": "user", "content": "Second"}]), text=second.on_text,
+            done=second.on_done, stopped=second.on_stopped, failed=second.on_failed,
+        )  # fmt: skip
+
+    first.on_done = next_side  # type: ignore[method-assign]
+    qtbot.waitUntil(lambda: bool(first.text))
+    job = running(services, asks=100 * MB)
+    qtbot.waitUntil(lambda: job in services.arbiter._jobs)
+    gate.touch()
+    qtbot.waitUntil(lambda: second.ended)
+    assert second.result
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) > 0)
     services.queue.stop(job)
     qtbot.waitUntil(lambda: not services.queue.busy)
 

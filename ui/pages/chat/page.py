@@ -15,7 +15,6 @@ from app.services import Services
 from core.errors import AppError
 from core.events import Changed
 from core.inference.faults import CODES as FAULT_CODES
-from core.lanes import Lane
 from core.models.store import BaseModel
 from core.projects import chats, corrections
 from core.projects.chats import Chat, Message
@@ -198,10 +197,9 @@ class ChatPage(ChatAsking):
         adapter, base = self.overview.adapter(key), self.base
         self._set_adapter(adapter)
         # A hint only: while a training has the memory, the model is loaded when a question is asked, not before.
-        taken = self.services.engine.state == "off" and any(
-            job.lane is Lane.GPU for job in self.services.queue.running()
-        )
-        if adapter is not None and base is not None and not taken:
+        if adapter is None or base is None:
+            return
+        if self.services.engine.state != "off" or self.services.arbiter.has_room(base.path):
             self.session.prepare(base, adapter, partial(self._on_refused, adapter, self.chat.id if self.chat else ""))
 
     @Slot(str, bool)

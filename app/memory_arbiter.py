@@ -120,7 +120,8 @@ class MemoryArbiter(QObject):
 
     def has_room(self, base: Path) -> bool:
         """Whether that base could be loaded now without anybody having to leave."""
-        return _needs(base) <= self.book.room(CHAT)
+        waiting = sum(needs for _, needs in self._jobs.values())
+        return _needs(base) <= self.book.room(CHAT) - waiting
 
     def _holder(self) -> Job | None:
         """The job that has memory and is in the way."""

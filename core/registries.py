@@ -60,6 +60,8 @@ JOB_KINDS: Registry[Any] = Registry(
         "build_dataset": "core.datasets.jobs:BUILD",
         "training": "core.training.jobs:TRAINING",
         "add_base_model": "core.models.jobs:ADD_BASE",
+        "look_up_base": "core.models.jobs:LOOK_UP",
+        "download_base": "core.models.jobs:DOWNLOAD",
         "build_practice_model": "core.models.jobs:BUILD_PRACTICE",
         "generate": "core.generation.jobs:GENERATE",
         "generate_local": "core.generation.jobs:GENERATE_LOCAL",

@@ -30,6 +30,7 @@ from core.workspace.paths import Workspace, models_cache
 from tests.contract.hub_server import TOKEN, HubServer
 from tests.core.test_secrets import MemoryKeyring
 from tests.support.hf_model import write_hf_model
+from tests.support.hub import use_hub
 
 REPO = "tiny/Llama-3_b.it"
 Opened = tuple[Workspace, Database]
@@ -38,9 +39,7 @@ Opened = tuple[Workspace, Database]
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+        use_hub(monkeypatch, server)
         yield server
 
 

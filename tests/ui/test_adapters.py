@@ -76,7 +76,7 @@ def test_a_folder_is_added_and_made_the_default(
     assert dialog is not None
     assert dialog.isVisible()
     dialog.reject()
-    page.add_folder(str(shipped_folder()))
+    page.arrivals.add_folder(str(shipped_folder()))
     qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 2)
     click_row(qtbot, page.bases, 1)
     assert text(page, "base_title") == "model"
@@ -92,7 +92,7 @@ def test_a_folder_that_is_no_model_is_told(
 ) -> None:  # fmt: skip
     page = opened(qtbot, window)
     (tmp_path / "nothing").mkdir()
-    page.add_folder(str(tmp_path / "nothing"))
+    page.arrivals.add_folder(str(tmp_path / "nothing"))
     qtbot.waitUntil(lambda: bool(page.banners.banners))
     assert "config.json" in page.banners.banners[0].text
 

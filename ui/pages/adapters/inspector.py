@@ -24,6 +24,7 @@ from ui.words.counts import sum_words
 from ui.words.training import TITLES, losses, preset_title, rate_words, result_words, target_title, verdict_status
 
 PRACTICE_KIND = "Practice model, for trying things out"
+KINDS = {"hub": "Hugging Face", "quantised": "Quantized here"}
 # What the passport keeps beside TITLES.
 EXTRA_TITLES = {
     "targets": "Trained layers", "schedule": "Schedule", "scale": "Scale", "preset": "Preset",
@@ -45,7 +46,7 @@ def parameters(count: int) -> str:
 
 def kind_words(base: BaseModel) -> str:
     """What kind of base it is."""
-    return PRACTICE_KIND if base.is_practice else "Folder"
+    return PRACTICE_KIND if base.is_practice else KINDS.get(base.kind, "Folder")
 
 
 DEFAULT, AVAILABLE = Status("ok", "Default"), Status("neutral", "Available")

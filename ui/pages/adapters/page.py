@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QUrl, Slot
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QWidget
-from sqlite_utils import Database
+from PySide6.QtWidgets import QWidget
 
 from app.services import Services
 from core.errors import AppError
 from core.events import Changed
-from core.models import store as models
-from core.models.store import BaseModel
-from core.training import store
-from core.training.store import Adapter
+from core.jobs import Job
 from core.workspace import settings
 from ui import format as fmt
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
-from ui.pages.adapters.inspector import (
-    AVAILABLE,
-    DEFAULT,
-    PRACTICE_KIND,
-    Inspector,
-    base_status,
-    dataset_name,
-    kind_words,
-    parameters,
+from ui.pages.adapters.arrivals import KINDS, Arrivals
+from ui.pages.adapters.columns import (
+    ADAPTER_COLUMNS,
+    ADAPTERS_LEAVE_FIRST,
+    BASE_COLUMNS,
+    BASES_LEAVE_FIRST,
+    Snapshot,
+    read_snapshot,
 )
-from ui.practice import add_practice
+from ui.pages.adapters.inspector import Inspector
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
 from ui.widgets.bulk_bar import delete_several, table_foot
@@ -45,108 +38,9 @@ from ui.widgets.job_strip import JobStrip
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
 from ui.widgets.table import TableView
-from ui.words.training import VERDICTS, losses, verdict_short
 
 PURPOSE = "The adapters you trained and the base models they run on."
 BASE_ROWS = 5
-
-
-@dataclass(frozen=True)
-class BaseRow:
-    """A base model and whether it is the default."""
-
-    id: str
-    base: BaseModel
-    is_default: bool
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Everything the page shows."""
-
-    bases: tuple[BaseRow, ...]
-    adapters: tuple[Adapter, ...]
-
-
-def read_snapshot(db: Database) -> Snapshot:
-    """All of it, by one reader."""
-    default = models.default(db)
-    chosen = default.id if default else ""
-    bases = tuple(BaseRow(base.id, base, base.id == chosen) for base in models.listing(db))
-    return Snapshot(bases, tuple(store.list_adapters(db)))
-
-
-def _loss(adapter: Adapter) -> str:
-    return losses(adapter.passport.get("loss_before"), adapter.passport.get("loss_after"))
-
-
-BASE_COLUMNS = (
-    Column("name", "Name", role="strong", value=lambda r: r.base.name, sort="name"),
-    Column("kind", "Kind", PRACTICE_KIND, role="muted", value=lambda r: kind_words(r.base), sort="kind"),
-    Column("architecture", "Architecture", "Qwen2 Moe", value=lambda r: r.base.architecture, sort="architecture"),
-    Column(
-        "parameters",
-        "Parameters",
-        "70.6 B",
-        "right",
-        value=lambda r: parameters(r.base.parameter_count),
-        sort="parameters",
-        order=lambda r: r.base.parameter_count,
-    ),
-    Column("size", "Size", "999.9 MB", "right", fmt.size, value=lambda r: r.base.size_bytes, sort="size"),
-    Column(
-        "quantization",
-        "Quantization",
-        "4-bit, 64",
-        value=lambda r: r.base.quantization or "none",
-        role="muted",
-        sort="quantization",
-    ),
-    Column("context", "Context", "131,072", "right", fmt.count, value=lambda r: r.base.context_length, sort="context"),
-    Column(
-        "default",
-        "State",
-        (DEFAULT, AVAILABLE),
-        formatter=base_status,
-        role="status",
-        value=lambda r: r.is_default,
-        sort="default",
-    ),
-)
-BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind", "parameters")
-ADAPTER_COLUMNS = (
-    Column("name", "Name", role="strong", sort="name"),
-    Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted", sort="base"),
-    Column("dataset", "Dataset", "Planner, second part", role="muted", value=dataset_name, sort="dataset"),
-    Column(
-        "verdict",
-        "Verdict",
-        tuple(map(verdict_short, VERDICTS)),
-        formatter=verdict_short,
-        role="status",
-        sort="verdict",
-    ),
-    Column(
-        "loss",
-        "Loss before → after",
-        "12.87 → 11.09",
-        "right",
-        value=_loss,
-        sort="loss",
-        order=lambda adapter: adapter.passport.get("loss_after") or math.inf,
-    ),
-    Column("size_bytes", "Size", "999.9 MB", "right", fmt.size, sort="size"),
-    Column(
-        "created_at",
-        "Created",
-        "28 Nov 2024",
-        "right",
-        fmt.moment,
-        sort="created_at",
-        tooltip=lambda a: fmt.moment_long(a.created_at),
-    ),
-)
-ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset", "loss")
 
 
 class AdaptersPage(Page):
@@ -160,6 +54,7 @@ class AdaptersPage(Page):
         self._wanted = ""
         self._on_bases = False
         self._settling = False
+        self.arrivals = Arrivals(self)
         self.train = self.add_action("Train adapter", "ph.chart-line", self._train, name="train_an_adapter")
         self.talk = self.add_action("Start chat", "ph.chat-teardrop-text", self._talk, primary=True, name="talk_to_it")
         self.bases = self._table(BASE_COLUMNS, "bases_table", "Base models", BASES_LEAVE_FIRST)
@@ -167,17 +62,22 @@ class AdaptersPage(Page):
         self._base_rows, self._adapter_rows = LocalRows(self.bases.rows, self), LocalRows(self.adapters.rows, self)
         self.bases.sort_requested.connect(self._base_rows.set_order)
         self.adapters.sort_requested.connect(self._adapter_rows.set_order)
+        arrivals = self.arrivals
         self.add_base = Button(
-            "Add base model", "", "ph.folder-plus", on_click=self.choose_folder, name="add_base_model"
-        )
-        self.add_base.setToolTip("A folder in MLX or Hugging Face format")
+            "Add folder", "", "ph.folder-plus", on_click=arrivals.choose_folder, name="add_base_model",
+            tip="A base model on this computer, in MLX or Hugging Face format", accessible="Add base model from folder",
+        )  # fmt: skip
+        self.download = Button(
+            "Download…", "", "ph.download-simple", on_click=arrivals.download, name="download_base_model",
+            tip="A base model from Hugging Face, by its name", accessible="Download base model",
+        )  # fmt: skip
         self.add_practice = Button(
-            "Add practice model", "", "ph.plus", on_click=self._add_practice, name="add_practice_model"
+            "Add practice model", "", "ph.plus", on_click=arrivals.add_practice, name="add_practice_model"
         )
-        self.strip = JobStrip(services, ("add_base_model", "build_practice_model"))
+        self.strip = JobStrip(services, KINDS)
         self.no_bases = label(
-            "No base model yet. Add a folder in MLX or Hugging Face format, or the practice model for trying "
-            "things out.", "muted", wrap=True, name="no_bases",
+            "No base model yet. Download one, add a folder in MLX or Hugging Face format, or the practice model for "
+            "trying things out.", "muted", wrap=True, name="no_bases",
         )  # fmt: skip
         self.no_adapters = EmptyState(
             "ph.swap", "An adapter is a small file that changes how its base answers. Training creates one.",
@@ -205,7 +105,7 @@ class AdaptersPage(Page):
         self.bulk = delete_several("adapters and base models", self._delete)
         self._adapters_title = label("Adapters", "section")
         self._adapters_title.setContentsMargins(0, theme().sizes.grid, 0, 0)
-        buttons = Flow(self.add_practice, self.add_base, gap=theme().sizes.grid)
+        buttons = Flow(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, self._adapters_title, self.no_adapters, self.adapters,
@@ -214,8 +114,8 @@ class AdaptersPage(Page):
 
     def _empty_state(self) -> EmptyState:
         return EmptyState(
-            "ph.swap", "Adapters need a base model: a folder in MLX or Hugging Face format, or the practice model.",
-            ("Add practice model", self._add_practice), ("Add base model from folder", self.choose_folder),
+            "ph.swap", "Adapters need a base model: from Hugging Face, from a folder, or the practice model.",
+            ("Add practice model", self.arrivals.add_practice), ("Download or add another", self.show_content),
             title="No base model yet", button_icon="ph.plus",
         )  # fmt: skip
 
@@ -230,7 +130,7 @@ class AdaptersPage(Page):
         self.bases.opened.connect(lambda _row: self.focus_inspector())
         base, adapter = self.inspector.base, self.inspector.adapter
         base.default_wanted.connect(self._set_default)
-        base.rebuild_wanted.connect(self._rebuild)
+        base.rebuild_wanted.connect(self.arrivals.rebuild_practice)
         base.folder_wanted.connect(self._show_folder)
         base.delete_wanted.connect(self._delete)
         adapter.run_wanted.connect(self._open_run)
@@ -299,40 +199,16 @@ class AdaptersPage(Page):
         else:
             self.inspector.show_nothing()
 
-    # Base models
+    def show_end_of(self, job: Job) -> bool:
+        return self.arrivals.show_end_of(job)
 
-    def choose_folder(self) -> None:
-        """Ask for the folder of a base model; without blocking."""
-        dialog = QFileDialog(self, "Add base model")
-        dialog.setObjectName("base_dialog")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(self.add_folder)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
-
-    @Slot(str)
-    def add_folder(self, name: str) -> None:
-        """Check a folder and add it, as a job."""
-        path = Path(name)
-        self.show_content()
-        params = {"path": str(path), "name": path.name}
-        self.services.start_job("add_base_model", f"Adding {path.name}", params)
-
-    def _add_practice(self) -> None:
-        self.show_content()
-        add_practice(self.services)
-
-    def _rebuild(self) -> None:
-        self.services.start_job("build_practice_model", "Building the practice model", {})
+    # Actions
 
     def _set_default(self) -> None:
         chosen = self.bases.current()
         if chosen is not None:
             ident = chosen.id
             self.write(lambda db: settings.put(db, "default_base", ident))
-
-    # Actions
 
     def _talk(self) -> None:
         adapter = self.adapters.current()

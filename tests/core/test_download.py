@@ -31,6 +31,7 @@ from tests.contract.hub_server import TOKEN, HubServer
 from tests.core.test_secrets import MemoryKeyring
 from tests.support.hf_model import write_hf_model
 from tests.support.hub import use_hub
+from tests.support.in_process import run_in_process
 
 REPO = "tiny/Llama-3_b.it"
 Opened = tuple[Workspace, Database]
@@ -72,7 +73,7 @@ def start(opened: Opened, kind: str = "download_base", **params: Any) -> Job:
 
 
 def run(opened: Opened, kind: str = "download_base", **params: Any) -> Job:
-    return run_to_end(opened[1], opened[0], start(opened, kind, **params))
+    return run_in_process(opened[1], opened[0], kind, {"repo": REPO, "revision": "", **params})
 
 
 def again(opened: Opened, job: Job) -> Job:
@@ -94,7 +95,7 @@ def gathered() -> list[str]:
 
 
 def test_a_base_is_looked_up_downloaded_and_added(opened: Opened, model: Path, hub: HubServer) -> None:
-    found = run(opened, "look_up_base")
+    found = run_to_end(opened[1], opened[0], start(opened, "look_up_base"))
     assert found.status is JobState.COMPLETED, found.error
     facts = found.result
     names = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
@@ -252,6 +253,7 @@ def test_without_a_network_it_says_so_and_can_be_resumed(
     opened: Opened, model: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(download, "WAITS_S", (0.0, 0.0))
     job = run(opened)
     assert code(job) == "no_network"
     assert code(run(opened, "look_up_base")) == "no_network"

@@ -157,3 +157,38 @@ def _mlx(folder: Path, config: dict[str, Any], tensors: dict[str, Any], hashes: 
             raise refused(folder, f"{name} has the shape {tuple(tensor.shape)}, but the rank is {rank}",
                           file=ADAPTER_FILE, field=name)  # fmt: skip
     return Foreign(MLX, kind, tensors, rank, scale, config, hashes)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What an adapter's folder says of itself, for the dialog that imports it; empty where it says nothing."""
+
+    layout: str
+    name: str
+    base_name: str
+    structure: str
+    content: str
+    rank: int | None
+
+
+def glance(folder: Path) -> Glance:
+    """A first look at the configuration alone. Raises AppError `foreign_adapter`."""
+    if not folder.is_dir():
+        raise refused(folder, "it is not a folder" if folder.exists() else "there is no such folder")
+    weights = _weights_file(folder)
+    config: dict[str, Any] = {}
+    path = folder / CONFIG_FILE
+    if path.stat().st_size <= MOST_CONFIG_BYTES:
+        try:
+            found = read_json(path)
+        except AppError as error:
+            raise refused(folder, error.message.rstrip("."), file=CONFIG_FILE) from error
+        config = found if isinstance(found, dict) else {}
+    parameters = config.get("lora_parameters")
+    rank = config.get("r", parameters.get("rank") if isinstance(parameters, dict) else None)
+    return Glance(
+        PEFT if weights == PEFT_FILE else MLX, folder.name,
+        str(config.get("base_model_name_or_path") or config.get("model") or ""),
+        str(config.get("base_fingerprint") or ""), str(config.get("base_content_fingerprint") or ""),
+        rank if isinstance(rank, int) else None,
+    )  # fmt: skip

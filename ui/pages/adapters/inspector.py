@@ -28,7 +28,7 @@ KINDS = {"hub": "Hugging Face", "quantised": "Quantized here"}
 # What the passport keeps beside TITLES.
 EXTRA_TITLES = {
     "targets": "Trained layers", "schedule": "Schedule", "scale": "Scale", "preset": "Preset",
-    "grad_checkpoint": "Gradient checkpointing",
+    "grad_checkpoint": "Gradient checkpointing", "fine_tune_type": "Type",
 }  # fmt: skip
 
 AUTOMATIC = {
@@ -130,6 +130,8 @@ class AdapterDetail(QWidget):
     """An adapter with its passport."""
 
     run_wanted = Signal()
+    check_wanted = Signal()
+    export_wanted = Signal()
     folder_wanted = Signal()
     delete_wanted = Signal()
 
@@ -146,21 +148,31 @@ class AdapterDetail(QWidget):
         )
         self.facts, self.settings, self.hashes, self.versions = Facts(), Facts(), Facts(), Facts()
         self.sum = label("", wrap=True, name="adapter_sum")
+        title, heard = label("Validation loss, before and after", "caption"), label("Conversations", "strong")
+        # What an adapter that was imported has not.
+        self._of_training = (title, self.losses, heard, self.sum)
         self._scroll = ScrollColumn(
-            label("Validation loss, before and after", "caption"), self.losses, self.verdict, self.facts,
-            label("Conversations", "strong"), self.sum, label("Settings", "strong"), self.settings,
+            title, self.losses, self.verdict, self.facts, heard, self.sum, label("Settings", "strong"), self.settings,
             label("Hashes", "strong"), self.hashes, label("Created with", "strong"), self.versions, gap=sizes.grid,
             accessible="Adapter passport",
         )  # fmt: skip
         self.run = Button("Open run", "", "ph.chart-line", on_click=self.run_wanted.emit, name="open_run")
         self.copy = Button("Copy passport", "", "ph.copy", on_click=self._copy, name="copy_passport")
+        self.check = Button(
+            "Check", "", "ph.check-circle", on_click=self.check_wanted.emit, name="check_adapter",
+            tip="Compare its hash with its passport, and its file with its base",
+        )  # fmt: skip
+        self.export = Button(
+            "Export…", "", "ph.export", on_click=self.export_wanted.emit, name="export_adapter",
+            tip="Copy it with its passport into a folder of your choice",
+        )  # fmt: skip
         self.folder = Button(
             "Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="adapter_folder"
         )
         self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_adapter")
         _lay_out(
             self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
-            row(self.run, self.copy, None),
+            row(self.run, self.copy, None), row(self.check, self.export, None),
             row(self.folder, self.delete, None), stretch=self._scroll,
         )  # fmt: skip
 
@@ -175,6 +187,9 @@ class AdapterDetail(QWidget):
         self.facts.set_facts(_facts(adapter))
         counts = passport.get("counts", {})
         self.sum.setText(sum_words(counts) if counts else "Not recorded")
+        imported = "imported" in passport
+        for part in self._of_training:
+            part.setVisible(not imported)
         self.settings.set_facts(_settings(passport.get("hyperparameters", {})))
         self.hashes.set_facts(_hashes(adapter))
         made = [Fact(name, str(version)) for name, version in passport.get("versions", {}).items()]
@@ -194,6 +209,8 @@ def dataset_name(adapter: Adapter) -> str:
 
 def _facts(adapter: Adapter) -> list[Fact]:
     passport = adapter.passport
+    if "imported" in passport:
+        return _imported_facts(adapter, passport["imported"])
     return [
         Fact("Base", adapter.base_name),
         Fact("Dataset", dataset_name(adapter)),
@@ -203,6 +220,17 @@ def _facts(adapter: Adapter) -> list[Fact]:
         Fact("Training time", fmt.duration(passport.get("seconds"))),
         Fact("Size", fmt.size(adapter.size_bytes)),
     ]  # fmt: skip
+
+
+def _imported_facts(adapter: Adapter, imported: Mapping[str, Any]) -> list[Fact]:
+    source = str(imported.get("from") or "")
+    return [
+        Fact("Base", adapter.base_name),
+        Fact("Imported from", source.rpartition("/")[2] or fmt.NOTHING, source),
+        Fact("Layout", str(imported.get("layout") or fmt.NOTHING)),
+        Fact("Adapted modules", fmt.count(imported.get("modules"))),
+        Fact("Size", fmt.size(adapter.size_bytes)),
+    ]
 
 
 def _settings(values: Mapping[str, Any]) -> list[Fact]:
@@ -228,9 +256,10 @@ def _settings(values: Mapping[str, Any]) -> list[Fact]:
 
 def _hashes(adapter: Adapter) -> list[Fact]:
     passport = adapter.passport
-    base = passport.get("base", {})
+    base, imported = passport.get("base", {}), passport.get("imported", {})
     return [
         short_hash("Adapter", adapter.sha256),
+        *(short_hash(f"Source: {name}", value) for name, value in imported.get("files", {}).items()),
         short_hash("Dataset", passport.get("dataset_hash")),
         short_hash("Chat template", passport.get("template_hash")),
         short_hash("Settings", passport.get("config_hash")),

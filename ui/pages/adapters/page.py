@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from PySide6.QtCore import QUrl, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job
+from core.models.store import BaseModel
+from core.training.store import Adapter
 from core.workspace import settings
 from ui import format as fmt
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
-from ui.pages.adapters.arrivals import KINDS, Arrivals
+from ui.pages.adapters.arrivals import KINDS, Arrivals, kind_of_drop
 from ui.pages.adapters.columns import (
     ADAPTER_COLUMNS,
     ADAPTERS_LEAVE_FIRST,
@@ -75,6 +78,11 @@ class AdaptersPage(Page):
             "Add practice model", "", "ph.plus", on_click=arrivals.add_practice, name="add_practice_model"
         )
         self.strip = JobStrip(services, KINDS)
+        self.bring = Button(
+            "Import adapter", "", "ph.folder-plus", on_click=self._import_adapter, name="import_adapter",
+            tip="A folder in the layout of mlx-lm or PEFT; it can also be dropped onto this page",
+        )  # fmt: skip
+        self.setAcceptDrops(True)
         self.no_bases = label(
             "No base model yet. Download one, add a folder in MLX or Hugging Face format, or the practice model for "
             "trying things out.", "muted", wrap=True, name="no_bases",
@@ -103,12 +111,11 @@ class AdaptersPage(Page):
     def _content(self) -> QWidget:
         self.caption = label("", "caption", name="adapters_caption")
         self.bulk = delete_several("adapters and base models", self._delete)
-        self._adapters_title = label("Adapters", "section")
-        self._adapters_title.setContentsMargins(0, theme().sizes.grid, 0, 0)
+        adapters_head = row(label("Adapters", "section"), None, self.bring, margins=(0, theme().sizes.grid, 0, 0))
         buttons = Flow(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
-            self.strip, heads, self.no_bases, self.bases, self._adapters_title, self.no_adapters, self.adapters,
+            self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,
             table_foot(self.caption, self.bulk), gap=theme().sizes.grid, stretch=self.adapters,
         )  # fmt: skip
 
@@ -134,6 +141,8 @@ class AdaptersPage(Page):
         base.folder_wanted.connect(self._show_folder)
         base.delete_wanted.connect(self._delete)
         adapter.run_wanted.connect(self._open_run)
+        adapter.check_wanted.connect(partial(self._with_adapter, self.arrivals.check))
+        adapter.export_wanted.connect(partial(self._with_adapter, self.arrivals.export))
         adapter.folder_wanted.connect(self._show_folder)
         adapter.delete_wanted.connect(self._delete)
 
@@ -219,6 +228,37 @@ class AdaptersPage(Page):
         base = self.bases.current()
         chosen = {"base": base.id} if base is not None and self._on_bases else {}
         self.services.navigator.open_page("training", {"new": True, **chosen})
+
+    def _with_adapter(self, act: Callable[[Adapter], None]) -> None:
+        adapter = self.adapters.current()
+        if adapter is not None:
+            act(adapter)
+
+    def _import_adapter(self) -> None:
+        self.arrivals.choose_adapter(*self._bases_for_import())
+
+    def _bases_for_import(self) -> tuple[list[BaseModel], str]:
+        chosen = self.bases.current()
+        return [entry.base for entry in self.bases.rows.rows], chosen.id if chosen is not None else ""
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        # Whatever else is dropped is the window's: files to import.
+        if kind_of_drop(event.mimeData().urls())[0]:
+            event.acceptProposedAction()
+        else:
+            event.ignore()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        kind, folder = kind_of_drop(event.mimeData().urls())
+        if not kind:
+            event.ignore()
+            return
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+        if kind == "base":
+            self.arrivals.add_folder(folder)
+        else:
+            self.arrivals.import_adapter(folder, *self._bases_for_import())
 
     def _open_run(self) -> None:
         adapter = self.adapters.current()

@@ -62,6 +62,7 @@ JOB_KINDS: Registry[Any] = Registry(
         "add_base_model": "core.models.jobs:ADD_BASE",
         "look_up_base": "core.models.jobs:LOOK_UP",
         "download_base": "core.models.jobs:DOWNLOAD",
+        "quantise_base": "core.models.jobs:QUANTISE",
         "build_practice_model": "core.models.jobs:BUILD_PRACTICE",
         "import_adapter": "core.adapters.jobs:IMPORT",
         "check_adapter": "core.adapters.jobs:CHECK",

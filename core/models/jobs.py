@@ -38,6 +38,14 @@ DOWNLOAD = JobKind(
     resumable=True,
     page="adapters",
 )
+QUANTISE = JobKind(
+    name="quantise_base",
+    handler="core.models.quantise:quantise_base",
+    events=("base_model",),
+    apply=_apply,
+    lane=Lane.GPU,
+    page="adapters",
+)
 BUILD_PRACTICE = JobKind(
     name="build_practice_model",
     handler="core.models.work:build_practice",

@@ -17,13 +17,15 @@ from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui.pages.adapters.download import LOOK_UP, DownloadDialog
 from ui.pages.adapters.import_adapter import ImportAdapterDialog
+from ui.pages.adapters.quantise import QuantiseDialog
 from ui.practice import add_practice
 from ui.widgets.banner import Banner, error_details
 from ui.widgets.page import Page
 
 DOWNLOAD = "download_base"
 IMPORT, CHECK, EXPORT = "import_adapter", "check_adapter", "export_adapter"
-KINDS = ("add_base_model", "build_practice_model", DOWNLOAD, IMPORT, CHECK, EXPORT)
+QUANTISE = "quantise_base"
+KINDS = ("add_base_model", "build_practice_model", DOWNLOAD, QUANTISE, IMPORT, CHECK, EXPORT)
 
 
 class Arrivals(QObject):
@@ -64,6 +66,16 @@ class Arrivals(QObject):
     def _start_download(self, params: dict[str, Any], title: str) -> None:
         self._page.show_content()
         self._services.start_job(DOWNLOAD, title, params)
+
+    def quantise(self, base: BaseModel) -> None:
+        """Ask for bits and name, then quantise it."""
+        dialog = QuantiseDialog(self._page, base)
+        dialog.wanted.connect(self._start_quantise)
+        dialog.open()
+
+    @Slot(object, str)
+    def _start_quantise(self, params: dict[str, Any], title: str) -> None:
+        self._services.start_job(QUANTISE, title, params)
 
     # Adapters
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -27,11 +29,12 @@ from ui.words.training import VERDICTS, losses, verdict_short
 
 @dataclass(frozen=True)
 class BaseRow:
-    """A base model and whether it is the default."""
+    """A base model, whether it is the default, and how many adapters and chats rest on it."""
 
     id: str
     base: BaseModel
     is_default: bool
+    uses: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,28 @@ class Snapshot:
 
     bases: tuple[BaseRow, ...]
     adapters: tuple[Adapter, ...]
+    chats: Mapping[str, int]
 
 
 def read_snapshot(db: Database) -> Snapshot:
     """All of it, by one reader."""
     default = models.default(db)
     chosen = default.id if default else ""
-    bases = tuple(BaseRow(base.id, base, base.id == chosen) for base in models.listing(db))
-    return Snapshot(bases, tuple(store.list_adapters(db)))
+    on_base, with_adapter = _chats_by(db, "base_model_id"), _chats_by(db, "artifact_id")
+    adapters = tuple(store.list_adapters(db))
+    trained = Counter(adapter.base_model_id for adapter in adapters)
+    bases = tuple(
+        BaseRow(base.id, base, base.id == chosen, (trained[base.id], on_base.get(base.id, 0)))
+        for base in models.listing(db)
+    )
+    return Snapshot(bases, adapters, with_adapter)
+
+
+def _chats_by(db: Database, column: str) -> dict[str, int]:
+    sql = (
+        f"select {column} as id, count(*) as n from chats where deleted_at is null and {column} is not null group by 1"
+    )
+    return {row["id"]: row["n"] for row in db.execute(sql)}
 
 
 def _loss(adapter: Adapter) -> str:

@@ -14,6 +14,7 @@ from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui import format as fmt
 from ui.models.rows import Status
+from ui.pages.adapters.quantise import can_quantise
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, row
 from ui.widgets.card import Card
@@ -57,6 +58,11 @@ def base_status(is_default: bool) -> Status:
     return DEFAULT if is_default else AVAILABLE
 
 
+def used_by(*counts: tuple[str, int]) -> str:
+    """ "2 adapters, 1 chat"; what there is none of is left out."""
+    return ", ".join(fmt.plural(number, noun) for noun, number in counts if number) or "nothing"
+
+
 def _lay_out(owner: QWidget, *items: QWidget, stretch: QWidget) -> None:
     box = QVBoxLayout(owner)
     box.setContentsMargins(0, 0, 0, 0)
@@ -70,6 +76,7 @@ class BaseDetail(QWidget):
 
     default_wanted = Signal()
     rebuild_wanted = Signal()
+    quantise_wanted = Signal()
     folder_wanted = Signal()
     delete_wanted = Signal()
 
@@ -86,6 +93,10 @@ class BaseDetail(QWidget):
             "Rebuild", "", "ph.wrench", on_click=self.rebuild_wanted.emit, name="rebuild_practice",
             tip="Build the practice model again from its text, on this machine",
         )  # fmt: skip
+        self.quantise = Button(
+            "Quantize…", "", "ph.arrows-in", on_click=self.quantise_wanted.emit, name="quantise_base",
+            tip="Make a smaller base of it, with 4 or 8 bits a weight",
+        )  # fmt: skip
         self.folder = Button("Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="base_folder")
         self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_base")
         self._scroll = ScrollColumn(
@@ -94,12 +105,12 @@ class BaseDetail(QWidget):
         )  # fmt: skip
         _lay_out(
             self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
-            row(self.default, self.rebuild, None),
+            row(self.default, self.rebuild, self.quantise, None),
             row(self.folder, self.delete, None), stretch=self._scroll,
         )  # fmt: skip
 
-    def show_base(self, base: BaseModel, is_default: bool) -> None:
-        """This one."""
+    def show_base(self, base: BaseModel, is_default: bool, uses: tuple[int, int]) -> None:
+        """This one, on which so many adapters and chats rest."""
         self.title.setText(base.name)
         self.line.setText(kind_words(base))
         self.pill.set_status(base_status(is_default))
@@ -111,6 +122,7 @@ class BaseDetail(QWidget):
                 Fact("Quantization", base.quantization or "none"),
                 Fact("Context", f"{fmt.count(base.context_length)} tokens"),
                 Fact("Vocabulary", f"{fmt.count(base.vocab_size)} tokens"),
+                Fact("Used by", used_by(("adapter", uses[0]), ("chat", uses[1]))),
                 Fact("Added", fmt.moment_long(base.created_at)),
             ]
         )
@@ -124,6 +136,7 @@ class BaseDetail(QWidget):
         )
         self.default.setEnabled(not is_default)
         self.rebuild.setVisible(base.is_practice)
+        self.quantise.setVisible(can_quantise(base))
 
 
 class AdapterDetail(QWidget):
@@ -176,15 +189,15 @@ class AdapterDetail(QWidget):
             row(self.folder, self.delete, None), stretch=self._scroll,
         )  # fmt: skip
 
-    def show_adapter(self, adapter: Adapter, several: int = 1) -> None:
-        """This one; `several` are selected."""
+    def show_adapter(self, adapter: Adapter, several: int = 1, chats: int = 0) -> None:
+        """This one, with which so many chats talk; `several` are selected."""
         passport = self._passport = adapter.passport
         self.title.setText(adapter.name)
         self.line.setText(f"{adapter.base_name} · {fmt.moment_long(adapter.created_at)}")
         self.pill.set_status(verdict_status(adapter.verdict))
         self.losses.setText(losses(passport.get("loss_before"), passport.get("loss_after")))
         self.verdict.setText(result_words(adapter))
-        self.facts.set_facts(_facts(adapter))
+        self.facts.set_facts([*_facts(adapter), Fact("Used by", used_by(("chat", chats)))])
         counts = passport.get("counts", {})
         self.sum.setText(sum_words(counts) if counts else "Not recorded")
         imported = "imported" in passport
@@ -281,14 +294,14 @@ class Inspector(Card):
             self._views.addWidget(view)
         self.add(self._views, 1)
 
-    def show_base(self, base: BaseModel, is_default: bool) -> None:
+    def show_base(self, base: BaseModel, is_default: bool, uses: tuple[int, int]) -> None:
         """A base model."""
-        self.base.show_base(base, is_default)
+        self.base.show_base(base, is_default, uses)
         self._views.setCurrentWidget(self.base)
 
-    def show_adapter(self, adapter: Adapter, several: int) -> None:
+    def show_adapter(self, adapter: Adapter, several: int, chats: int) -> None:
         """An adapter."""
-        self.adapter.show_adapter(adapter, several)
+        self.adapter.show_adapter(adapter, several, chats)
         self._views.setCurrentWidget(self.adapter)
 
     def show_nothing(self) -> None:

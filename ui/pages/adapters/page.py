@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -31,6 +31,7 @@ from ui.pages.adapters.columns import (
     read_snapshot,
 )
 from ui.pages.adapters.inspector import Inspector
+from ui.pages.adapters.removing import ADAPTERS, delete_bases
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
 from ui.widgets.bulk_bar import delete_several, table_foot
@@ -55,6 +56,7 @@ class AdaptersPage(Page):
         super().__init__(services, parent)
         self.set_header("Adapters", PURPOSE)
         self._wanted = ""
+        self._chats: Mapping[str, int] = {}
         self._on_bases = False
         self._settling = False
         self.arrivals = Arrivals(self)
@@ -138,6 +140,7 @@ class AdaptersPage(Page):
         base, adapter = self.inspector.base, self.inspector.adapter
         base.default_wanted.connect(self._set_default)
         base.rebuild_wanted.connect(self.arrivals.rebuild_practice)
+        base.quantise_wanted.connect(self._quantise)
         base.folder_wanted.connect(self._show_folder)
         base.delete_wanted.connect(self._delete)
         adapter.run_wanted.connect(self._open_run)
@@ -152,7 +155,7 @@ class AdaptersPage(Page):
         self.read(read_snapshot, self._show)
 
     def _show(self, snapshot: Snapshot) -> None:
-        bases, adapters = snapshot.bases, snapshot.adapters
+        bases, adapters, self._chats = snapshot.bases, snapshot.adapters, snapshot.chats
         self._base_rows.show(bases)
         self._adapter_rows.show(adapters)
         self.no_bases.setVisible(not bases)
@@ -202,9 +205,10 @@ class AdaptersPage(Page):
         self.talk.setEnabled(adapter is not None)
         self.train.setEnabled(base_row is not None)
         if self._on_bases and base_row is not None:
-            self.inspector.show_base(base_row.base, base_row.is_default)
+            self.inspector.show_base(base_row.base, base_row.is_default, base_row.uses)
         elif adapter is not None:
-            self.inspector.show_adapter(adapter, len(self.adapters.selected()))
+            chats = self._chats.get(adapter.id, 0)
+            self.inspector.show_adapter(adapter, len(self.adapters.selected()), chats)
         else:
             self.inspector.show_nothing()
 
@@ -212,6 +216,11 @@ class AdaptersPage(Page):
         return self.arrivals.show_end_of(job)
 
     # Actions
+
+    def _quantise(self) -> None:
+        chosen = self.bases.current()
+        if chosen is not None:
+            self.arrivals.quantise(chosen.base)
 
     def _set_default(self) -> None:
         chosen = self.bases.current()
@@ -284,14 +293,17 @@ class AdaptersPage(Page):
 
     @Slot()
     def _delete(self) -> None:
-        table, name = (self.bases, "base_models") if self._on_bases else (self.adapters, "model_artifacts")
-        rows = table.selected()
+        rows = (self.bases if self._on_bases else self.adapters).selected()
         if not rows:
             return
         noun = "base model" if self._on_bases else "adapter"
         first = rows[0].base.name if self._on_bases else rows[0].name
         text = f"Deleted {first}" if len(rows) == 1 else f"Deleted {fmt.plural(len(rows), noun)}"
-        self.delete(name, [chosen.id for chosen in rows], text)
+        chosen = [entry.id for entry in rows]
+        if self._on_bases:
+            delete_bases(self.services, self, chosen, text)
+        else:
+            self.delete(ADAPTERS, chosen, text)
 
     def open_item(self, argument: object) -> None:
         """See the class."""

@@ -1,4 +1,4 @@
-"""Read an adapter folder that somebody else made, without running anything of it, in one common form."""
+"""Read an adapter folder in the layout of mlx-lm or PEFT, without running anything of it."""
 
 from __future__ import annotations
 
@@ -8,45 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import AppError, Where
+from core.adapters.foreign import MLX, PEFT, PEFT_FILE, Foreign, refused
+from core.adapters.peft import converted
+from core.errors import AppError
 from core.models.folder import read_header
 from core.training.publish import ADAPTER_FILE, CONFIG_FILE, PASSPORT_FILE
 from core.workspace.files import read_json, sha256_file
 
-PEFT_FILE = "adapter_model.safetensors"
-MLX, PEFT = "mlx-lm", "PEFT"
 MOST_CONFIG_BYTES = 4 << 20
 _PICKLES = ("adapter_model.bin", "adapter_model.pt", "adapters.npz", "pytorch_model.bin")
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """An adapter as mlx-lm names it: tensors by path, one rank, one scale; `kind` is lora or dora."""
-
-    layout: str
-    kind: str
-    tensors: Mapping[str, Any]
-    rank: int
-    scale: float
-    config: Mapping[str, Any]
-    hashes: Mapping[str, str]
-
-    @property
-    def sites(self) -> list[str]:
-        """Paths of the adapted modules."""
-        return sorted({name.rpartition(".")[0] for name in self.tensors})
-
-
-def refused(folder: Path, why: str, *, file: str = "", field: str = "", hint: str = "") -> AppError:
-    """The folder can't be used as an adapter, with the reason."""
-    return AppError(
-        "foreign_adapter",
-        f"The adapter in {folder.name} can't be imported: {why}.",
-        hint=hint
-        or "Choose a folder with adapter_config.json and adapters.safetensors (mlx-lm) or "
-        "adapter_model.safetensors (PEFT).",
-        where=Where(file=str(folder / file) if file else str(folder), field=field),
-    )
 
 
 def layout_of(folder: Path) -> str:
@@ -93,8 +63,6 @@ def read_foreign(folder: Path, base_modules: Mapping[str, Any]) -> Foreign:
     hashes = {name: sha256_file(folder / name) for name in (CONFIG_FILE, weights)}
     tensors = _load(folder, weights)
     if weights == PEFT_FILE:
-        from core.adapters.peft import converted
-
         return converted(folder, config, tensors, base_modules, hashes)
     return _mlx(folder, config, tensors, hashes)
 

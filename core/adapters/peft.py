@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.adapters.layouts import PEFT, PEFT_FILE, Foreign, refused
+from core.adapters.foreign import PEFT, PEFT_FILE, Foreign, refused
 from core.training.publish import CONFIG_FILE
 
 _PREFIX = "base_model.model."

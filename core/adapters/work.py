@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from core.adapters.layouts import Foreign, own_prompt, read_foreign
+from core.adapters.foreign import Foreign
+from core.adapters.layouts import own_prompt, read_foreign
 from core.db.connection import now
 from core.errors import AppError, Where
 from core.inference.engine import AdapterRef

@@ -260,7 +260,7 @@ class Fetch:
             raise wrong_hash(file, self._offer.name)
         os.rename(path, self._offer.part / file.name)
         fsync_dir(self._offer.part)
-        self._tell(file, now=True)
+        self._tell(now=True)
 
     def _read_again(self, handle: Any, file: HubFile) -> Any:
         """The hash of what came before, and the place behind it."""
@@ -272,7 +272,7 @@ class Fetch:
             self._token.raise_if_cancelled()
             digest.update(block)
             self._done += len(block)
-            self._tell(file)
+            self._tell()
         return digest
 
     async def _rest(self, handle: Any, file: HubFile, digest: Any, before: int) -> Any:
@@ -296,38 +296,40 @@ class Fetch:
                 digest.update(chunk)
                 self._done += len(chunk)
                 self._come += len(chunk)
-                self._tell(file)
+                self._tell()
         if handle.tell() < file.size:
             raise Transient(_cut_off(file, self._hub.host))
         return digest
 
     def _check_again(self) -> None:
-        """A folder that is there already: every file as the hub says, or it is fetched anew next time."""
-        for file in self._offer.files:
-            path = self._offer.folder / file.name
-            digest = file.digest()
-            if path.is_file():
-                with path.open("rb") as handle:
-                    while block := handle.read(BLOCK):
-                        self._token.raise_if_cancelled()
-                        digest.update(block)
-                        self._done += len(block)
-                        self._tell(file)
-            if not path.is_file() or digest.hexdigest() != file.wanted:
-                self._set_aside(path)
-                raise wrong_hash(file, self._offer.name)
+        """A folder that is there already: every file as the hub says, or those that are not come anew with Resume."""
+        bad = [file for file in self._offer.files if not self._is_right(file)]
+        if bad:
+            for file in bad:
+                (self._offer.folder / file.name).unlink(missing_ok=True)
+            # The folder gathers again, with what is right in it.
+            shutil.rmtree(self._offer.part, ignore_errors=True)
+            self._offer.folder.rename(self._offer.part)
+            raise wrong_hash(bad[0], self._offer.name)
 
-    def _set_aside(self, damaged: Path) -> None:
-        # The folder gathers again, without the file that is not right.
-        damaged.unlink(missing_ok=True)
-        shutil.rmtree(self._offer.part, ignore_errors=True)
-        self._offer.folder.rename(self._offer.part)
+    def _is_right(self, file: HubFile) -> bool:
+        path = self._offer.folder / file.name
+        if not path.is_file():
+            return False
+        digest = file.digest()
+        with path.open("rb") as handle:
+            while block := handle.read(BLOCK):
+                self._token.raise_if_cancelled()
+                digest.update(block)
+                self._done += len(block)
+                self._tell()
+        return bool(digest.hexdigest() == file.wanted)
 
-    def _tell(self, file: HubFile, *, now: bool = False) -> None:
+    def _tell(self, *, now: bool = False) -> None:
         if now or time.monotonic() - self._told >= REPORT_S:
             self._told = time.monotonic()
             total = self._offer.size
-            words = f"{_amount(self._done)} of {_amount(total)}, {file.name}"
+            words = f"{_amount(self._done)} of {_amount(total)}"
             self._progress(self._done, total, "Downloading", words)
 
 

@@ -189,7 +189,7 @@ def wrong_hash(file: HubFile, name: RepoName) -> AppError:
     """What came is not what the hub announced."""
     return AppError(
         "wrong_hash",
-        f"{file.name} of {name.repo} arrived damaged: its hash is not the one that the hub gives.",
+        f"{file.name} of {name.repo} is damaged: its hash is not the one that the hub gives.",
         hint="Resume the download: this file is fetched again, the others are kept.",
         where=Where(file=file.name),
     )

@@ -133,12 +133,15 @@ def test_what_was_damaged_on_the_disk_is_found_and_fetched_alone(opened: Opened,
     base = store.get(opened[1], run(opened).result["base_model_id"])
     weights = (base.path / "model.safetensors").resolve()
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    tokenizer = weights.with_name("tokenizer.json")
+    tokenizer.write_bytes(tokenizer.read_bytes()[:-1] + b"?")
     job = run(opened)
     assert code(job) == "wrong_hash"
     hub.sent.clear()
     assert again(opened, job).status is JobState.COMPLETED
     assert weights.read_bytes() == (model / "model.safetensors").read_bytes()
-    assert set(hub.sent) == {"config.json", "model.safetensors"}
+    assert tokenizer.read_bytes() == (model / "tokenizer.json").read_bytes()
+    assert set(hub.sent) == {"config.json", "tokenizer.json", "model.safetensors"}
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

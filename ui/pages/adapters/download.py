@@ -19,7 +19,7 @@ from ui.dialogs.base import Dialog
 from ui.dialogs.hub_token import HubTokenDialog
 from ui.models.rows import Status
 from ui.theme import theme
-from ui.widgets.banner import BannerArea
+from ui.widgets.banner import Banner, BannerArea
 from ui.widgets.basic import Button, label, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
@@ -84,7 +84,7 @@ class DownloadDialog(Dialog):
         if self._found is None:
             self._look_up()
             return
-        facts, title = self._found, f"Downloading {self._found['repo']}"
+        facts, title = self._found, f"Downloading {self._found['repo'].partition('/')[2]}"
         self.wanted.emit({key: facts[key] for key in ("repo", "revision", "commit", "size")}, title)
         self.accept()
 
@@ -108,11 +108,17 @@ class DownloadDialog(Dialog):
         self._say("")
         self.hold("")
         if job.error is not None:
-            token = ("Access token…", self._ask_token) if job.error.code in TOKEN_HELPS else None
-            self.banners.show_error(job.error, token)
+            self._show_refusal(job.error)
         elif "files" in job.result:
             self._show(job.result)
         self.adjustSize()
+
+    def _show_refusal(self, error: AppError) -> None:
+        if error.code in TOKEN_HELPS:
+            token = ("Access token…", self._ask_token)
+            self.banners.add(Banner("bad", error.message, error.hint, action=token, closable=False))
+        else:
+            self.banners.show_error(error)
 
     def _ask_token(self) -> None:
         dialog = HubTokenDialog(self, self._services)

@@ -25,6 +25,12 @@ from ui.words.counts import sum_words
 from ui.words.training import TITLES, losses, preset_title, rate_words, result_words, target_title, verdict_status
 
 PRACTICE_KIND = "Practice model, for trying things out"
+# The files that an imported adapter came in.
+SOURCES = {
+    "adapter_config.json": "Imported settings", "adapter_model.safetensors": "Imported weights",
+    "adapters.safetensors": "Imported weights",
+}  # fmt: skip
+TYPES = {"lora": "LoRA", "dora": "DoRA"}
 KINDS = {"hub": "Hugging Face", "quantised": "Quantized here"}
 # What the passport keeps beside TITLES.
 EXTRA_TITLES = {
@@ -253,6 +259,8 @@ def _settings(values: Mapping[str, Any]) -> list[Fact]:
             text = preset_title(str(value))
         elif key == "targets":
             text = target_title(str(value))
+        elif key == "fine_tune_type":
+            text = TYPES.get(str(value), str(value))
         elif key == "learning_rate":
             text = rate_words(float(value))
         elif isinstance(value, bool):
@@ -270,12 +278,13 @@ def _settings(values: Mapping[str, Any]) -> list[Fact]:
 def _hashes(adapter: Adapter) -> list[Fact]:
     passport = adapter.passport
     base, imported = passport.get("base", {}), passport.get("imported", {})
+    own = [short_hash(SOURCES.get(name, name), value) for name, value in imported.get("files", {}).items()]
+    if not imported:
+        own = [short_hash("Dataset", passport.get("dataset_hash")), short_hash("Settings", passport.get("config_hash"))]
     return [
         short_hash("Adapter", adapter.sha256),
-        *(short_hash(f"Source: {name}", value) for name, value in imported.get("files", {}).items()),
-        short_hash("Dataset", passport.get("dataset_hash")),
+        *own,
         short_hash("Chat template", passport.get("template_hash")),
-        short_hash("Settings", passport.get("config_hash")),
         short_hash("Base structure", base.get("structure_fingerprint")),
         short_hash("Base content", base.get("content_fingerprint")),
     ]

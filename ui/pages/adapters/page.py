@@ -40,7 +40,7 @@ from ui.widgets.fit_columns import FitColumns
 from ui.widgets.flow import Flow
 from ui.widgets.job_strip import JobStrip
 from ui.widgets.page import Page
-from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected, of_button
 from ui.widgets.table import TableView
 
 PURPOSE = "The adapters you trained and the base models they run on."
@@ -135,6 +135,8 @@ class AdaptersPage(Page):
         chosen = nothing_selected(self.bases, self.adapters)
         delete = PageCommand("delete", "Delete selected", self._delete, DELETE_KEYS, chosen)
         self.add_command(delete, self.bases, self.adapters)
+        for button in (self.download, self.add_base, self.bring):
+            self.add_command(of_button(button))
         self.adapters.opened.connect(lambda _row: self._talk())
         self.bases.opened.connect(lambda _row: self.focus_inspector())
         base, adapter = self.inspector.base, self.inspector.adapter

@@ -23,13 +23,15 @@ import orjson
 from core.cancel import CancelToken
 from core.errors import AppError, Where
 from core.models import folder as folders
+from core.models import store
+from core.models.fingerprint import weight_files
 from core.models.hub import Hub, Transient, endpoint, wrong_hash
 from core.models.hub_files import HubFile, RepoName, needed
 from core.models.work import add_folder
 from core.workers.host import JobContext
-from core.workspace.files import fsync_dir, publish_folder, write_json
+from core.workspace.files import fsync_dir, publish_folder, read_json, write_json
 from core.workspace.lock import FileLock
-from core.workspace.paths import models_cache
+from core.workspace.paths import HUB, models_cache
 
 FACTS = "download.json"
 LOOK_S, REPORT_S = 0.1, 0.1
@@ -62,7 +64,7 @@ class Offer:
     @property
     def folder(self) -> Path:
         """Where the whole of it is in the end."""
-        return models_cache() / "hub" / self.label
+        return models_cache() / HUB / self.label
 
     @property
     def part(self) -> Path:
@@ -155,15 +157,29 @@ def download_base(context: JobContext) -> dict[str, Any]:
     name = RepoName(str(params["repo"]), str(params.get("commit") or params.get("revision") or ""))
     context.progress(0, 0, f"Asking for {name.repo}")
     offer = until_cancelled(_download(context, name), context.token)
+    # The same files are the same base, however often they are downloaded.
+    ident = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name.repo}@{offer.commit}"))
     row = add_folder(
-        context, offer.folder, str(params.get("name") or name.name), kind="hub",
-        # The same files are the same base, however often they are downloaded.
-        ident=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{name.repo}@{offer.commit}")),
+        context, offer.folder, str(params.get("name") or name.name), kind="hub", ident=ident,
+        earlier=_earlier_view(context, ident, offer.folder),
         note=f"Downloaded from {endpoint().partition('://')[2]}/{name.repo} at {offer.commit[:12]}; every file was "
         "checked against its hash",
     )  # fmt: skip
     context.emit("base_model", row=row)
     return {"base_model_id": row["id"], "in": 1, "used": 1, "rejected": 0, "cut": 0}
+
+
+def _earlier_view(context: JobContext, ident: str, folder: Path) -> Path | None:
+    """The folder of links that the base had when it was downloaded before, so that there is one of it."""
+    db = context.open_db()
+    try:
+        view = store.get(db, ident).path if store.ever_had(db, ident) else None
+    finally:
+        db.close()
+    facts = view / "source.json" if view is not None else None
+    if facts is None or not facts.is_file() or read_json(facts).get("source") != str(folder.resolve()):
+        return None
+    return view if weight_files(facts.parent) else None
 
 
 async def _download(context: JobContext, name: RepoName) -> Offer:

@@ -16,7 +16,7 @@ from core.models.work import add_folder
 from core.workers.host import JobContext
 from core.workspace.files import new_folder, sweep_temporary, write_json
 from core.workspace.lock import FileLock
-from core.workspace.paths import models_cache
+from core.workspace.paths import QUANTISED, models_cache
 
 BITS = (4, 8)
 GROUP = 64
@@ -58,7 +58,7 @@ def quantise_base(context: JobContext) -> dict[str, Any]:
     store.require_folder(base)
     refuse_quantised(base)
     name = str(params.get("name") or "").strip() or f"{base.name} {bits}-bit"
-    final = models_cache() / "quantised" / f"{slug(base.name)}-{bits}bit-{context.job_id[:8]}"
+    final = models_cache() / QUANTISED / f"{slug(base.name)}-{bits}bit-{context.job_id[:8]}"
     final.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(final.parent / ".lock")
     if not lock.try_acquire():

@@ -54,9 +54,19 @@ def add_base(context: JobContext) -> dict[str, Any]:
 
 
 def add_folder(
-    context: JobContext, source: Path, name: str, *, kind: str = "folder", ident: str = "", note: str = ""
+    context: JobContext,
+    source: Path,
+    name: str,
+    *,
+    kind: str = "folder",
+    ident: str = "",
+    note: str = "",
+    earlier: Path | None = None,
 ) -> dict[str, Any]:
-    """A folder with a base as a checked row; `note` says where it came from, in place of where its weights stay."""
+    """A folder with a base as a checked row; `note` says where it came from, in place of where its weights stay.
+
+    `earlier` is the view of a base that was added from the same folder; it is used again.
+    """
     if not source.is_dir():
         raise folders.not_a_model(source, "it is not a folder" if source.exists() else "there is no such folder")
     source = source.resolve()
@@ -69,18 +79,18 @@ def add_folder(
         folders.read_header(path)
     context.token.raise_if_cancelled()
     context.progress(1, 3, "Checking the tokenizer and the chat template")
-    view = folders.make_view(source, config, models_cache())
+    view = earlier or folders.make_view(source, config, models_cache())
     try:
         notes.append(note or f"Weights stay in {source}")
         row = base_row(ident or context.job_id, name or source.name, view, kind, notes)
         context.token.raise_if_cancelled()
         context.progress(2, 3, "Checking the weights against the architecture")
         _check_weights(view)
-    except AppError as error:
-        shutil.rmtree(view, ignore_errors=True)
-        raise _naming(error, view, source) from error
-    except BaseException:
-        shutil.rmtree(view, ignore_errors=True)
+    except BaseException as error:
+        if earlier is None:
+            shutil.rmtree(view, ignore_errors=True)
+        if isinstance(error, AppError):
+            raise _naming(error, view, source) from error
         raise
     return row
 

@@ -15,7 +15,7 @@ import pytest
 from keyring.backends.fail import Keyring as NoKeyring
 from sqlite_utils import Database
 
-from core import jobs
+from core import jobs, trash
 from core.cancel import CancelToken
 from core.db.connection import open_database
 from core.errors import AppError
@@ -125,8 +125,32 @@ def test_the_same_files_again_are_the_same_base_and_cost_nothing(opened: Opened,
     second = run(opened)
     assert second.status is JobState.COMPLETED, second.error
     assert first.result["base_model_id"] == second.result["base_model_id"]
-    assert len(store.listing(opened[1])) == 1
+    (base,) = store.listing(opened[1])
     assert set(hub.sent) == {"config.json"}
+    assert [path for path in models_cache().iterdir() if path.name != "hub"] == [base.path]
+
+
+def test_deleted_for_good_it_gives_the_disk_back_with_the_last_workspace_that_has_it(
+    tmp_path: Path, opened: Opened, model: Path, hub: HubServer
+) -> None:
+    other = Workspace(tmp_path / "other")
+    other.create()
+    both = [opened, (other, open_database(other.db_path, other.backups))]
+    bases = [store.get(here[1], run(here).result["base_model_id"]) for here in both]
+    (downloaded,) = (models_cache() / "hub").glob("[!.]*")
+    added = run_in_process(opened[1], opened[0], "add_base_model", {"path": str(model), "name": "By hand"})
+    by_hand = store.get(opened[1], added.result["base_model_id"])
+    for number, ((workspace, db), base) in enumerate(zip(both, bases, strict=True)):
+        trash.delete(db, "base_models", [base.id])
+        assert base.path.is_dir()
+        trash.purge(db, workspace, "base_models", [base.id])
+        assert not base.path.exists()
+        assert downloaded.is_dir() is (number == 0)
+    trash.delete(opened[1], "base_models", [by_hand.id])
+    trash.purge(opened[1], opened[0], "base_models", [by_hand.id])
+    assert not by_hand.path.exists()
+    assert (model / "model.safetensors").is_file()
+    both[1][1].close()
 
 
 def test_what_was_damaged_on_the_disk_is_found_and_fetched_alone(opened: Opened, model: Path, hub: HubServer) -> None:

@@ -56,7 +56,7 @@ def test_a_dropped_adapter_is_imported_onto_the_base_it_names(
     assert "trained elsewhere" in shown_text(page, "adapter_verdict")
     assert detail.facts.facts["Layout"] == "mlx-lm"
     assert not detail.losses.isVisible()
-    assert not detail.run.isEnabled()
+    assert not detail.run.isVisible()
     other, own = (get_adapter(db, ident) for ident in (page.adapters.current().id, trained))
     assert other.passport["system_prompt"] == own.passport["system_prompt"]
 

@@ -132,7 +132,8 @@ def interrupted(job: Job, resume: Callable[[str], None]) -> Banner:
     if job.error is not None and job.status is not JobState.CANCELLED:
         text = f"The download of {title} ended: {job.error.message}"
         return Banner("bad", text, job.error.hint, action=again, details=error_details(job.error), topic=job.id)
-    return Banner("info", f"The download of {title} was stopped", "What has come is kept; Resume goes on there.",
+    how = "is paused" if job.status is JobState.PAUSED else "was stopped"
+    return Banner("info", f"The download of {title} {how}", "What has come is kept; Resume goes on there.",
                   action=again, topic=job.id)  # fmt: skip
 
 

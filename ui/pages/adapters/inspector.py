@@ -105,6 +105,9 @@ class BaseDetail(QWidget):
         )  # fmt: skip
         self.folder = Button("Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="base_folder")
         self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_base")
+        # A base has one of them; with both, a card that shows no base yet would be wider than its place.
+        self.rebuild.hide()
+        self.quantise.hide()
         self._scroll = ScrollColumn(
             self.facts, label("Notes", "strong"), self.notes, label("Fingerprints", "strong"), self.prints,
             gap=sizes.grid, accessible="Details of the base model",
@@ -213,7 +216,7 @@ class AdapterDetail(QWidget):
         self.hashes.set_facts(_hashes(adapter))
         made = [Fact(name, str(version)) for name, version in passport.get("versions", {}).items()]
         self.versions.set_facts([*made, Fact("Machine", str(passport.get("machine", fmt.NOTHING)))])
-        self.run.setEnabled(bool(adapter.training_job_id))
+        self.run.setVisible(bool(adapter.training_job_id))
         self.delete.setText(f"Delete {fmt.count(several)}" if several > 1 else "Delete")
 
     def _copy(self) -> None:

@@ -122,12 +122,12 @@ def needed(siblings: Iterable[Mapping[str, Any]], repo: str) -> list[HubFile]:
 
 
 def _file(entry: Mapping[str, Any], name: str, repo: str) -> HubFile:
-    large = entry.get("lfs") or {}
-    sha256, git = str(large.get("sha256") or large.get("oid") or ""), str(entry.get("blobId") or "")
-    size = large.get("size", entry.get("size"))
-    if not isinstance(size, int) or size < 0 or not re.fullmatch(r"[0-9a-f]{64}|", sha256):
-        size = None
-    if size is None or not (sha256 or re.fullmatch(r"[0-9a-f]{40}", git)):
+    large = entry.get("lfs")
+    facts: Mapping[str, Any] = large if isinstance(large, dict) else {}
+    sha256, git = str(facts.get("sha256") or facts.get("oid") or ""), str(entry.get("blobId") or "")
+    size = facts.get("size", entry.get("size"))
+    known = re.fullmatch(r"[0-9a-f]{64}", sha256) if facts else re.fullmatch(r"[0-9a-f]{40}", git)
+    if not known or isinstance(size, bool) or not isinstance(size, int) or size < 0:
         raise AppError(
             "no_hashes",
             f"The hub tells no size and hash of {name} in {repo}, so it could not be checked.",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import keyring
-import orjson
 import pytest
 from keyring.backends.fail import Keyring as NoKeyring
 from sqlite_utils import Database
@@ -368,7 +367,10 @@ def test_a_file_without_a_hash_or_with_a_path_is_never_taken() -> None:
         entry("model/x.safetensors"),
     ]
     assert [file.name for file in needed(listed, REPO)] == ["config.json", "model.safetensors"]
-    with pytest.raises(AppError) as caught:
-        needed([entry("config.json"), entry("model.safetensors", blobId=None)], REPO)
-    assert caught.value.code == "no_hashes"
-    assert orjson.dumps(caught.value.to_json())
+    for odd in ({"blobId": None}, {"blobId": "a"}, {"lfs": {"size": 5}}, {"lfs": {"sha256": "b" * 64, "size": "5"}},
+                {"size": -1}, {"size": True}, {"size": None}):  # fmt: skip
+        with pytest.raises(AppError) as caught:
+            needed([entry("config.json"), entry("model.safetensors", **odd)], REPO)
+        assert caught.value.code == "no_hashes", odd
+    with pytest.raises(AppError, match="larger than"):
+        needed([entry("config.json", size=1 << 40), entry("model.safetensors")], REPO)

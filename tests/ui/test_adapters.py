@@ -150,6 +150,7 @@ def test_a_base_is_quantised_from_its_detail(
     qtbot.waitUntil(lambda: text(page, "base_title") == "Practice model")
     assert not page.inspector.base.quantise.isVisible()
     assert page.inspector.base.facts.facts["Used by"] == "1 adapter"
+    assert "too large" not in page.inspector.base.facts.facts["In memory"]
     page.open_item({"base": "tiny"})
     qtbot.waitUntil(lambda: text(page, "base_title") == "Tiny")
     click(qtbot, page.inspector, "quantise_base")

@@ -10,6 +10,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from core import memory
+from core.inference.arbiter import base_needs
 from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui import format as fmt
@@ -62,6 +64,12 @@ DEFAULT, AVAILABLE = Status("ok", "Default"), Status("neutral", "Available")
 def base_status(is_default: bool) -> Status:
     """Whether new datasets and chats start with it."""
     return DEFAULT if is_default else AVAILABLE
+
+
+def memory_words(base: BaseModel) -> str:
+    """What it needs of the memory that models may use on this machine, and whether that is there at all."""
+    needs, budget = base_needs(base.size_bytes), memory.read().budget
+    return f"about {fmt.size(needs)} of {fmt.size(budget)}{'' if needs <= budget else ': too large'}"
 
 
 def used_by(*counts: tuple[str, int]) -> str:
@@ -128,6 +136,7 @@ class BaseDetail(QWidget):
                 Fact("Architecture", base.architecture),
                 Fact("Parameters", parameters(base.parameter_count), fmt.count(base.parameter_count)),
                 Fact("Size", fmt.size(base.size_bytes)),
+                Fact("In memory", memory_words(base)),
                 Fact("Quantization", base.quantization or "none"),
                 Fact("Context", f"{fmt.count(base.context_length)} tokens"),
                 Fact("Vocabulary", f"{fmt.count(base.vocab_size)} tokens"),

@@ -8,6 +8,7 @@ import re
 HIDDEN = "[hidden]"
 _RULES = (
     (re.compile(r"sk-ant-[A-Za-z0-9_\-]+"), HIDDEN),
+    (re.compile(r"\bhf_[A-Za-z0-9]{16,}"), HIDDEN),
     # In headers, in their printed form (b'Authorization', b'Bearer ...') and in JSON.
     (re.compile(r"(?i)(\b(?:bearer|basic)\s+)(?!\[hidden\])[A-Za-z0-9._~+/=\-]{6,}"), rf"\1{HIDDEN}"),
     (

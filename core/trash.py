@@ -15,7 +15,7 @@ from core.db.connection import now, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.workspace.files import sweep_temporary
-from core.workspace.paths import Workspace
+from core.workspace.paths import HUB, QUANTISED, Workspace, models_cache
 
 
 @dataclass(frozen=True)
@@ -211,10 +211,12 @@ def used_by(db: Database, table: str, ident: str) -> list[str]:
 def purge(db: Database, workspace: Workspace, table: str, ids: Sequence[str]) -> Changed:
     """Delete rows of the trash and their files for good, all or none. Raises AppError `in_use` naming who uses one.
 
-    A base model's own files are outside the workspace and stay.
+    Of a base model, what was downloaded or quantised here goes with the last workspace that has it; a folder that the
+    user added stays.
     """
     kind = _kind(table)
     folders = []
+    bases = []
     with transaction(db):
         for ident in ids:
             row = db.execute(f"select * from {table} where id = ? and deleted_at is not null", [ident]).fetchone()
@@ -231,10 +233,36 @@ def purge(db: Database, workspace: Workspace, table: str, ids: Sequence[str]) ->
             for sql in kind.extra:
                 db.execute(sql, [ident])
             folders.append(ident)
+            bases += [Path(row["path"])] if table == "base_models" else []
     # After the commit: a folder that outlives its row is swept, a row without its folder would be a fault.
     for ident in folders if kind.folder else ():
         shutil.rmtree(workspace.root / kind.folder / ident, ignore_errors=True)
+    for view in bases:
+        _release_base(view)
     return kind.changed if folders else Changed.NOTHING
+
+
+def _release_base(view: Path) -> None:
+    """Remove a base's folder of links, and what they lead to if that is ours and no other workspace's base needs it.
+
+    Every base that was added, in whatever workspace, has a folder of links in the models folder that names its source.
+    """
+    cache = models_cache().resolve()
+    source = _source_of(view)
+    if source is None or view.resolve().parent != cache:
+        return
+    shutil.rmtree(view, ignore_errors=True)
+    ours = source.parent in (cache / HUB, cache / QUANTISED)
+    if ours and not any(_source_of(other) == source for other in cache.iterdir()):
+        shutil.rmtree(source, ignore_errors=True)
+
+
+def _source_of(view: Path) -> Path | None:
+    """Where the links of a base's folder lead; None for a folder that is none."""
+    try:
+        return Path(orjson.loads((view / "source.json").read_bytes())["source"]).resolve()
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def purge_all(db: Database, workspace: Workspace) -> tuple[Changed, list[AppError]]:

@@ -21,7 +21,7 @@ _STRUCTURE_KEYS = (
     "num_experts", "moe_intermediate_size",
 )  # fmt: skip
 # The files transformers reads a tokenizer and its chat template from.
-_RENDERING_FILES = (
+RENDERING_FILES = (
     "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt", "special_tokens_map.json",
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json",
 )  # fmt: skip
@@ -57,7 +57,7 @@ def content_fingerprint(folder: Path) -> str:
 def rendering_fingerprint(folder: Path) -> str:
     """Hex digest over the tokenizer's and the chat template's files; empty where there is none of them."""
     digest, found = hashlib.sha256(), False
-    for name in _RENDERING_FILES:
+    for name in RENDERING_FILES:
         path = folder / name
         if path.is_file():
             found = True

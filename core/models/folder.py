@@ -107,10 +107,14 @@ def mended_config(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, An
     return out, notes
 
 
+def slug(name: str) -> str:
+    """A name as the beginning of a folder's."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100] or "base"
+
+
 def make_view(source: Path, config: Mapping[str, Any], cache: Path) -> Path:
     """A folder in the models cache with its own config.json and links to the other files of `source`."""
-    slug = re.sub(r"[^a-z0-9]+", "-", source.name.lower()).strip("-") or "base"
-    final = cache / f"{slug}-{uuid.uuid4().hex[:8]}"
+    final = cache / f"{slug(source.name)}-{uuid.uuid4().hex[:8]}"
     cache.mkdir(parents=True, exist_ok=True)
     with new_folder(final) as tmp:
         write_json(tmp / "config.json", dict(config))

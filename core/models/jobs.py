@@ -1,4 +1,4 @@
-"""Job kinds about base models: add a folder, rebuild the practice model. Light."""
+"""Job kinds about base models: add a folder, download one, rebuild the practice model. Light."""
 
 from __future__ import annotations
 
@@ -20,6 +20,31 @@ def _apply(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, A
 
 ADD_BASE = JobKind(
     name="add_base_model", handler="core.models.work:add_base", events=("base_model",), apply=_apply, page="adapters"
+)
+LOOK_UP = JobKind(
+    name="look_up_base",
+    handler="core.models.download:look_up",
+    events=(),
+    apply=_apply,
+    lane=Lane.QUESTION,
+    page="adapters",
+)
+DOWNLOAD = JobKind(
+    name="download_base",
+    handler="core.models.download:download_base",
+    events=("base_model",),
+    apply=_apply,
+    lane=Lane.NETWORK,
+    resumable=True,
+    page="adapters",
+)
+QUANTISE = JobKind(
+    name="quantise_base",
+    handler="core.models.quantise:quantise_base",
+    events=("base_model",),
+    apply=_apply,
+    lane=Lane.GPU,
+    page="adapters",
 )
 BUILD_PRACTICE = JobKind(
     name="build_practice_model",

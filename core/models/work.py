@@ -48,12 +48,25 @@ def add_base(context: JobContext) -> dict[str, Any]:
         context.progress(0, 1, "Checking the practice model")
         row = practice_row()
     else:
-        row = _add_folder(context, Path(context.params["path"]), str(context.params.get("name") or ""))
+        row = add_folder(context, Path(context.params["path"]), str(context.params.get("name") or ""))
     context.emit("base_model", row=row)
     return {"base_model_id": row["id"], "in": 1, "used": 1, "rejected": 0, "cut": 0}
 
 
-def _add_folder(context: JobContext, source: Path, name: str) -> dict[str, Any]:
+def add_folder(
+    context: JobContext,
+    source: Path,
+    name: str,
+    *,
+    kind: str = "folder",
+    ident: str = "",
+    note: str = "",
+    earlier: Path | None = None,
+) -> dict[str, Any]:
+    """A folder with a base as a checked row; `note` says where it came from, in place of where its weights stay.
+
+    `earlier` is the view of a base that was added from the same folder; it is used again.
+    """
     if not source.is_dir():
         raise folders.not_a_model(source, "it is not a folder" if source.exists() else "there is no such folder")
     source = source.resolve()
@@ -66,17 +79,18 @@ def _add_folder(context: JobContext, source: Path, name: str) -> dict[str, Any]:
         folders.read_header(path)
     context.token.raise_if_cancelled()
     context.progress(1, 3, "Checking the tokenizer and the chat template")
-    view = folders.make_view(source, config, models_cache())
+    view = earlier or folders.make_view(source, config, models_cache())
     try:
-        row = base_row(context.job_id, name or source.name, view, "folder", [*notes, f"Weights stay in {source}"])
+        notes.append(note or f"Weights stay in {source}")
+        row = base_row(ident or context.job_id, name or source.name, view, kind, notes)
         context.token.raise_if_cancelled()
         context.progress(2, 3, "Checking the weights against the architecture")
         _check_weights(view)
-    except AppError as error:
-        shutil.rmtree(view, ignore_errors=True)
-        raise _naming(error, view, source) from error
-    except BaseException:
-        shutil.rmtree(view, ignore_errors=True)
+    except BaseException as error:
+        if earlier is None:
+            shutil.rmtree(view, ignore_errors=True)
+        if isinstance(error, AppError):
+            raise _naming(error, view, source) from error
         raise
     return row
 

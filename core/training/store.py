@@ -86,7 +86,7 @@ def create_run(
     ident = new_id()
     train_rows = int(dataset["total_conversations"]) - int(dataset["total_validation_conversations"])
     params = {
-        "name": name, "preset": preset, "config": config.to_json(), "base": _base_facts(base),
+        "name": name, "preset": preset, "config": config.to_json(), "base": base_facts(base),
         "dataset": {k: dataset[k] for k in (
             "id", "name", "file_path", "content_hash", "total_conversations", "system_prompt")},
     }  # fmt: skip
@@ -103,7 +103,8 @@ def create_run(
     return job
 
 
-def _base_facts(base: BaseModel) -> dict[str, Any]:
+def base_facts(base: BaseModel) -> dict[str, Any]:
+    """What a passport says of the base."""
     return {
         "id": base.id, "name": base.name, "path": str(base.path), "architecture": base.architecture,
         "structure_fingerprint": base.structure_fingerprint, "content_fingerprint": base.content_fingerprint,
@@ -218,21 +219,35 @@ def write_started(db: Database, run_id: str, event: Mapping[str, Any]) -> None:
 
 def write_artifact(db: Database, run_id: str, event: Mapping[str, Any]) -> Changed:
     """Upsert the adapter a run published."""
-    passport = event["passport"]
     with transaction(db):
         run = db.execute("select * from training_jobs where id = ?", [run_id]).fetchone()
-        db.execute(
-            "insert into model_artifacts(id, type, name, training_job_id, base_model_id, dataset_id, path, size_bytes,"
-            " sha256, passport, verdict, created_at) values(?, 'adapter', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " on conflict(id) do nothing",
-            [
-                event["id"], run["name"], run_id, run["base_model_id"], run["dataset_id"], event["path"],
-                event["size_bytes"], event["sha256"], orjson.dumps(passport).decode(), passport["verdict"],
-                passport["created_at"],
-            ],
-        )  # fmt: skip
+        insert_adapter(
+            db, event, name=run["name"], base_model_id=run["base_model_id"], dataset_id=run["dataset_id"], run_id=run_id
+        )
         db.execute("update training_jobs set artifact_id = ? where id = ?", [event["id"], run_id])
     return Changed.ADAPTERS | Changed.JOBS
+
+
+def insert_adapter(
+    db: Database,
+    event: Mapping[str, Any],
+    *,
+    name: str,
+    base_model_id: str,
+    dataset_id: str | None = None,
+    run_id: str | None = None,
+) -> None:
+    """The row of a published adapter, if it is not there yet; `event` is what its worker reported."""
+    passport = event["passport"]
+    db.execute(
+        "insert into model_artifacts(id, type, name, training_job_id, base_model_id, dataset_id, path, size_bytes,"
+        " sha256, passport, verdict, created_at) values(?, 'adapter', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " on conflict(id) do nothing",
+        [
+            event["id"], name, run_id, base_model_id, dataset_id, event["path"], event["size_bytes"], event["sha256"],
+            orjson.dumps(passport).decode(), passport["verdict"], passport["created_at"],
+        ],
+    )  # fmt: skip
 
 
 _ADAPTER_SQL = (

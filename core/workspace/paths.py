@@ -12,6 +12,8 @@ import platformdirs
 from core.errors import AppError
 
 APP_NAME = "Bright Run"
+# In the folder of base models: what was downloaded, and what was quantised here.
+HUB, QUANTISED = "hub", "quantised"
 
 
 def source_root() -> Path:

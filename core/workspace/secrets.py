@@ -16,6 +16,7 @@ SERVICE = "Bright Run"
 ANTHROPIC_KEY = "anthropic_api_key"
 ANTHROPIC_URL = "anthropic_base_url"
 DEFAULT_URL = "https://api.anthropic.com"
+HUB_TOKEN, HUB_VARIABLE = "hugging_face_token", "HF_TOKEN"
 KEY_VARIABLE, URL_VARIABLE = "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"
 # Back ends of keyring that keep passwords in a file, or nowhere.
 _NO_KEYCHAIN = ("keyring.backends.fail", "keyring.backends.null", "keyring.backends.chainer", "keyrings.")
@@ -137,3 +138,17 @@ def delete_anthropic() -> None:
     """Forget key and address. Raises as `delete`."""
     delete(ANTHROPIC_KEY)
     delete(ANTHROPIC_URL)
+
+
+def hub_token(address: str, usual: str) -> str | None:
+    """The access token for a hub: the stored one for the usual address alone, else that of the environment, or none.
+
+    A keychain that is missing or locked is no reason to fail: what is public needs no token.
+    """
+    if address == usual:
+        try:
+            if token := get(HUB_TOKEN):
+                return token
+        except AppError:
+            pass
+    return os.environ.get(HUB_VARIABLE, "").strip() or None

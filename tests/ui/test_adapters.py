@@ -14,8 +14,11 @@ from app.services import Services
 from core import jobs
 from core.models import store as models
 from core.models.practice import shipped_folder
+from core.models.work import base_row
+from core.training.store import list_adapters
 from core.workspace import settings
-from tests.support.pages import click, open_page, take_back
+from tests.support.hf_model import write_hf_model
+from tests.support.pages import click, dialog, open_page, take_back
 from tests.support.pages import shown_text as text
 from ui.pages.adapters.page import AdaptersPage
 from ui.practice import STEP, add_practice
@@ -47,6 +50,7 @@ def test_an_adapter_shows_its_passport(qtbot: QtBot, trained: str, window: MainW
     assert text(page, "adapter_title") == "Practice run"
     assert text(page, "adapter_sum") == "6 in = 6 used + 0 rejected + 0 cut"
     detail = page.inspector.adapter
+    assert detail.facts.facts["Used by"] == "nothing"
     assert detail.settings.facts["Maximum steps"] == "2"
     assert "mlx" in detail.versions.facts
     assert len(detail.hashes.facts["Adapter"]) == 12
@@ -76,7 +80,7 @@ def test_a_folder_is_added_and_made_the_default(
     assert dialog is not None
     assert dialog.isVisible()
     dialog.reject()
-    page.add_folder(str(shipped_folder()))
+    page.arrivals.add_folder(str(shipped_folder()))
     qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 2)
     click_row(qtbot, page.bases, 1)
     assert text(page, "base_title") == "model"
@@ -92,7 +96,7 @@ def test_a_folder_that_is_no_model_is_told(
 ) -> None:  # fmt: skip
     page = opened(qtbot, window)
     (tmp_path / "nothing").mkdir()
-    page.add_folder(str(tmp_path / "nothing"))
+    page.arrivals.add_folder(str(tmp_path / "nothing"))
     qtbot.waitUntil(lambda: bool(page.banners.banners))
     assert "config.json" in page.banners.banners[0].text
 
@@ -110,8 +114,9 @@ def test_adapters_and_bases_are_deleted_with_undo(
     click(qtbot, page.inspector, "delete_base")
     qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 0)
     assert models.listing(services.connections.db) == []
+    assert list_adapters(services.connections.db) == []
     take_back(qtbot, window)
-    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1)
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == page.adapters.rows.rowCount() == 1)
 
 
 def test_open_item_selects(qtbot: QtBot, trained: str, window: MainWindow, services: Services) -> None:
@@ -132,3 +137,27 @@ def test_the_practice_model_is_added_once_for_two_quick_clicks(
     qtbot.waitUntil(lambda: bool(models.listing(db)))
     assert len(jobs.listing(db, kind="add_base_model")) == 1
     qtbot.waitUntil(lambda: once(services, STEP))
+
+
+def test_a_base_is_quantised_from_its_detail(
+    qtbot: QtBot, qapp: Any, trained: str, window: MainWindow, services: Services, tmp_path: Path
+) -> None:
+    db = services.connections.db
+    wide = write_hf_model(tmp_path / "Tiny", hidden_size=64, head_dim=16, intermediate_size=128)
+    models.upsert(db, base_row("tiny", "Tiny", wide, "folder", []))
+    page = opened(qtbot, window)
+    page.open_item({"base": "practice"})
+    qtbot.waitUntil(lambda: text(page, "base_title") == "Practice model")
+    assert not page.inspector.base.quantise.isVisible()
+    assert page.inspector.base.facts.facts["Used by"] == "1 adapter"
+    assert "too large" not in page.inspector.base.facts.facts["In memory"]
+    page.open_item({"base": "tiny"})
+    qtbot.waitUntil(lambda: text(page, "base_title") == "Tiny")
+    click(qtbot, page.inspector, "quantise_base")
+    asked = dialog(qapp, "quantise_dialog")
+    assert asked.name.text() == "Tiny 4-bit"
+    asked.bits.setCurrentIndex(1)
+    assert asked.name.text() == "Tiny 8-bit"
+    click(qtbot, asked, "quantise_go")
+    qtbot.waitUntil(lambda: "Tiny 8-bit" in [base.name for base in models.listing(db)])
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 3)

@@ -21,19 +21,25 @@ from core import jobs
 from core.conversations import store as conversations
 from core.datasets import store as datasets
 from core.generation.plan import Library
+from core.models.store import BaseModel
 from core.scaffolding import store as scaffolding
 from core.scaffolding.exchange import read_plan
 from core.scaffolding.store import EmotionalArc, PromptTemplate, consultant_profile
 from core.training_files import store as training_files
 from core.workspace import settings
 from core.workspace.paths import workspaces_folder
+from tests.support.foreign import write_peft
 from tests.support.pages import find, until
 from ui.dialogs.api_key import ApiKeyDialog
 from ui.dialogs.base import ConfirmDialog, DetailsDialog, Dialog, confirm
+from ui.dialogs.hub_token import HubTokenDialog
 from ui.dialogs.shortcuts import ShortcutsDialog
 from ui.dialogs.terms import TermsDialog
 from ui.dialogs.trash import TrashDialog
 from ui.dialogs.workspaces import NewWorkspaceDialog, StartDialog
+from ui.pages.adapters.download import DownloadDialog
+from ui.pages.adapters.import_adapter import ImportAdapterDialog
+from ui.pages.adapters.quantise import QuantiseDialog
 from ui.pages.conversations.add_to_file import AddDialog
 from ui.pages.conversations.data import read_detail
 from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
@@ -157,6 +163,22 @@ def arc(here: Any) -> EmotionalArc:
     return scaffolding.require_key(here.db, EmotionalArc, "confusion_to_clarity")
 
 
+def import_adapter(here: Any) -> Dialog:
+    base = BaseModel(**{field: "" for field in BaseModel.__dataclass_fields__} | {"id": "b", "name": "Base"})
+    folder = write_peft(here.services.workspace.root / "theirs")
+    made = ImportAdapterDialog(here.window, here.services, folder, [base], "b")
+    made.wanted.connect(lambda params, _title: here.said.append(params["name"]))
+    return made
+
+
+def quantise_dialog(here: Any) -> Dialog:
+    numbers = {"name": "Base", "parameter_count": 10**9, "size_bytes": 2 * 10**9}
+    base = BaseModel(**{field: "" for field in BaseModel.__dataclass_fields__} | numbers)
+    made = QuantiseDialog(here.window, base)
+    made.wanted.connect(lambda params, _title: here.said.append(params["name"]))
+    return made
+
+
 FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], str]]] = {
     AddDialog: (add_dialog, "field_name", lambda here: "".join(here.said)),
     DatasetDialog: (dataset_dialog, "field_name", lambda here: "".join(here.said)),
@@ -165,6 +187,8 @@ FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], st
         dataset_rename, "field_name", lambda here: str(datasets.get(here.db, here.dataset.id).name)
     ),
     NewWorkspaceDialog: (new_workspace, "field_name", made_workspaces),
+    ImportAdapterDialog: (import_adapter, "field_name", lambda here: "".join(here.said)),
+    QuantiseDialog: (quantise_dialog, "field_name", lambda here: "".join(here.said)),
     TemplateDialog: (
         template_dialog, "field_name", lambda here: scaffolding.get(here.db, PromptTemplate, template(here).id).name
     ),
@@ -265,8 +289,15 @@ def tags_of(here: Any) -> list[str]:
     return [row["tag"] for row in rows]
 
 
+# Those that do something with a text that is typed first: its field, and what Enter says without it.
+ASKERS: dict[Any, tuple[str, str]] = {
+    ApiKeyDialog: ("api_key", "Paste the key first."), HubTokenDialog: ("hub_token", "Paste the token first."),
+    DownloadDialog: ("field_model", "Enter the name of a model first."),
+}  # fmt: skip
+
+
 def test_no_dialog_is_left_out() -> None:
-    assert every_dialog() == {*FORMS, *CHOICES, *READERS, *READY, *WRITERS, ApiKeyDialog, ConfirmDialog}
+    assert every_dialog() == {*FORMS, *CHOICES, *READERS, *READY, *WRITERS, *ASKERS, ConfirmDialog}
 
 
 def focus_on(qtbot: QtBot, window: QWidget) -> None:
@@ -432,13 +463,16 @@ def test_enter_does_at_once_what_is_ready_and_escape_does_nothing(qtbot: QtBot, 
     assert (keys.gone, here.said) == ([1], [result])
 
 
-def test_a_key_is_asked_for_before_anything_is_saved(qtbot: QtBot, here: Any) -> None:
-    keys = Keyboard(qtbot, ApiKeyDialog(here.window, here.services))
-    keys.tab_to("api_key")
+@pytest.mark.parametrize("kind", list(ASKERS), ids=lambda kind: kind.__name__)
+def test_a_text_is_asked_for_before_anything_is_done(qtbot: QtBot, here: Any, kind: Any) -> None:
+    field, missing = ASKERS[kind]
+    keys = Keyboard(qtbot, kind(here.window, here.services))
+    keys.tab_to(field)
     keys.press(Qt.Key.Key_Return)
-    assert keys.complaints() == ["Paste the key first."]
+    assert keys.complaints() == [missing]
     keys.type("sk-ant-test")
-    assert find(keys.shown, QLineEdit, "api_key").echoMode() is QLineEdit.EchoMode.Password
+    secret = find(keys.shown, QLineEdit, field).echoMode() is QLineEdit.EchoMode.Password
+    assert secret is (kind is not DownloadDialog)
     keys.press(Qt.Key.Key_Escape)
     asked = question()
     assert asked is not None

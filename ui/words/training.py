@@ -81,6 +81,8 @@ def took(job: Job) -> float | None:
 def result_words(adapter: Adapter) -> str:
     """The verdict as a sentence with the losses it is based on."""
     passport = adapter.passport
+    if "imported" in passport:
+        return "It was trained elsewhere and not measured here. To compare, ask with it and with the base alone."
     before, after = passport.get("loss_before"), passport.get("loss_after")
     numbers = f"from {fmt.decimal(before)} to {fmt.decimal(after)}"
     if adapter.verdict == "better":

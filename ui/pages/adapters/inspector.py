@@ -10,10 +10,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
+from core import memory
+from core.inference.arbiter import base_needs
 from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui import format as fmt
 from ui.models.rows import Status
+from ui.pages.adapters.quantise import can_quantise
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, row
 from ui.widgets.card import Card
@@ -24,10 +27,17 @@ from ui.words.counts import sum_words
 from ui.words.training import TITLES, losses, preset_title, rate_words, result_words, target_title, verdict_status
 
 PRACTICE_KIND = "Practice model, for trying things out"
+# The files that an imported adapter came in.
+SOURCES = {
+    "adapter_config.json": "Imported settings", "adapter_model.safetensors": "Imported weights",
+    "adapters.safetensors": "Imported weights",
+}  # fmt: skip
+TYPES = {"lora": "LoRA", "dora": "DoRA"}
+KINDS = {"hub": "Hugging Face", "quantised": "Quantized here"}
 # What the passport keeps beside TITLES.
 EXTRA_TITLES = {
     "targets": "Trained layers", "schedule": "Schedule", "scale": "Scale", "preset": "Preset",
-    "grad_checkpoint": "Gradient checkpointing",
+    "grad_checkpoint": "Gradient checkpointing", "fine_tune_type": "Type",
 }  # fmt: skip
 
 AUTOMATIC = {
@@ -45,7 +55,7 @@ def parameters(count: int) -> str:
 
 def kind_words(base: BaseModel) -> str:
     """What kind of base it is."""
-    return PRACTICE_KIND if base.is_practice else "Folder"
+    return PRACTICE_KIND if base.is_practice else KINDS.get(base.kind, "Folder")
 
 
 DEFAULT, AVAILABLE = Status("ok", "Default"), Status("neutral", "Available")
@@ -54,6 +64,17 @@ DEFAULT, AVAILABLE = Status("ok", "Default"), Status("neutral", "Available")
 def base_status(is_default: bool) -> Status:
     """Whether new datasets and chats start with it."""
     return DEFAULT if is_default else AVAILABLE
+
+
+def memory_words(base: BaseModel) -> str:
+    """What it needs of the memory that models may use on this machine, and whether that is there at all."""
+    needs, budget = base_needs(base.size_bytes), memory.read().budget
+    return f"about {fmt.size(needs)} of {fmt.size(budget)}{'' if needs <= budget else ': too large'}"
+
+
+def used_by(*counts: tuple[str, int]) -> str:
+    """ "2 adapters, 1 chat"; what there is none of is left out."""
+    return ", ".join(fmt.plural(number, noun) for noun, number in counts if number) or "nothing"
 
 
 def _lay_out(owner: QWidget, *items: QWidget, stretch: QWidget) -> None:
@@ -69,6 +90,7 @@ class BaseDetail(QWidget):
 
     default_wanted = Signal()
     rebuild_wanted = Signal()
+    quantise_wanted = Signal()
     folder_wanted = Signal()
     delete_wanted = Signal()
 
@@ -85,20 +107,27 @@ class BaseDetail(QWidget):
             "Rebuild", "", "ph.wrench", on_click=self.rebuild_wanted.emit, name="rebuild_practice",
             tip="Build the practice model again from its text, on this machine",
         )  # fmt: skip
+        self.quantise = Button(
+            "Quantize…", "", "ph.arrows-in", on_click=self.quantise_wanted.emit, name="quantise_base",
+            tip="Make a smaller base of it, with 4 or 8 bits a weight",
+        )  # fmt: skip
         self.folder = Button("Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="base_folder")
         self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_base")
+        # A base has one of them; with both, a card that shows no base yet would be wider than its place.
+        self.rebuild.hide()
+        self.quantise.hide()
         self._scroll = ScrollColumn(
             self.facts, label("Notes", "strong"), self.notes, label("Fingerprints", "strong"), self.prints,
             gap=sizes.grid, accessible="Details of the base model",
         )  # fmt: skip
         _lay_out(
             self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
-            row(self.default, self.rebuild, None),
+            row(self.default, self.rebuild, self.quantise, None),
             row(self.folder, self.delete, None), stretch=self._scroll,
         )  # fmt: skip
 
-    def show_base(self, base: BaseModel, is_default: bool) -> None:
-        """This one."""
+    def show_base(self, base: BaseModel, is_default: bool, uses: tuple[int, int]) -> None:
+        """This one, on which so many adapters and chats rest."""
         self.title.setText(base.name)
         self.line.setText(kind_words(base))
         self.pill.set_status(base_status(is_default))
@@ -107,9 +136,11 @@ class BaseDetail(QWidget):
                 Fact("Architecture", base.architecture),
                 Fact("Parameters", parameters(base.parameter_count), fmt.count(base.parameter_count)),
                 Fact("Size", fmt.size(base.size_bytes)),
+                Fact("In memory", memory_words(base)),
                 Fact("Quantization", base.quantization or "none"),
                 Fact("Context", f"{fmt.count(base.context_length)} tokens"),
                 Fact("Vocabulary", f"{fmt.count(base.vocab_size)} tokens"),
+                Fact("Used by", used_by(("adapter", uses[0]), ("chat", uses[1]))),
                 Fact("Added", fmt.moment_long(base.created_at)),
             ]
         )
@@ -123,12 +154,15 @@ class BaseDetail(QWidget):
         )
         self.default.setEnabled(not is_default)
         self.rebuild.setVisible(base.is_practice)
+        self.quantise.setVisible(can_quantise(base))
 
 
 class AdapterDetail(QWidget):
     """An adapter with its passport."""
 
     run_wanted = Signal()
+    check_wanted = Signal()
+    export_wanted = Signal()
     folder_wanted = Signal()
     delete_wanted = Signal()
 
@@ -145,40 +179,53 @@ class AdapterDetail(QWidget):
         )
         self.facts, self.settings, self.hashes, self.versions = Facts(), Facts(), Facts(), Facts()
         self.sum = label("", wrap=True, name="adapter_sum")
+        title, heard = label("Validation loss, before and after", "caption"), label("Conversations", "strong")
+        # What an adapter that was imported has not.
+        self._of_training = (title, self.losses, heard, self.sum)
         self._scroll = ScrollColumn(
-            label("Validation loss, before and after", "caption"), self.losses, self.verdict, self.facts,
-            label("Conversations", "strong"), self.sum, label("Settings", "strong"), self.settings,
+            title, self.losses, self.verdict, self.facts, heard, self.sum, label("Settings", "strong"), self.settings,
             label("Hashes", "strong"), self.hashes, label("Created with", "strong"), self.versions, gap=sizes.grid,
             accessible="Adapter passport",
         )  # fmt: skip
         self.run = Button("Open run", "", "ph.chart-line", on_click=self.run_wanted.emit, name="open_run")
         self.copy = Button("Copy passport", "", "ph.copy", on_click=self._copy, name="copy_passport")
+        self.check = Button(
+            "Check", "", "ph.check-circle", on_click=self.check_wanted.emit, name="check_adapter",
+            tip="Compare its hash with its passport, and its file with its base",
+        )  # fmt: skip
+        self.export = Button(
+            "Export…", "", "ph.export", on_click=self.export_wanted.emit, name="export_adapter",
+            tip="Copy it with its passport into a folder of your choice",
+        )  # fmt: skip
         self.folder = Button(
             "Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="adapter_folder"
         )
         self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_adapter")
         _lay_out(
             self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
-            row(self.run, self.copy, None),
+            row(self.run, self.copy, None), row(self.check, self.export, None),
             row(self.folder, self.delete, None), stretch=self._scroll,
         )  # fmt: skip
 
-    def show_adapter(self, adapter: Adapter, several: int = 1) -> None:
-        """This one; `several` are selected."""
+    def show_adapter(self, adapter: Adapter, several: int = 1, chats: int = 0) -> None:
+        """This one, with which so many chats talk; `several` are selected."""
         passport = self._passport = adapter.passport
         self.title.setText(adapter.name)
         self.line.setText(f"{adapter.base_name} · {fmt.moment_long(adapter.created_at)}")
         self.pill.set_status(verdict_status(adapter.verdict))
         self.losses.setText(losses(passport.get("loss_before"), passport.get("loss_after")))
         self.verdict.setText(result_words(adapter))
-        self.facts.set_facts(_facts(adapter))
+        self.facts.set_facts([*_facts(adapter), Fact("Used by", used_by(("chat", chats)))])
         counts = passport.get("counts", {})
         self.sum.setText(sum_words(counts) if counts else "Not recorded")
+        imported = "imported" in passport
+        for part in self._of_training:
+            part.setVisible(not imported)
         self.settings.set_facts(_settings(passport.get("hyperparameters", {})))
         self.hashes.set_facts(_hashes(adapter))
         made = [Fact(name, str(version)) for name, version in passport.get("versions", {}).items()]
         self.versions.set_facts([*made, Fact("Machine", str(passport.get("machine", fmt.NOTHING)))])
-        self.run.setEnabled(bool(adapter.training_job_id))
+        self.run.setVisible(bool(adapter.training_job_id))
         self.delete.setText(f"Delete {fmt.count(several)}" if several > 1 else "Delete")
 
     def _copy(self) -> None:
@@ -193,6 +240,8 @@ def dataset_name(adapter: Adapter) -> str:
 
 def _facts(adapter: Adapter) -> list[Fact]:
     passport = adapter.passport
+    if "imported" in passport:
+        return _imported_facts(adapter, passport["imported"])
     return [
         Fact("Base", adapter.base_name),
         Fact("Dataset", dataset_name(adapter)),
@@ -204,6 +253,17 @@ def _facts(adapter: Adapter) -> list[Fact]:
     ]  # fmt: skip
 
 
+def _imported_facts(adapter: Adapter, imported: Mapping[str, Any]) -> list[Fact]:
+    source = str(imported.get("from") or "")
+    return [
+        Fact("Base", adapter.base_name),
+        Fact("Imported from", source.rpartition("/")[2] or fmt.NOTHING, source),
+        Fact("Layout", str(imported.get("layout") or fmt.NOTHING)),
+        Fact("Adapted modules", fmt.count(imported.get("modules"))),
+        Fact("Size", fmt.size(adapter.size_bytes)),
+    ]
+
+
 def _settings(values: Mapping[str, Any]) -> list[Fact]:
     out = []
     for key, value in values.items():
@@ -211,6 +271,8 @@ def _settings(values: Mapping[str, Any]) -> list[Fact]:
             text = preset_title(str(value))
         elif key == "targets":
             text = target_title(str(value))
+        elif key == "fine_tune_type":
+            text = TYPES.get(str(value), str(value))
         elif key == "learning_rate":
             text = rate_words(float(value))
         elif isinstance(value, bool):
@@ -227,12 +289,14 @@ def _settings(values: Mapping[str, Any]) -> list[Fact]:
 
 def _hashes(adapter: Adapter) -> list[Fact]:
     passport = adapter.passport
-    base = passport.get("base", {})
+    base, imported = passport.get("base", {}), passport.get("imported", {})
+    own = [short_hash(SOURCES.get(name, name), value) for name, value in imported.get("files", {}).items()]
+    if not imported:
+        own = [short_hash("Dataset", passport.get("dataset_hash")), short_hash("Settings", passport.get("config_hash"))]
     return [
         short_hash("Adapter", adapter.sha256),
-        short_hash("Dataset", passport.get("dataset_hash")),
+        *own,
         short_hash("Chat template", passport.get("template_hash")),
-        short_hash("Settings", passport.get("config_hash")),
         short_hash("Base structure", base.get("structure_fingerprint")),
         short_hash("Base content", base.get("content_fingerprint")),
     ]
@@ -251,14 +315,14 @@ class Inspector(Card):
             self._views.addWidget(view)
         self.add(self._views, 1)
 
-    def show_base(self, base: BaseModel, is_default: bool) -> None:
+    def show_base(self, base: BaseModel, is_default: bool, uses: tuple[int, int]) -> None:
         """A base model."""
-        self.base.show_base(base, is_default)
+        self.base.show_base(base, is_default, uses)
         self._views.setCurrentWidget(self.base)
 
-    def show_adapter(self, adapter: Adapter, several: int) -> None:
+    def show_adapter(self, adapter: Adapter, several: int, chats: int) -> None:
         """An adapter."""
-        self.adapter.show_adapter(adapter, several)
+        self.adapter.show_adapter(adapter, several, chats)
         self._views.setCurrentWidget(self.adapter)
 
     def show_nothing(self) -> None:

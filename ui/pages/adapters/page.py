@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QUrl, Slot
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QWidget
-from sqlite_utils import Database
+from PySide6.QtWidgets import QWidget
 
 from app.services import Services
 from core.errors import AppError
 from core.events import Changed
-from core.models import store as models
+from core.jobs import Job
 from core.models.store import BaseModel
-from core.training import store
 from core.training.store import Adapter
 from core.workspace import settings
 from ui import format as fmt
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel
-from ui.pages.adapters.inspector import (
-    AVAILABLE,
-    DEFAULT,
-    PRACTICE_KIND,
-    Inspector,
-    base_status,
-    dataset_name,
-    kind_words,
-    parameters,
+from ui.pages.adapters.arrivals import KINDS, Arrivals, kind_of_drop
+from ui.pages.adapters.columns import (
+    ADAPTER_COLUMNS,
+    ADAPTERS_LEAVE_FIRST,
+    BASE_COLUMNS,
+    BASES_LEAVE_FIRST,
+    Snapshot,
+    read_snapshot,
 )
-from ui.practice import add_practice
+from ui.pages.adapters.inspector import Inspector
+from ui.pages.adapters.removing import ADAPTERS, delete_bases
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
 from ui.widgets.bulk_bar import delete_several, table_foot
@@ -43,110 +40,11 @@ from ui.widgets.fit_columns import FitColumns
 from ui.widgets.flow import Flow
 from ui.widgets.job_strip import JobStrip
 from ui.widgets.page import Page
-from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected
+from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected, of_button
 from ui.widgets.table import TableView
-from ui.words.training import VERDICTS, losses, verdict_short
 
 PURPOSE = "The adapters you trained and the base models they run on."
 BASE_ROWS = 5
-
-
-@dataclass(frozen=True)
-class BaseRow:
-    """A base model and whether it is the default."""
-
-    id: str
-    base: BaseModel
-    is_default: bool
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Everything the page shows."""
-
-    bases: tuple[BaseRow, ...]
-    adapters: tuple[Adapter, ...]
-
-
-def read_snapshot(db: Database) -> Snapshot:
-    """All of it, by one reader."""
-    default = models.default(db)
-    chosen = default.id if default else ""
-    bases = tuple(BaseRow(base.id, base, base.id == chosen) for base in models.listing(db))
-    return Snapshot(bases, tuple(store.list_adapters(db)))
-
-
-def _loss(adapter: Adapter) -> str:
-    return losses(adapter.passport.get("loss_before"), adapter.passport.get("loss_after"))
-
-
-BASE_COLUMNS = (
-    Column("name", "Name", role="strong", value=lambda r: r.base.name, sort="name"),
-    Column("kind", "Kind", PRACTICE_KIND, role="muted", value=lambda r: kind_words(r.base), sort="kind"),
-    Column("architecture", "Architecture", "Qwen2 Moe", value=lambda r: r.base.architecture, sort="architecture"),
-    Column(
-        "parameters",
-        "Parameters",
-        "70.6 B",
-        "right",
-        value=lambda r: parameters(r.base.parameter_count),
-        sort="parameters",
-        order=lambda r: r.base.parameter_count,
-    ),
-    Column("size", "Size", "999.9 MB", "right", fmt.size, value=lambda r: r.base.size_bytes, sort="size"),
-    Column(
-        "quantization",
-        "Quantization",
-        "4-bit, 64",
-        value=lambda r: r.base.quantization or "none",
-        role="muted",
-        sort="quantization",
-    ),
-    Column("context", "Context", "131,072", "right", fmt.count, value=lambda r: r.base.context_length, sort="context"),
-    Column(
-        "default",
-        "State",
-        (DEFAULT, AVAILABLE),
-        formatter=base_status,
-        role="status",
-        value=lambda r: r.is_default,
-        sort="default",
-    ),
-)
-BASES_LEAVE_FIRST = ("quantization", "context", "architecture", "size", "kind", "parameters")
-ADAPTER_COLUMNS = (
-    Column("name", "Name", role="strong", sort="name"),
-    Column("base_name", "Base", "Qwen2.5 7B 4-bit", role="muted", sort="base"),
-    Column("dataset", "Dataset", "Planner, second part", role="muted", value=dataset_name, sort="dataset"),
-    Column(
-        "verdict",
-        "Verdict",
-        tuple(map(verdict_short, VERDICTS)),
-        formatter=verdict_short,
-        role="status",
-        sort="verdict",
-    ),
-    Column(
-        "loss",
-        "Loss before → after",
-        "12.87 → 11.09",
-        "right",
-        value=_loss,
-        sort="loss",
-        order=lambda adapter: adapter.passport.get("loss_after") or math.inf,
-    ),
-    Column("size_bytes", "Size", "999.9 MB", "right", fmt.size, sort="size"),
-    Column(
-        "created_at",
-        "Created",
-        "28 Nov 2024",
-        "right",
-        fmt.moment,
-        sort="created_at",
-        tooltip=lambda a: fmt.moment_long(a.created_at),
-    ),
-)
-ADAPTERS_LEAVE_FIRST = ("size_bytes", "base_name", "created_at", "dataset", "loss")
 
 
 class AdaptersPage(Page):
@@ -158,8 +56,10 @@ class AdaptersPage(Page):
         super().__init__(services, parent)
         self.set_header("Adapters", PURPOSE)
         self._wanted = ""
+        self._chats: Mapping[str, int] = {}
         self._on_bases = False
         self._settling = False
+        self.arrivals = Arrivals(self)
         self.train = self.add_action("Train adapter", "ph.chart-line", self._train, name="train_an_adapter")
         self.talk = self.add_action("Start chat", "ph.chat-teardrop-text", self._talk, primary=True, name="talk_to_it")
         self.bases = self._table(BASE_COLUMNS, "bases_table", "Base models", BASES_LEAVE_FIRST)
@@ -167,17 +67,26 @@ class AdaptersPage(Page):
         self._base_rows, self._adapter_rows = LocalRows(self.bases.rows, self), LocalRows(self.adapters.rows, self)
         self.bases.sort_requested.connect(self._base_rows.set_order)
         self.adapters.sort_requested.connect(self._adapter_rows.set_order)
+        arrivals = self.arrivals
         self.add_base = Button(
-            "Add base model", "", "ph.folder-plus", on_click=self.choose_folder, name="add_base_model"
-        )
-        self.add_base.setToolTip("A folder in MLX or Hugging Face format")
+            "Add folder", "", "ph.folder-plus", on_click=arrivals.choose_folder, name="add_base_model",
+            tip="A base model on this computer, in MLX or Hugging Face format", accessible="Add base model from folder",
+        )  # fmt: skip
+        self.download = Button(
+            "Download…", "", "ph.download-simple", on_click=arrivals.download, name="download_base_model",
+            tip="A base model from Hugging Face, by its name", accessible="Download base model",
+        )  # fmt: skip
         self.add_practice = Button(
-            "Add practice model", "", "ph.plus", on_click=self._add_practice, name="add_practice_model"
+            "Add practice model", "", "ph.plus", on_click=arrivals.add_practice, name="add_practice_model"
         )
-        self.strip = JobStrip(services, ("add_base_model", "build_practice_model"))
+        self.strip = JobStrip(services, KINDS)
+        self.bring = Button(
+            "Import adapter", "", "ph.folder-plus", on_click=self._import_adapter, name="import_adapter",
+            tip="A folder in the layout of mlx-lm or PEFT; it can also be dropped onto this page",
+        )  # fmt: skip
         self.no_bases = label(
-            "No base model yet. Add a folder in MLX or Hugging Face format, or the practice model for trying "
-            "things out.", "muted", wrap=True, name="no_bases",
+            "No base model yet. Download one, add a folder in MLX or Hugging Face format, or the practice model for "
+            "trying things out.", "muted", wrap=True, name="no_bases",
         )  # fmt: skip
         self.no_adapters = EmptyState(
             "ph.swap", "An adapter is a small file that changes how its base answers. Training creates one.",
@@ -203,19 +112,18 @@ class AdaptersPage(Page):
     def _content(self) -> QWidget:
         self.caption = label("", "caption", name="adapters_caption")
         self.bulk = delete_several("adapters and base models", self._delete)
-        self._adapters_title = label("Adapters", "section")
-        self._adapters_title.setContentsMargins(0, theme().sizes.grid, 0, 0)
-        buttons = Flow(self.add_practice, self.add_base, gap=theme().sizes.grid)
+        adapters_head = row(label("Adapters", "section"), None, self.bring, margins=(0, theme().sizes.grid, 0, 0))
+        buttons = Flow(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
-            self.strip, heads, self.no_bases, self.bases, self._adapters_title, self.no_adapters, self.adapters,
+            self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,
             table_foot(self.caption, self.bulk), gap=theme().sizes.grid, stretch=self.adapters,
         )  # fmt: skip
 
     def _empty_state(self) -> EmptyState:
         return EmptyState(
-            "ph.swap", "Adapters need a base model: a folder in MLX or Hugging Face format, or the practice model.",
-            ("Add practice model", self._add_practice), ("Add base model from folder", self.choose_folder),
+            "ph.swap", "Adapters need a base model: from Hugging Face, from a folder, or the practice model.",
+            ("Add practice model", self.arrivals.add_practice), ("Download or add another", self.show_content),
             title="No base model yet", button_icon="ph.plus",
         )  # fmt: skip
 
@@ -226,14 +134,19 @@ class AdaptersPage(Page):
         chosen = nothing_selected(self.bases, self.adapters)
         delete = PageCommand("delete", "Delete selected", self._delete, DELETE_KEYS, chosen)
         self.add_command(delete, self.bases, self.adapters)
+        for button in (self.download, self.add_base, self.bring):
+            self.add_command(of_button(button))
         self.adapters.opened.connect(lambda _row: self._talk())
         self.bases.opened.connect(lambda _row: self.focus_inspector())
         base, adapter = self.inspector.base, self.inspector.adapter
         base.default_wanted.connect(self._set_default)
-        base.rebuild_wanted.connect(self._rebuild)
+        base.rebuild_wanted.connect(self.arrivals.rebuild_practice)
+        base.quantise_wanted.connect(self._quantise)
         base.folder_wanted.connect(self._show_folder)
         base.delete_wanted.connect(self._delete)
         adapter.run_wanted.connect(self._open_run)
+        adapter.check_wanted.connect(partial(self._with_adapter, self.arrivals.check))
+        adapter.export_wanted.connect(partial(self._with_adapter, self.arrivals.export))
         adapter.folder_wanted.connect(self._show_folder)
         adapter.delete_wanted.connect(self._delete)
 
@@ -243,7 +156,7 @@ class AdaptersPage(Page):
         self.read(read_snapshot, self._show)
 
     def _show(self, snapshot: Snapshot) -> None:
-        bases, adapters = snapshot.bases, snapshot.adapters
+        bases, adapters, self._chats = snapshot.bases, snapshot.adapters, snapshot.chats
         self._base_rows.show(bases)
         self._adapter_rows.show(adapters)
         self.no_bases.setVisible(not bases)
@@ -293,46 +206,28 @@ class AdaptersPage(Page):
         self.talk.setEnabled(adapter is not None)
         self.train.setEnabled(base_row is not None)
         if self._on_bases and base_row is not None:
-            self.inspector.show_base(base_row.base, base_row.is_default)
+            self.inspector.show_base(base_row.base, base_row.is_default, base_row.uses)
         elif adapter is not None:
-            self.inspector.show_adapter(adapter, len(self.adapters.selected()))
+            chats = self._chats.get(adapter.id, 0)
+            self.inspector.show_adapter(adapter, len(self.adapters.selected()), chats)
         else:
             self.inspector.show_nothing()
 
-    # Base models
+    def show_end_of(self, job: Job) -> bool:
+        return self.arrivals.show_end_of(job)
 
-    def choose_folder(self) -> None:
-        """Ask for the folder of a base model; without blocking."""
-        dialog = QFileDialog(self, "Add base model")
-        dialog.setObjectName("base_dialog")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(self.add_folder)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+    # Actions
 
-    @Slot(str)
-    def add_folder(self, name: str) -> None:
-        """Check a folder and add it, as a job."""
-        path = Path(name)
-        self.show_content()
-        params = {"path": str(path), "name": path.name}
-        self.services.start_job("add_base_model", f"Adding {path.name}", params)
-
-    def _add_practice(self) -> None:
-        self.show_content()
-        add_practice(self.services)
-
-    def _rebuild(self) -> None:
-        self.services.start_job("build_practice_model", "Building the practice model", {})
+    def _quantise(self) -> None:
+        chosen = self.bases.current()
+        if chosen is not None:
+            self.arrivals.quantise(chosen.base)
 
     def _set_default(self) -> None:
         chosen = self.bases.current()
         if chosen is not None:
             ident = chosen.id
             self.write(lambda db: settings.put(db, "default_base", ident))
-
-    # Actions
 
     def _talk(self) -> None:
         adapter = self.adapters.current()
@@ -343,6 +238,27 @@ class AdaptersPage(Page):
         base = self.bases.current()
         chosen = {"base": base.id} if base is not None and self._on_bases else {}
         self.services.navigator.open_page("training", {"new": True, **chosen})
+
+    def _with_adapter(self, act: Callable[[Adapter], None]) -> None:
+        adapter = self.adapters.current()
+        if adapter is not None:
+            act(adapter)
+
+    def _import_adapter(self) -> None:
+        self.arrivals.choose_adapter(*self._bases_for_import())
+
+    def _bases_for_import(self) -> tuple[list[BaseModel], str]:
+        chosen = self.bases.current()
+        return [entry.base for entry in self.bases.rows.rows], chosen.id if chosen is not None else ""
+
+    def dropped(self, files: Sequence[Path]) -> bool:
+        # Whatever else is dropped is the window's: files to import.
+        kind, folder = kind_of_drop(files)
+        if kind == "base":
+            self.arrivals.add_folder(folder)
+        elif kind:
+            self.arrivals.import_adapter(folder, *self._bases_for_import())
+        return bool(kind)
 
     def _open_run(self) -> None:
         adapter = self.adapters.current()
@@ -368,14 +284,17 @@ class AdaptersPage(Page):
 
     @Slot()
     def _delete(self) -> None:
-        table, name = (self.bases, "base_models") if self._on_bases else (self.adapters, "model_artifacts")
-        rows = table.selected()
+        rows = (self.bases if self._on_bases else self.adapters).selected()
         if not rows:
             return
         noun = "base model" if self._on_bases else "adapter"
         first = rows[0].base.name if self._on_bases else rows[0].name
         text = f"Deleted {first}" if len(rows) == 1 else f"Deleted {fmt.plural(len(rows), noun)}"
-        self.delete(name, [chosen.id for chosen in rows], text)
+        chosen = [entry.id for entry in rows]
+        if self._on_bases:
+            delete_bases(self.services, self, chosen, text)
+        else:
+            self.delete(ADAPTERS, chosen, text)
 
     def open_item(self, argument: object) -> None:
         """See the class."""

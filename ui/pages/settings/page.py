@@ -21,6 +21,7 @@ from core.scaffolding import seeding
 from core.workspace import settings
 from core.workspace.paths import models_cache
 from ui.pages.settings.claude import ClaudeKey, Prices
+from ui.pages.settings.hub import HubToken
 from ui.theme import SCALES, theme
 from ui.widgets.basic import Button, label, row, scrolled
 from ui.widgets.card import Card
@@ -69,9 +70,9 @@ class SettingsPage(Page):
         box = QVBoxLayout(inner)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid * 2)
-        self.claude, self.prices = ClaudeKey(self), Prices(self)
+        self.claude, self.prices, self.hub = ClaudeKey(self), Prices(self), HubToken(self)
         cards = (
-            self._appearance(), self._purpose(), self._folders(), self.claude, self.prices, self._datasets(),
+            self._appearance(), self._purpose(), self._folders(), self.claude, self.prices, self.hub, self._datasets(),
             self._jobs(), self.about,
         )  # fmt: skip
         for card in cards:
@@ -157,6 +158,7 @@ class SettingsPage(Page):
         self.read(lambda db: {key: float(settings.get(db, key)) for key in NUMBERS}, self._show)
         self.read(_vertical, self.vertical.setText, key="vertical")
         self.claude.read()
+        self.hub.read()
         self.prices.read()
 
     def _show(self, stored: Mapping[str, float]) -> None:

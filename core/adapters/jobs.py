@@ -1,0 +1,32 @@
+"""Job kinds about adapters: import a foreign folder, check one again, export one. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlite_utils import Database
+
+from core.db.connection import transaction
+from core.events import Changed
+from core.jobs import Job, JobKind
+from core.training.store import insert_adapter
+from core.workspace.paths import Workspace
+
+
+def _apply(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
+    passport = event["passport"]
+    with transaction(db):
+        insert_adapter(db, event, name=passport["name"], base_model_id=passport["base"]["id"])
+    return Changed.ADAPTERS
+
+
+IMPORT = JobKind(
+    "import_adapter", handler="core.adapters.work:import_adapter", events=("artifact",), apply=_apply, page="adapters"
+)
+CHECK = JobKind(
+    "check_adapter", handler="core.adapters.work:check_adapter", events=(), apply=_apply, page="adapters"
+)  # fmt: skip
+EXPORT = JobKind(
+    "export_adapter", handler="core.adapters.work:export_adapter", events=(), apply=_apply, page="adapters"
+)  # fmt: skip

@@ -1,0 +1,171 @@
+"""How base models and adapters come onto the page and leave it, as jobs; and what is said of those that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QUrl, Slot
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QFileDialog
+
+from core.adapters.layouts import layout_of
+from core.jobs import Job, JobState
+from core.models.fingerprint import weight_files
+from core.models.store import BaseModel
+from core.training.store import Adapter
+from ui.pages.adapters.download import LOOK_UP, DownloadDialog
+from ui.pages.adapters.import_adapter import ImportAdapterDialog
+from ui.pages.adapters.quantise import QuantiseDialog
+from ui.practice import add_practice
+from ui.widgets.banner import Banner, error_details
+from ui.widgets.page import Page
+
+DOWNLOAD = "download_base"
+IMPORT, CHECK, EXPORT = "import_adapter", "check_adapter", "export_adapter"
+QUANTISE = "quantise_base"
+KINDS = ("add_base_model", "build_practice_model", DOWNLOAD, QUANTISE, IMPORT, CHECK, EXPORT)
+
+
+class Arrivals(QObject):
+    """Belongs to the page; everything it starts is a job."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__(page)
+        self._page, self._services = page, page.services
+
+    def choose_folder(self) -> None:
+        """Ask for the folder of a base model; without blocking."""
+        ask_folder(self._page, "Add base model", "base_dialog", self.add_folder)
+
+    @Slot(str)
+    def add_folder(self, name: str) -> None:
+        """Check a folder and add it, as a job."""
+        path = Path(name)
+        self._page.show_content()
+        params = {"path": str(path), "name": path.name}
+        self._services.start_job("add_base_model", f"Adding {path.name}", params)
+
+    def add_practice(self) -> None:
+        """The practice model, as a job."""
+        self._page.show_content()
+        add_practice(self._services)
+
+    def rebuild_practice(self) -> None:
+        """Build the practice model from its text, as a job."""
+        self._services.start_job("build_practice_model", "Building the practice model", {})
+
+    def download(self) -> None:
+        """Ask for a name, look it up, download it."""
+        dialog = DownloadDialog(self._page, self._services)
+        dialog.wanted.connect(self._start_download)
+        dialog.open()
+
+    @Slot(object, str)
+    def _start_download(self, params: dict[str, Any], title: str) -> None:
+        self._page.show_content()
+        self._services.start_job(DOWNLOAD, title, params)
+
+    def quantise(self, base: BaseModel) -> None:
+        """Ask for bits and name, then quantise it."""
+        dialog = QuantiseDialog(self._page, base)
+        dialog.wanted.connect(self._start_quantise)
+        dialog.open()
+
+    @Slot(object, str)
+    def _start_quantise(self, params: dict[str, Any], title: str) -> None:
+        self._services.start_job(QUANTISE, title, params)
+
+    # Adapters
+
+    def choose_adapter(self, bases: Sequence[BaseModel], chosen: str) -> None:
+        """Ask for the folder of an adapter made elsewhere, `chosen` being the base that is proposed."""
+        ask_folder(
+            self._page, "Import adapter", "adapter_dialog", lambda name: self.import_adapter(name, bases, chosen)
+        )
+
+    def import_adapter(self, name: str, bases: Sequence[BaseModel], chosen: str) -> None:
+        """Ask for base and name, then import it."""
+        dialog = ImportAdapterDialog(self._page, self._services, Path(name), bases, chosen)
+        dialog.wanted.connect(self._start_import)
+        dialog.open()
+
+    @Slot(object, str)
+    def _start_import(self, params: dict[str, Any], title: str) -> None:
+        self._services.start_job(IMPORT, title, params)
+
+    def check(self, adapter: Adapter) -> None:
+        """Its hash, its file, and whether it fits its base, once more."""
+        self._services.start_job(CHECK, f"Checking {adapter.name}", {"adapter_id": adapter.id})
+
+    def export(self, adapter: Adapter) -> None:
+        """Ask where, then copy it there."""
+
+        def start(folder: str) -> None:
+            params = {"adapter_id": adapter.id, "folder": folder}
+            self._services.start_job(EXPORT, f"Exporting {adapter.name}", params)
+
+        ask_folder(self._page, f"Export {adapter.name} into", "export_dialog", start)
+
+    def show_end_of(self, job: Job) -> bool:
+        """Say how a job of this page ended; False leaves it to the window."""
+        if job.status is JobState.COMPLETED and job.kind in (IMPORT, CHECK, EXPORT):
+            if job.kind == IMPORT:
+                self._page.open_item(job.result["artifact_id"])
+                return False
+            self._page.banners.add(checked(job) if job.kind == CHECK else exported(job))
+            return True
+        if job.kind == LOOK_UP:
+            # The dialog that asked shows the answer.
+            return True
+        if job.kind == DOWNLOAD and job.can_resume:
+            self._page.banners.add(interrupted(job, self._services.queue.resume))
+            return True
+        return False
+
+
+def interrupted(job: Job, resume: Callable[[str], None]) -> Banner:
+    """A download that was stopped or failed: what has come is kept, and Resume goes on there."""
+    title = job.title.replace("Downloading ", "")
+    again = ("Resume", lambda: resume(job.id))
+    if job.error is not None and job.status is not JobState.CANCELLED:
+        text = f"The download of {title} ended: {job.error.message}"
+        return Banner("bad", text, job.error.hint, action=again, details=error_details(job.error), topic=job.id)
+    how = "is paused" if job.status is JobState.PAUSED else "was stopped"
+    return Banner("info", f"The download of {title} {how}", "What has come is kept; Resume goes on there.",
+                  action=again, topic=job.id)  # fmt: skip
+
+
+def checked(job: Job) -> Banner:
+    """An adapter that is as it was published."""
+    hint = f"Hash, names, shapes and values are right, and it fits {job.result['base']}, whose weights are unchanged."
+    return Banner("ok", f"“{job.result['name']}” is intact", hint, topic=f"check {job.result['artifact_id']}")
+
+
+def exported(job: Job) -> Banner:
+    """An adapter was copied out."""
+    path = str(job.result["path"])
+    show = ("Show folder", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(path)))
+    return Banner("ok", f"“{job.result['name']}” was exported", path, action=show, topic=f"export {path}")
+
+
+def kind_of_drop(paths: Sequence[Path]) -> tuple[str, str]:
+    """("adapter" or "base", folder) for one dropped folder that holds one; ("", "") for everything else."""
+    if len(paths) != 1 or not paths[0].is_dir():
+        return "", ""
+    folder = paths[0]
+    if layout_of(folder):
+        return "adapter", str(folder)
+    return ("base", str(folder)) if (folder / "config.json").is_file() and weight_files(folder) else ("", "")
+
+
+def ask_folder(page: Page, title: str, name: str, chosen: Callable[[str], None]) -> None:
+    """`chosen(folder)` for the one that the user picks; without blocking."""
+    dialog = QFileDialog(page, title)
+    dialog.setObjectName(name)
+    dialog.setFileMode(QFileDialog.FileMode.Directory)
+    dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+    dialog.fileSelected.connect(chosen)
+    dialog.finished.connect(dialog.deleteLater)
+    dialog.open()

@@ -88,12 +88,13 @@ def test_what_does_not_fit_is_told_and_nothing_is_left(
 def test_a_dropped_base_is_added_and_other_files_are_left_to_the_window(
     qtbot: QtBot, window: MainWindow, services: Services, trained: str, tmp_path: Path
 ) -> None:
-    page = opened(qtbot, window)
+    opened(qtbot, window)
     (tmp_path / "talks").mkdir()
     imported: list[Any] = []
     window.files_dropped.connect(imported.append)
     drop(window, tmp_path / "talks")
     assert imported == [[tmp_path / "talks"]]
+    opened(qtbot, window)
     drop(window, write_hf_model(tmp_path / "base"))
     until(qtbot, lambda: len(models.listing(services.connections.db)) == 2)
     assert len(imported) == 1

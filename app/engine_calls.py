@@ -35,6 +35,15 @@ class Call:
     asked: bool = field(default=False)
     granted: bool = field(default=False)
 
+    def end(self, kind: str, message: Mapping[str, Any]) -> None:
+        """The one event that ends it: done, stopped or failed."""
+        if kind == "done":
+            self.done(message["result"])
+        elif kind == "stopped" and self.stopped is not None:
+            self.stopped()
+        elif kind == "failed":
+            self.failed(AppError.from_json(message["error"]))
+
     def tell(self, kind: str, message: Mapping[str, Any]) -> None:
         """What comes before the end: token, progress or notice."""
         if kind == "token" and self.text is not None:

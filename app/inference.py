@@ -36,12 +36,13 @@ class InferenceService(QObject):
     exactly one of the callbacks given with it, never after their owner is gone. `unload_reason` says why the memory was
     given back ("while training runs"), empty once it is loaded again. `gate(load)` says whether a base may be loaded
     now; where not, it is `waiting`, with `wait_words`, until `grant`. `memory_changed()`: `holds` are the bytes by
-    part. `left()`: a worker that was unloaded has given its memory back.
+    part. `left()`: a worker that was unloaded has given its memory back. `rested()`: nothing is asked any more.
     """
 
     state_changed = Signal(str)
     memory_changed = Signal()
     left = Signal()
+    rested = Signal()
 
     def __init__(
         self,
@@ -103,7 +104,9 @@ class InferenceService(QObject):
         engine: str = "mlx",
     ) -> None:
         """Make `base` the resident base; at once when it is."""
-        if self._loaded == (engine, str(base)):
+        self._drop_loads(owner)
+        coming = any(call.kind == "load" for call in self._calls.values())
+        if self._loaded == (engine, str(base)) and not coming:
             done(self.facts)
             return
 
@@ -194,10 +197,22 @@ class InferenceService(QObject):
         self._killer.start()
 
     def withdraw(self, owner: QObject) -> None:
-        """The owner does not want the base any more that waits at the gate; nobody is told."""
-        for ident, call in list(self._calls.items()):
-            if call.owner is owner and call.asked and not call.granted:
-                self._forget(ident)
+        """The owner does not want what was not begun yet, such as a base that waits at the gate."""
+        if self._drop(lambda call: call.owner is owner):
+            self._flush()
+
+    def _drop_loads(self, owner: QObject) -> None:
+        """Another base is wanted now than one that waits; what was asked of that one goes with it."""
+        if any(call.owner is owner and call.kind == "load" and not call.written for call in self._calls.values()):
+            self._drop(lambda call: call.owner is owner)
+
+    def _drop(self, which: Callable[[Call], bool]) -> bool:
+        gone = [ident for ident, call in self._calls.items() if not call.written and which(call)]
+        dropped = [self._calls.pop(ident) for ident in gone]
+        for call in dropped:
+            call.failed(engine_closed())
+        self._refresh()
+        return bool(dropped)
 
     def waits(self, load: Call) -> bool:
         """Whether that load still waits at the gate."""
@@ -212,7 +227,8 @@ class InferenceService(QObject):
     def say_waiting(self, words: str) -> None:
         """What the load at the gate waits for."""
         self.wait_words = words
-        self.state_changed.emit(self.state)
+        if self.state == "waiting":
+            self.state_changed.emit(self.state)
 
     @property
     def leaving(self) -> bool:
@@ -223,6 +239,11 @@ class InferenceService(QObject):
     def held_back_s(self) -> float:
         """Seconds until the process may be started again after crashes."""
         return max(0.0, self._not_before - self._clock())
+
+    @property
+    def has_base(self) -> bool:
+        """Whether a base is loaded."""
+        return self._loaded is not None
 
     @property
     def idle(self) -> bool:
@@ -356,18 +377,19 @@ class InferenceService(QObject):
             return
         if call.kind == "generate":
             self._crashes = 0
-        self._forget(ident)
-        if not alive:
-            return
-        if kind == "done":
-            call.done(message["result"])
-        elif kind == "stopped" and call.stopped is not None:
-            call.stopped()
-        elif kind == "failed":
-            call.failed(AppError.from_json(message["error"]))
+        self._calls.pop(ident, None)
+        try:
+            if alive:
+                call.end(kind, message)
+        finally:
+            # After it: who is told that an answer is done may ask the next thing, and nothing was idle between.
+            self._after_call()
 
     def _forget(self, ident: str) -> None:
         self._calls.pop(ident, None)
+        self._after_call()
+
+    def _after_call(self) -> None:
         if not any(call.stopping for call in self._calls.values()):
             self._killer.stop()
         self._refresh()
@@ -433,6 +455,7 @@ class InferenceService(QObject):
             state = "starting" if "configure" in kinds else "ready"
         if not self._calls:
             self._watch.rest()
+            self.rested.emit()
         if state != self.state:
             self.state = state
             self.state_changed.emit(state)

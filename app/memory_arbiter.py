@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -47,13 +47,13 @@ class Decision:
 class MemoryArbiter(QObject):
     """Lives in the GUI thread. `changed()` when somebody holds more or less, or something was decided.
 
-    `paused(Job)`: it left for a question, and goes on by itself. `owes(job_id)`: to be remembered over a restart, ""
-    once it is settled.
+    `paused(Job)`: it leaves for a question, and goes on by itself. `owes([job_id])`: to be remembered over a restart.
+    `still_paused(ids, then)` calls back with those of the ids that can go on.
     """
 
     changed = Signal()
     paused = Signal(object)
-    owes = Signal(str)
+    owes = Signal(object)
 
     def __init__(
         self,
@@ -75,8 +75,9 @@ class MemoryArbiter(QObject):
         self._jobs: dict[str, tuple[Job, int]] = {}
         self._since: dict[str, float] = {}
         self._load: Call | None = None
-        self._owed: Job | None = None
+        self._owed: dict[str, Job] = {}
         self._owed_since = 0.0
+        self.still_paused: Callable[[Sequence[str], Callable[[Sequence[str]], None]], object] = _all_of_them
         self._idle = self._timer(self._give_back)
         self._idle.setInterval(idle_ms)
         self._turn = self._timer(self._try_load)
@@ -85,6 +86,7 @@ class MemoryArbiter(QObject):
         engine.state_changed.connect(self._on_state)
         engine.memory_changed.connect(self._on_chat_memory)
         engine.left.connect(self._on_left)
+        engine.rested.connect(self._on_rested)
         queue.on_memory_asked = self._on_asked
         queue.memory_told.connect(self._on_told)
         queue.job_changed.connect(self._on_job)
@@ -105,6 +107,11 @@ class MemoryArbiter(QObject):
     def _may_load(self, call: Call) -> bool:
         """The engine's gate."""
         needs = _needs(Path(call.fields["base"]))
+        # What leaves is still counted for the chat: beside it there must be room for another one.
+        if self._engine.leaving and needs > self.book.room(""):
+            self._load = call
+            self._engine.say_waiting("waiting until the earlier model has left the memory")
+            return False
         if self.book.ask(CHAT, needs):
             self._decide(f"the chat's model takes {_size(needs)}")
             return True
@@ -123,9 +130,9 @@ class MemoryArbiter(QObject):
         waiting = sum(needs for _, needs in self._jobs.values())
         return _needs(base) <= self.book.room(CHAT) - waiting
 
-    def _holder(self) -> Job | None:
-        """The job that has memory and is in the way."""
-        return next((job for job in self._queue.running() if self.book.holds(job.id)), None)
+    def _holder(self, but: str = "") -> Job | None:
+        """A job that has memory and is in the way."""
+        return next((job for job in self._queue.running() if job.id != but and self.book.holds(job.id)), None)
 
     def _make_way(self, job: Job) -> None:
         left = self._turn_s - (self._clock() - self._since.get(job.id, 0.0))
@@ -134,9 +141,10 @@ class MemoryArbiter(QObject):
         elif left > 0:
             self._engine.say_waiting(f"waiting for the memory: “{job.title}” has it for another {ceil(left)} s")
             self._turn.start(round(left * 1000) + 1)
-        elif self._owed is None or self._owed.id != job.id:
-            self._owed, self._owed_since = job, self._clock()
-            self.owes.emit(job.id)
+        elif job.id not in self._owed:
+            self._owed_since = self._owed_since if self._owed else self._clock()
+            self._owed[job.id] = job
+            self.owes.emit(list(self._owed))
             self._engine.say_waiting(f"waiting until “{job.title}” has paused, which has the memory")
             self._decide(f"“{job.title}” pauses for a question")
             self._queue.pause(job.id)
@@ -159,17 +167,27 @@ class MemoryArbiter(QObject):
         for job, needs in list(self._jobs.values()):
             if self.book.ask(job.id, needs):
                 self._let(job, f"“{job.title}” takes {_size(needs)}")
-            elif self._engine.leaving:
-                self._queue.answer_memory(job.id, False, "The chat's model is leaving the memory")
-            elif not self.book.holds(CHAT):
-                room = self.book.room(job.id)
-                self.book.book(job.id, needs)
-                self._let(job, f"“{job.title}” needs {_size(needs)}, {_size(room)} is free: started all the same")
-            elif self._engine.idle:
+            elif words := self._in_the_way(job):
+                self._queue.answer_memory(job.id, False, words)
+            elif self.book.holds(CHAT):
                 self._decide(f"the chat's model leaves for “{job.title}”")
                 self._engine.unload(_while(job))
             else:
-                self._queue.answer_memory(job.id, False, "Waits for the answer in Chat")
+                room = self.book.room(job.id)
+                self.book.book(job.id, needs)
+                self._let(job, f"“{job.title}” needs {_size(needs)}, {_size(room)} is free: started all the same")
+
+    def _in_the_way(self, job: Job) -> str:
+        """What a job has to wait for, as it is told; "" for nothing that would end."""
+        if self._engine.leaving:
+            return "The chat's model is leaving the memory"
+        if (other := self._holder(job.id)) is not None:
+            return f"Waits for the memory of “{other.title}”"
+        if self.book.holds(CHAT) and not self._engine.idle:
+            return "Waits for the answer in Chat"
+        if self.book.holds(CHAT) and self._owed and job.id not in self._owed:
+            return "Waits until the chat was idle for a while"
+        return ""
 
     def _let(self, job: Job, words: str) -> None:
         del self._jobs[job.id]
@@ -191,8 +209,8 @@ class MemoryArbiter(QObject):
 
     @Slot(object)
     def _on_job(self, job: Job) -> None:
-        if self._owed is not None and job.id == self._owed.id and not _on_hold(job):
-            self._settle()
+        if job.id in self._owed and not _on_hold(job):
+            self._settle([job.id])
         if job.status.active:
             return
         self._jobs.pop(job.id, None)
@@ -202,27 +220,34 @@ class MemoryArbiter(QObject):
         if not any(other.lane is Lane.GPU for other in self._queue.running()):
             self._engine.forget_reason()
         self._try_load()
+        self._try_jobs()
 
     @Slot(str)
     def _on_state(self, state: str) -> None:
         if state == "off" and not self._engine.leaving:
-            self._on_left()
+            self.book.release(CHAT)
+            self._soon.start(0)
         if state in ("ready", "off") and self._load is not None and not self._engine.waits(self._load):
             # The question was taken back.
             self._load = None
             self._turn.stop()
         if state not in ("ready", "off"):
             self._idle.stop()
-        else:
-            # Not here: who was just told that an answer is done may ask the next thing, as a comparison does.
-            self._soon.start(0)
+
+    @Slot()
+    def _on_rested(self) -> None:
+        # Not here: what ends one thing may begin the next in the same moment.
+        self._soon.start(0)
 
     def _on_rest(self) -> None:
+        self._try_load()
         if not self._engine.idle:
             return
-        if self._jobs:
-            self._try_jobs()
-        if self._owed is not None and not self._idle.isActive():
+        if not self._engine.has_base and not self._engine.leaving:
+            # It could not be loaded.
+            self.book.release(CHAT)
+        self._try_jobs()
+        if self._owed and not self._idle.isActive():
             if self._clock() - self._owed_since >= self._longest_s:
                 self._give_back()
             else:
@@ -230,26 +255,41 @@ class MemoryArbiter(QObject):
 
     @Slot()
     def _on_left(self) -> None:
-        if self._engine.state == "off":
+        if not self._engine.has_base:
             self.book.release(CHAT)
             self.changed.emit()
+        self._try_load()
         self._try_jobs()
 
     @Slot()
     def _give_back(self) -> None:
-        """The chat was idle for long enough, or had its turn: the job goes on."""
-        job = self._owed
-        if job is None or not self._engine.idle or job.id in {other.id for other in self._queue.running()}:
-            return
-        self._decide(f"“{job.title}” goes on")
-        self._engine.unload(_while(job))
-        self._queue.resume(job.id)
-        self._settle()
+        """The chat was idle for long enough, or had its turn: what paused for it goes on."""
+        if self._owed and self._engine.idle:
+            self.still_paused(list(self._owed), self._resume)
 
-    def _settle(self) -> None:
-        self._owed = None
-        self._idle.stop()
-        self.owes.emit("")
+    def _resume(self, ids: Sequence[str]) -> None:
+        gone = [ident for ident in self._owed if ident not in ids]
+        if gone:
+            self._settle(gone)
+        if not self._owed or not self._engine.idle:
+            return
+        first = next(iter(self._owed.values()))
+        self._engine.unload(_while(first))
+        for job in list(self._owed.values()):
+            self._decide(f"“{job.title}” goes on")
+            self._queue.resume(job.id)
+        self._settle(list(self._owed))
+
+    def _settle(self, ids: Sequence[str]) -> None:
+        for ident in ids:
+            self._owed.pop(ident, None)
+        if not self._owed:
+            self._idle.stop()
+        self.owes.emit(list(self._owed))
+
+
+def _all_of_them(ids: Sequence[str], then: Callable[[Sequence[str]], None]) -> None:
+    then(ids)
 
 
 def _needs(base: Path) -> int:

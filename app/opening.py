@@ -23,7 +23,7 @@ from core.workspace.lock import FileLock, workspace_locked
 from core.workspace.paths import Workspace
 
 log = logging.getLogger(__name__)
-# The setting that names the job which paused for a question, for a start after the window was killed.
+# The setting that names the jobs which paused for a question, for a start after the window was killed.
 PAUSED_FOR_CHAT = "paused_for_chat"
 
 
@@ -103,14 +103,14 @@ def settle(db: Database, workspace: Workspace) -> list[Job]:
 
 
 def resume_paused(db: Database) -> None:
-    """At the next start: the job that paused for a question goes on."""
-    ident = str(settings.get(db, PAUSED_FOR_CHAT, ""))
-    if not ident:
+    """At the next start: the jobs that paused for a question go on, also those whose window was killed meanwhile."""
+    ids = settings.get(db, PAUSED_FOR_CHAT, [])
+    if not ids:
         return
     with transaction(db):
-        if any(job.id == ident for job in jobs.listing(db, states=(JobState.PAUSED,))):
+        for ident in jobs.those_paused(db, ids):
             jobs.requeue(db, ident)
-        settings.put(db, PAUSED_FOR_CHAT, "")
+        settings.put(db, PAUSED_FOR_CHAT, [])
 
 
 def queue_practice_model(db: Database) -> None:

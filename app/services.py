@@ -21,6 +21,7 @@ from app.navigator import Navigator
 from app.notify import Notifier
 from app.opening import PAUSED_FOR_CHAT
 from app.window_state import WindowState
+from core import jobs
 from core.db.connection import Connections, new_id
 from core.events import Changed
 from core.inference.engine import EngineOptions
@@ -183,5 +184,6 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
     arbiter.paused.connect(
         lambda job: notifier.say(f"“{job.title}” paused to make room for your question; it resumes by itself")
     )
-    arbiter.owes.connect(lambda job_id: services.write(root, lambda db: settings.put(db, PAUSED_FOR_CHAT, job_id)))
+    arbiter.owes.connect(lambda ids: services.write(root, lambda db: settings.put(db, PAUSED_FOR_CHAT, ids)))
+    arbiter.still_paused = lambda ids, then: services.read(root, lambda db: jobs.those_paused(db, ids), then)
     return services

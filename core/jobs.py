@@ -252,6 +252,16 @@ def requeue(db: Database, job_id: str) -> Job:
     return get(db, job_id)
 
 
+def those_paused(db: Database, ids: Iterable[str]) -> list[str]:
+    """Those of the ids whose jobs are paused or interrupted, and not deleted."""
+    rows = db.execute(
+        "select id from jobs where status in ('paused', 'interrupted') and deleted_at is null"
+        " and id in (select value from json_each(?)) order by queued_at, rowid",
+        [orjson.dumps(list(ids)).decode()],
+    ).fetchall()
+    return [str(row["id"]) for row in rows]
+
+
 def queued(db: Database) -> list[Job]:
     """Those that wait for their turn, in the order of their lanes."""
     sql = "select * from jobs where status = 'queued' and deleted_at is null order by lane, position, rowid"

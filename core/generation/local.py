@@ -32,7 +32,7 @@ class LocalModel:
     """See `core.generation.provider.Live`. The engine lives in one thread, as it wants to."""
 
     def __init__(self, opening: Opening) -> None:
-        self._base = opening.base
+        self._base, self._hold = opening.base, opening.hold
         self._engine: Any = None
         self._thread = ThreadPoolExecutor(1, "engine")
         self._stop = threading.Event()
@@ -57,6 +57,7 @@ class LocalModel:
             engine = ENGINES.get(str(self._base["engine"]))(EngineOptions(max_resident=1))
             engine.load(Path(str(self._base["path"])))
             self._engine = engine
+            self._hold(int(engine.status()["bytes"]))
         messages = [{"role": "system", "content": text} for text in request.system]
         messages += [dict(message) for message in request.messages]
         sampling = Sampling(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -212,6 +212,10 @@ class Provider:
     notice: str = ""
 
 
+def _nobody_asks(_size_bytes: int) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Opening:
     """What a provider is opened with; plain data out of the job's settings."""
@@ -221,3 +225,5 @@ class Opening:
     timeout_s: float = 300.0
     base: Mapping[str, Any] = field(default_factory=dict)
     run_dir: Path = Path()
+    # Told how much memory a local model has taken.
+    hold: Callable[[int], None] = _nobody_asks

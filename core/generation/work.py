@@ -64,4 +64,11 @@ async def _live(run: Run, opened: Any, first: PlanItem | None) -> None:
 
 def _opening(run: Run) -> Opening:
     settings = run.settings
-    return Opening(settings.model, settings.model_facts, settings.pace.timeout_s, settings.base, run.context.run_dir)
+    return Opening(
+        settings.model,
+        settings.model_facts,
+        settings.pace.timeout_s,
+        settings.base,
+        run.context.run_dir,
+        run.context.hold_memory,
+    )

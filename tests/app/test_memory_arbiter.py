@@ -11,6 +11,7 @@ import pytest
 from app.memory_arbiter import MemoryArbiter
 from app.opening import PAUSED_FOR_CHAT, resume_paused
 from core import jobs
+from core.db.connection import transaction
 from core.inference.arbiter import CHAT, READING_BYTES, base_needs
 from core.inference.engine import GenerateRequest, Sampling
 from core.jobs import JobState
@@ -200,7 +201,7 @@ def test_a_job_pauses_for_a_question_and_goes_on_by_itself(
     assert services.engine.state == "off"
     for words in ("“Night run” pauses for a question", "“Night run” goes on"):
         assert words in decided(services)
-    qtbot.waitUntil(lambda: settings.get(services.connections.db, PAUSED_FOR_CHAT, "") == "")
+    qtbot.waitUntil(lambda: settings.get(services.connections.db, PAUSED_FOR_CHAT, []) == [])
     services.queue.stop(ident)
     qtbot.waitUntil(lambda: not services.queue.busy)
 
@@ -231,7 +232,8 @@ def test_a_question_that_was_taken_back_pauses_nothing(
     machine.moment += 100
     services.arbiter._turn.timeout.emit()
     assert status(services, ident).active
-    assert not answer.ended
+    assert answer.error is not None
+    assert answer.error.code == "engine_closed"
     assert services.engine.idle
     services.queue.stop(ident)
     qtbot.waitUntil(lambda: not services.queue.busy)
@@ -262,13 +264,113 @@ def test_who_resumes_or_stops_the_job_by_hand_is_not_overruled(
     machine.moment += 61
     answer = asked(services, base, "Hello")
     qtbot.waitUntil(lambda: answer.ended and status(services, ident) is JobState.PAUSED)
-    assert settings.get(services.connections.db, PAUSED_FOR_CHAT, "") == ident
+    assert settings.get(services.connections.db, PAUSED_FOR_CHAT, []) == [ident]
     services.queue.resume(ident)
     qtbot.waitUntil(lambda: services.arbiter.book.holds(ident) > 0)
-    assert services.arbiter._owed is None
+    assert services.arbiter._owed == {}
     assert services.engine.state == "off"
     services.queue.stop(ident)
     qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_two_jobs_that_paused_both_go_on(
+    qtbot: Any, services: Any, machine: Machine, base: Path, job: Callable[[], str]
+) -> None:
+    first = job()
+    machine.moment += 61
+    one = asked(services, base, "Hello")
+    second = running(services, asks=100 * MB)
+    qtbot.waitUntil(lambda: one.ended and second in services.arbiter._jobs)
+    # It does not take the memory right after that one answer.
+    assert services.engine.state == "ready"
+    services.arbiter._give_back()
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(second) > 0)
+    assert status(services, first) is JobState.QUEUED
+    services.queue.stop(second)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(first) > 0)
+    services.queue.stop(first)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_a_job_that_asks_while_something_small_is_asked_of_the_model_comes_to_its_turn(
+    qtbot: Any, services: Any, machine: Machine, base: Path
+) -> None:
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: first.ended)
+    ident = running(services, asks=100 * MB)
+    services.queue.answer_memory, answer = lambda *_args: None, services.queue.answer_memory
+    qtbot.waitUntil(lambda: services.queue.pid(ident) > 0)
+    services.queue.answer_memory = answer
+    for _ in range(50):
+        services.engine.status(services.root, lambda _facts: None)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(ident) > 0)
+    services.queue.stop(ident)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_going_back_to_the_base_that_is_loaded_drops_the_one_that_waits(
+    qtbot: Any, services: Any, machine: Machine, base: Path, tmp_path: Path, job: Callable[[], str]
+) -> None:
+    machine.size = 2 * CHAT_NEEDS
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: first.ended)
+    ident = job()
+    other = tmp_path / "other"
+    other.mkdir()
+    with (other / "model.safetensors").open("wb") as handle:
+        handle.truncate(3 * WEIGHTS)
+    lost = asked(services, other, "Of the other")
+    assert services.engine.state == "waiting"
+    second = asked(services, base, "Of the first")
+    qtbot.waitUntil(lambda: second.ended)
+    assert second.result
+    assert lost.error is not None
+    assert lost.error.code == "engine_closed"
+    assert status(services, ident).active
+    services.queue.stop(ident)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+
+
+def test_jobs_wait_for_each_other(qtbot: Any, services: Any, machine: Machine, job: Callable[[], str]) -> None:
+    JOB_KINDS.register("tiny_question", "tests.plugins.tiny_job:TINY_QUESTION")
+    first, said = job(), []
+    services.queue.progress.connect(lambda *values: said.append(values[3]))
+    second = services.start_job("tiny_question", "Rewrite", {"mode": "done", "asks": 150 * MB})
+    qtbot.waitUntil(lambda: "Waits for the memory of “Night run”" in said)
+    services.queue.stop(first)
+    qtbot.waitUntil(lambda: status(services, second) is JobState.COMPLETED)
+
+
+def test_a_base_waits_for_the_model_that_is_leaving(qtbot: Any, services: Any, machine: Machine, base: Path) -> None:
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: first.ended)
+    services.engine.unload()
+    second = asked(services, base, "Again")
+    assert services.engine.state == "waiting"
+    qtbot.waitUntil(lambda: second.ended)
+    assert second.result
+    assert "loaded all the same" not in decided(services)
+
+
+def test_a_base_that_can_not_be_loaded_holds_nothing(qtbot: Any, services: Any, machine: Machine) -> None:
+    answer = asked(services, Path("/nowhere/missing"), "Hello")
+    qtbot.waitUntil(lambda: answer.ended)
+    assert answer.error is not None
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(CHAT) == 0)
+
+
+def test_a_job_that_was_deleted_meanwhile_is_forgotten(
+    qtbot: Any, services: Any, machine: Machine, base: Path, job: Callable[[], str]
+) -> None:
+    ident = job()
+    machine.moment += 61
+    answer = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: answer.ended and status(services, ident) is JobState.PAUSED)
+    with transaction(services.connections.db):
+        services.connections.db.execute("update jobs set deleted_at = '2026' where id = ?", [ident])
+    services.arbiter._give_back()
+    qtbot.waitUntil(lambda: services.arbiter._owed == {})
+    assert services.engine.state == "ready"
 
 
 def test_other_programs_in_the_way_lock_nobody_out(qtbot: Any, services: Any, machine: Machine, base: Path) -> None:
@@ -289,11 +391,11 @@ def test_a_job_that_was_paused_for_a_question_goes_on_at_the_next_start(services
     mine, other = (jobs.create(db, "tiny_gpu", name, {}) for name in ("Mine", "Other"))
     for made in (mine, other):
         jobs.set_state(db, made.id, JobState.PAUSED)
-    settings.put(db, PAUSED_FOR_CHAT, mine.id)
+    settings.put(db, PAUSED_FOR_CHAT, [mine.id])
     resume_paused(db)
     assert (status(services, mine.id), status(services, other.id)) == (JobState.QUEUED, JobState.PAUSED)
     resume_paused(db)
-    assert settings.get(db, PAUSED_FOR_CHAT, "") == ""
+    assert settings.get(db, PAUSED_FOR_CHAT, []) == []
 
 
 def test_training_and_chat_both_finish_in_a_memory_that_holds_one_of_them(

@@ -50,3 +50,4 @@ def run(context: JobContext) -> dict[str, Any]:
 
 TINY = JobKind("tiny", "tests.plugins.tiny_job:run", ("tick",), apply, page="demo", counts=True)
 TINY_GPU = JobKind("tiny_gpu", "tests.plugins.tiny_job:run", ("tick",), apply, lane=Lane.GPU, resumable=True)
+TINY_QUESTION = JobKind("tiny_question", "tests.plugins.tiny_job:run", ("tick",), apply, lane=Lane.QUESTION)

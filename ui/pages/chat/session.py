@@ -245,8 +245,8 @@ class ChatSession(QObject):
         if running.ident:
             self._services.engine.stop(running.ident)
         else:
-            self._services.engine.withdraw(self)
             self._finish(running, chats.STOPPED)
+            self._services.engine.withdraw(self)
         return True
 
     # What comes back

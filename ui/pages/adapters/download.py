@@ -54,6 +54,9 @@ class DownloadDialog(Dialog):
         self.revision = text_field("", "main")
         self.form.add("revision", "Revision", self.revision, "A branch, a tag or a commit; empty for the usual one.",
                       check=_check_revision)  # fmt: skip
+        advanced = self.form.findChild(Button, "advanced")
+        assert advanced is not None
+        advanced.toggled.connect(self._fit_soon)
         self.pill = StatusPill(Status("neutral", ""))
         self.facts = Facts()
         self.about = label("", "muted", wrap=True, name="download_about")
@@ -82,6 +85,7 @@ class DownloadDialog(Dialog):
             self.hold("Enter the name of a model first.")
         else:
             self.hold("" if self.form.valid else "Correct what is marked first.")
+        self._fit_soon()
 
     def _go(self) -> None:
         if self._found is None:
@@ -114,12 +118,15 @@ class DownloadDialog(Dialog):
             self._show_refusal(job.error)
         elif "files" in job.result:
             self._show(job.result)
-        # Once the texts are laid out: before that nothing is known of their lines.
-        QTimer.singleShot(0, self, self._fit)
+        self._fit_soon()
 
     def showEvent(self, event: QShowEvent) -> None:
         self._fit()
         super().showEvent(event)
+
+    def _fit_soon(self) -> None:
+        # Once the texts are laid out: before that nothing is known of their lines.
+        QTimer.singleShot(0, self, self._fit)
 
     def _fit(self) -> None:
         """As high as what it shows, where the screen has the room."""

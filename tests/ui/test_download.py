@@ -131,3 +131,24 @@ def test_a_gated_model_asks_for_a_token_which_goes_to_the_keychain(
     click(qtbot, settings, "remove_hub_token")
     click(qtbot, dialog(qapp, "confirm_dialog"), "confirm")
     until(qtbot, lambda: secrets.get(secrets.HUB_TOKEN) is None)
+
+
+def test_cancel_ends_the_look_up_and_advanced_needs_no_scrolling(
+    qtbot: QtBot, qapp: Any, window: MainWindow, services: Services, hub: HubServer, trained: str
+) -> None:
+    page = opened(qtbot, window)
+    click(qtbot, page, "download_base_model")
+    made = dialog(qapp, "download_dialog")
+    qtbot.keyClicks(made.model, REPO)
+    click(qtbot, made, "advanced")
+    until(qtbot, lambda: not made._area.verticalScrollBar().isVisible() and made.revision.isVisible())
+    qtbot.keyClicks(made.revision, "../etc")
+    assert not made.go.isEnabled()
+    made.revision.clear()
+    hub.hold["config.json"] = 0
+    click(qtbot, made, "download_go")
+    until(qtbot, hub.held.is_set)
+    made.leave()
+    db = services.connections.db
+    until(qtbot, lambda: [j.status for j in jobs.listing(db, kind="look_up_base")] == [JobState.CANCELLED])
+    assert jobs.listing(db, kind="download_base") == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
@@ -20,11 +21,12 @@ from ui.dialogs.hub_token import HubTokenDialog
 from ui.models.rows import Status
 from ui.theme import theme
 from ui.widgets.banner import Banner, BannerArea
-from ui.widgets.basic import Button, label, row
+from ui.widgets.basic import Button, column, label, row
 from ui.widgets.card import Card
 from ui.widgets.chip import StatusPill
 from ui.widgets.facts import Fact, Facts
 from ui.widgets.forms import Form, text_field
+from ui.widgets.scroll import Tall
 
 LOOK_UP = "look_up_base"
 HELP = "owner/name, or the address of its page. Models with weights as safetensors, in MLX or Hugging Face format."
@@ -52,6 +54,9 @@ class DownloadDialog(Dialog):
         self.revision = text_field("", "main")
         self.form.add("revision", "Revision", self.revision, "A branch, a tag or a commit; empty for the usual one.",
                       check=_check_revision)  # fmt: skip
+        advanced = self.form.findChild(Button, "advanced")
+        assert advanced is not None
+        advanced.toggled.connect(self._fit_soon)
         self.pill = StatusPill(Status("neutral", ""))
         self.facts = Facts()
         self.about = label("", "muted", wrap=True, name="download_about")
@@ -59,12 +64,13 @@ class DownloadDialog(Dialog):
         self.offer = Card("", row(self.title, self.pill, stretch=self.title), self.facts, self.about)
         self.offer.setObjectName("download_offer")
         self.state = label("", "muted", wrap=True, name="download_state")
-        for part in (self.banners, self.form, self.state, self.offer):
-            self.body.addWidget(part)
+        # In the largest fonts it is higher than a small screen.
+        self._inner = column(self.banners, self.form, self.state, self.offer, None, gap=theme().sizes.grid + 4)
+        self._area = Tall(self._inner)
+        self.body.addWidget(self._area, 1)
         self.go = Button("Look up", "main", "ph.magnifying-glass", on_click=self._go, name="download_go")
         self.set_buttons(self.go)
         self.form.changed.connect(self._forget)
-        self.setMinimumWidth(theme().sizes.field + theme().sizes.label + 8 * theme().sizes.grid)
         self._forget()
 
     def _forget(self) -> None:
@@ -79,6 +85,7 @@ class DownloadDialog(Dialog):
             self.hold("Enter the name of a model first.")
         else:
             self.hold("" if self.form.valid else "Correct what is marked first.")
+        self._fit_soon()
 
     def _go(self) -> None:
         if self._found is None:
@@ -111,7 +118,26 @@ class DownloadDialog(Dialog):
             self._show_refusal(job.error)
         elif "files" in job.result:
             self._show(job.result)
-        self.adjustSize()
+        self._fit_soon()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        self._fit()
+        super().showEvent(event)
+
+    def _fit_soon(self) -> None:
+        # Once the texts are laid out: before that nothing is known of their lines.
+        QTimer.singleShot(0, self, self._fit)
+
+    def _fit(self) -> None:
+        """As high as what it shows, where the screen has the room."""
+        sizes, room = theme().sizes, self.screen().availableSize()
+        wide = min(room.width(), max(self.minimumSizeHint().width(), sizes.field + sizes.label + 8 * sizes.grid))
+        margins, layout = self.body.contentsMargins(), self._inner.layout()
+        assert layout is not None
+        layout.invalidate()
+        high = layout.totalHeightForWidth(wide - margins.left() - margins.right())
+        rest = self.body.totalSizeHint().height() - self._area.sizeHint().height()
+        self.resize(wide, min(high + rest, room.height()))
 
     def _show_refusal(self, error: AppError) -> None:
         if error.code in TOKEN_HELPS:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QUrl, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
@@ -43,8 +43,16 @@ from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected, of_button
 from ui.widgets.table import TableView
 
-PURPOSE = "The adapters you trained and the base models they run on."
+PURPOSE = "Adapters, trained here or imported, and the base models they run on."
 BASE_ROWS = 5
+
+
+class _Buttons(Flow):
+    """Claims the height of all its lines, which a page that scrolls, as in the largest fonts, would not leave it."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.setMinimumHeight(self.flow.heightForWidth(self.width()))
 
 
 class AdaptersPage(Page):
@@ -113,7 +121,7 @@ class AdaptersPage(Page):
         self.caption = label("", "caption", name="adapters_caption")
         self.bulk = delete_several("adapters and base models", self._delete)
         adapters_head = row(label("Adapters", "section"), None, self.bring, margins=(0, theme().sizes.grid, 0, 0))
-        buttons = Flow(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
+        buttons = _Buttons(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,

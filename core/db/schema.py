@@ -139,8 +139,9 @@ create table notifications(
 _CORRECTIONS = """
 create table corrections(
   id text primary key, title text not null, system_prompt text not null default '', messages text not null,
-  original text not null, answer text not null, chat_id text, message_id text, base_model_id text, artifact_id text,
-  dataset_name text not null default '', created_at text not null, updated_at text not null, deleted_at text);
+  words text not null, original text not null, answer text not null, chat_id text, message_id text,
+  base_model_id text, artifact_id text, dataset_name text not null default '', created_at text not null,
+  updated_at text not null, deleted_at text);
 create unique index corrections_message on corrections(message_id, original) where deleted_at is null
 """
 

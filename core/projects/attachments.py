@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import AppError, Where
-from core.reading.encoding import detect, utf8_blocks
+from core.reading.encoding import detect, printable, utf8_blocks
 from core.workspace.files import disk_error
 
 MOST_CHARACTERS = 50_000
 # No encoding takes more for so many characters.
 MOST_BYTES = 4 * MOST_CHARACTERS
+_TICKS = re.compile("`+")
+# In a name they would end its line, or a fence.
+_NOT_A_NAME = re.compile(r"[\x00-\x1f\x7f`]+")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def read(path: Path) -> Attachment:
         raise _refused(path, "it is empty", "Attach one that has text.")
     if len(text) > MOST_CHARACTERS:
         raise _too_long(path)
-    return Attachment(path.name, text)
+    return Attachment(_NOT_A_NAME.sub(" ", printable(Path(path.name))), text)
 
 
 def _refused(path: Path, why: str, hint: str) -> AppError:
@@ -58,14 +62,6 @@ def asked(question: str, files: Sequence[Attachment]) -> str:
     """The question with its files, each between fences that its own text can't close."""
     parts = [question]
     for file in files:
-        fence = "`" * max(3, 1 + _longest_run(file.text))
+        fence = "`" * max(3, 1 + max(map(len, _TICKS.findall(file.text)), default=0))
         parts.append(f"File {file.name}:\n{fence}\n{file.text.rstrip()}\n{fence}")
     return "\n\n".join(part for part in parts if part)
-
-
-def _longest_run(text: str) -> int:
-    longest = run = 0
-    for character in text:
-        run = run + 1 if character == "`" else 0
-        longest = max(longest, run)
-    return longest

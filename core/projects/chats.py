@@ -17,6 +17,8 @@ from core.projects.attachments import Attachment, asked
 
 COMPLETE, STOPPED, INTERRUPTED, FAILED = "complete", "stopped", "interrupted", "failed"
 SUMMARY_OPENS = "What was said before, in short:"
+# In an answer's stats: the system prompt it was given with, which may be another one by now.
+PROMPT = "system_prompt"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ class Message:
     others: Sequence[Mapping[str, Any]] = ()
     place: int = 0
     attachments: Sequence[Attachment] = ()
+
+    @property
+    def has_words(self) -> bool:
+        """Whether anybody answered anything, also one of those side by side."""
+        kept = self.stats.get("compared")
+        others = kept.get("others", [kept]) if isinstance(kept, Mapping) else []
+        return bool(self.content.strip()) or any(str(side.get("content", "")).strip() for side in others)
 
     @property
     def asked(self) -> str:
@@ -247,7 +256,7 @@ def ask_again(
     Raises AppError `no_such_message`.
     """
     found = message(db, message_id)
-    before = found.all_answers() if found.content.strip() else list(found.others)
+    before = found.all_answers() if found.has_words else list(found.others)
     fresh = replace(
         found, content="", status=INTERRUPTED, artifact_id=artifact_id, stats=dict(stats or {}), others=tuple(before),
         place=len(before),
@@ -288,28 +297,38 @@ def write_answer(db: Database, message: Message) -> Changed:
     return Changed.CHATS
 
 
-def prompt_messages(chat: Chat, history: list[Message]) -> list[dict[str, str]]:
-    """What the engine is asked: the system prompt and the turns that have text, in turn.
+def prompt_messages(chat: Chat, history: Sequence[Message]) -> list[dict[str, str]]:
+    """What the engine is asked: the system prompt and the turns that have text, in turn."""
+    return [message for message, _ in prompt_rows(chat, history)]
+
+
+def prompt_rows(chat: Chat, history: Sequence[Message]) -> list[tuple[dict[str, str], int]]:
+    """`prompt_messages`, each with the position of the last row that is in it; 0 for the system prompt.
 
     A question that got no answer because it failed, as one that is too long does, is not asked again with the next.
     """
     system = "\n\n".join(part for part in (chat.system_prompt, _summary(chat)) if part)
-    out = [{"role": "system", "content": system}] if system else []
+    out = [({"role": "system", "content": system}, 0)] if system else []
     vain = {
         asked.id for asked, answer in itertools.pairwise(history)
         if asked.role == "user" and answer.status == FAILED and not answer.content.strip()
     }  # fmt: skip
     for message in history:
-        if message.asked.strip() and message.id not in vain and message.position > chat.summary_upto:
-            if out and out[-1]["role"] == message.role:
-                out[-1] = {"role": message.role, "content": f"{out[-1]['content']}\n\n{message.asked}"}
-            else:
-                out.append({"role": message.role, "content": message.asked})
+        if message.id in vain or message.position <= chat.summary_upto:
+            continue
+        text = message.asked
+        if not text.strip():
+            continue
+        if out and out[-1][0]["role"] == message.role:
+            before = out[-1][0]["content"]
+            out[-1] = ({"role": message.role, "content": f"{before}\n\n{text}"}, message.position)
+        else:
+            out.append(({"role": message.role, "content": text}, message.position))
     return out
 
 
 def _summary(chat: Chat) -> str:
-    return f"{SUMMARY_OPENS}\n{chat.summary}" if chat.summary and chat.summary_upto else ""
+    return f"{SUMMARY_OPENS}\n{chat.summary}" if chat.summary and chat.summary_upto > 0 else ""
 
 
 def branch(db: Database, chat_id: str, before: int) -> Chat:

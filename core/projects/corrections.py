@@ -76,9 +76,10 @@ def keep(db: Database, message_id: str, answer: str | None = None) -> tuple[Chan
     said = chats.prompt_messages(replace(chat, system_prompt="", summary="", summary_upto=0), before)
     stamp = now()
     values = {
-        "id": new_id(), "title": _title(before, chat.title), "system_prompt": chat.system_prompt,
-        "messages": orjson.dumps(said).decode(), "original": found.content.strip(), "answer": text,
-        "chat_id": chat.id, "message_id": message_id, "base_model_id": chat.base_model_id,
+        "id": new_id(), "title": _title(before, chat.title),
+        "system_prompt": str(found.stats.get(chats.PROMPT, chat.system_prompt)),
+        "messages": orjson.dumps(said).decode(), "words": _words(said, text), "original": found.content.strip(),
+        "answer": text, "chat_id": chat.id, "message_id": message_id, "base_model_id": chat.base_model_id,
         "artifact_id": found.artifact_id, "dataset_name": "", "created_at": stamp, "updated_at": stamp,
     }  # fmt: skip
     with transaction(db):
@@ -91,6 +92,11 @@ def keep(db: Database, message_id: str, answer: str | None = None) -> tuple[Chan
             list(values.values()),
         )
     return Changed.DATASETS | Changed.CHATS, get(db, str(values["id"]))
+
+
+def _words(said: Sequence[Mapping[str, str]], answer: str) -> str:
+    """What the search looks into."""
+    return fold("\n".join([*(message["content"] for message in said), answer])) or ""
 
 
 def _title(before: Sequence[Message], fallback: str) -> str:
@@ -122,12 +128,24 @@ def of_chat(db: Database, chat_id: str) -> dict[tuple[str, str], Correction]:
 
 
 def listing(db: Database, search: str = "") -> list[Correction]:
-    """Newest first; `search` looks into everything that was said."""
+    """Newest first, without their conversations, which can be long; `search` looks into everything that was said."""
     where, args = "deleted_at is null", []
     if search.strip():
-        where += " and (instr(fold(messages), ?1) or instr(fold(answer), ?1))"
+        where += " and instr(words, ?1)"
         args.append(fold(search.strip()))
-    rows = db.execute(f"select * from corrections where {where} order by created_at desc, rowid desc", args).fetchall()
+    columns = ", ".join("'[]' as messages" if name == "messages" else name for name in _COLUMNS)
+    rows = db.execute(
+        f"select {columns} from corrections where {where} order by created_at desc, rowid desc", args
+    ).fetchall()
+    return [_value(row) for row in rows]
+
+
+def whole(db: Database, idents: Iterable[str]) -> list[Correction]:
+    """These with their conversations, oldest first."""
+    rows = db.execute(
+        "select * from corrections where id in (select value from json_each(?)) order by created_at, rowid",
+        [orjson.dumps(list(idents)).decode()],
+    ).fetchall()
     return [_value(row) for row in rows]
 
 
@@ -142,7 +160,11 @@ def rewrite(db: Database, ident: str, answer: str) -> Changed:
         raise AppError("empty_content", "The answer would be empty.", hint="Write what the answer should have been.",
                        where=Where(field="answer"))  # fmt: skip
     with transaction(db):
-        db.execute("update corrections set answer = ?, updated_at = ? where id = ?", [answer.strip(), now(), ident])
+        words = _words(get(db, ident).messages, answer)
+        db.execute(
+            "update corrections set answer = ?, words = ?, updated_at = ? where id = ?",
+            [answer.strip(), words, now(), ident],
+        )
     return Changed.DATASETS | Changed.CHATS
 
 

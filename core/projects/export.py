@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.projects.chats import Chat, Message
-from core.projects.compared import compared_of
+from core.projects.compared import Compared, Side, compared_of
 from core.workspace.files import atomic_write, dump_json
 
 VERSION = 1
@@ -37,12 +37,21 @@ def as_json(chat: Chat, messages: Sequence[Message], names: Mapping[str, str], b
             {
                 "role": message.role,
                 "attachments": [asdict(file) for file in message.attachments],
-                **_answer(vars(message), names),
+                **_answer(vars(_named(message)), names),
                 "others": [_answer(other, names) for other in message.others],
             }
             for message in messages
         ],
     }  # fmt: skip
+
+
+def _named(message: Message) -> Message:
+    """Without what tells who is who, while nobody is to know."""
+    shown = compared_of(message)
+    if shown is None or not shown.blind:
+        return message
+    sides = tuple(Side(None, side.content, side.status) for side in shown.sides)
+    return Compared(sides, shown.place, blind=True).put_into(message)
 
 
 def _answer(fields: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -64,6 +73,8 @@ def _sides(message: Message, names: Mapping[str, str], base: str) -> list[tuple[
     if message.role == "user":
         return [("You", message.asked)]
     shown = compared_of(message)
+    if shown is not None and shown.blind:
+        return [(f"Answer {number}", side.content) for number, side in enumerate(shown.sides, start=1)]
     sides = [(side.artifact_id, side.content) for side in shown.sides] if shown else []
     return [
         (names.get(who, "Unknown adapter") if who else base, text)

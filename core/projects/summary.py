@@ -13,9 +13,10 @@ from sqlite_utils import Database
 from core.db.connection import transaction
 from core.events import Changed
 from core.inference.engine import GenerateRequest, Sampling
-from core.projects.chats import Chat, Message
+from core.projects.chats import Chat, Message, prompt_rows
 
 KEEP, STEP = 50, 10
+NEVER = -1
 MOST_TOKENS = 256
 INSTRUCTION = (
     "You keep the memory of a conversation. Write one short summary of everything so far: who the user is, what they"
@@ -27,10 +28,13 @@ SPEAKERS = {"user": "User", "assistant": "Assistant"}
 def due(chat: Chat, messages: Sequence[Message], left_out: int = 0) -> int:
     """The position up to which messages are to be summarised now, 0 for none.
 
-    `left_out` is how many of the oldest messages the last answer had no room for.
+    `left_out` is how many of the oldest messages of `chats.prompt_messages` the last answer had no room for. Who wanted
+    the messages themselves gets no other summary (`NEVER`).
     """
-    rest = [message for message in messages if message.position > chat.summary_upto]
-    questions = [number for number, message in enumerate(rest) if message.role == "user"]
+    if chat.summary_upto == NEVER:
+        return 0
+    rows = [(message["role"], position) for message, position in prompt_rows(chat, messages) if position]
+    questions = [number for number, (role, _) in enumerate(rows) if role == "user"]
     if left_out > 0:
         later = [number for number in questions if number >= left_out]
         first = later[0] if later else questions[-1] if questions else 0
@@ -38,24 +42,31 @@ def due(chat: Chat, messages: Sequence[Message], left_out: int = 0) -> int:
         first = questions[-KEEP]
     else:
         return 0
-    return rest[first - 1].position if first > 0 else 0
+    return rows[first - 1][1] if first > 0 else 0
 
 
-def pieces(chat: Chat, messages: Sequence[Message], upto: int, most_characters: int) -> list[str]:
-    """What is to be summarised as text, in pieces that the model has room for; a message longer than one is cut."""
-    out: list[str] = []
+def pieces(chat: Chat, messages: Sequence[Message], upto: int, most_characters: int) -> list[tuple[str, int]]:
+    """What is to be summarised as text, in pieces that the model has room for, each with its last position.
+
+    A message longer than a piece is cut in its middle.
+    """
+    out: list[tuple[str, int]] = []
     for message in messages:
-        if not chat.summary_upto < message.position <= upto or not message.asked.strip():
+        if not chat.summary_upto < message.position <= upto:
             continue
-        said = f"{SPEAKERS.get(message.role, message.role)}: {message.asked.strip()}"
+        said = message.asked.strip()
+        if not said:
+            continue
+        said = f"{SPEAKERS.get(message.role, message.role)}: {said}"
         if len(said) > most_characters:
             half = max(1, most_characters // 2 - 3)
             said = f"{said[:half]} […] {said[-half:]}"
-        if out and len(out[-1]) + len(said) + 2 <= most_characters:
-            out[-1] = f"{out[-1]}\n\n{said}"
+        if out and len(out[-1][0]) + len(said) + 2 <= most_characters:
+            out[-1] = (f"{out[-1][0]}\n\n{said}", message.position)
         else:
-            out.append(said)
-    return out
+            out.append((said, message.position))
+    # The whole of it is summarised with the last piece, rows without words at the end too.
+    return [*out[:-1], (out[-1][0], upto)] if out else []
 
 
 def request(summary: str, piece: str) -> GenerateRequest:
@@ -68,13 +79,16 @@ def request(summary: str, piece: str) -> GenerateRequest:
     return GenerateRequest(messages, None, Sampling(max_tokens=MOST_TOKENS))
 
 
-def put(db: Database, chat_id: str, summary: str, upto: int, instead_of: int | None = None) -> Changed:
-    """Keep a summary; it does not count as using the chat. Nothing happens if another one was kept meanwhile."""
+def put(db: Database, chat_id: str, summary: str, upto: int, instead_of: tuple[str, int] | None = None) -> Changed:
+    """Keep a summary, "" for none ever again; it does not count as using the chat.
+
+    `instead_of`: nothing happens unless that (summary, upto) is still the one.
+    """
     sql = "update chats set summary = ?, summary_upto = ? where id = ?"
-    args: list[object] = [summary.strip(), upto if summary.strip() else 0, chat_id]
+    args: list[object] = [summary.strip(), upto if summary.strip() else NEVER, chat_id]
     if instead_of is not None:
-        sql += " and summary_upto = ?"
-        args.append(instead_of)
+        sql += " and summary = ? and summary_upto = ?"
+        args += instead_of
     with transaction(db):
         done = db.execute(sql, args).rowcount
     return Changed.CHATS if done else Changed.NOTHING

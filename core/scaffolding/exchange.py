@@ -243,6 +243,7 @@ def _profile_row(db: Database, file: str, place: str, values: Any) -> Row:
         if not isinstance(values, dict):
             raise _wrong(file, place, "The consultant profile must be an object.", "Export the library again.")
         profiles.check(values)
+        _check_depth(file, place, values)
     except AppError as exc:
         where = exc.where if exc.where.file else Where(file, field=f"{place}.{exc.where.field}")
         problem = AppError(exc.code, exc.message, hint=exc.hint, where=where)
@@ -254,6 +255,14 @@ def _profile_row(db: Database, file: str, place: str, values: Any) -> Row:
     differs = tuple(name for name in names if mine.values.get(name) != values.get(name))
     return Row(place, Profile, PROFILE_KEY, entry.name, Outcome.CONFLICT if differs else Outcome.SAME, entry, mine,
                differs)  # fmt: skip
+
+
+def _check_depth(file: str, place: str, values: Any) -> None:
+    try:
+        orjson.dumps(values)
+    except TypeError as exc:
+        # Deeper than JSON is written.
+        raise _wrong(file, place, "The consultant profile is nested too deeply.", "Correct the file.") from exc
 
 
 def _stored_profile(db: Database) -> Profile | None:

@@ -42,3 +42,12 @@ def test_the_fence_is_longer_than_any_in_the_file() -> None:
     text = asked("Why?", [Attachment("a.md", "One\n```python\nx\n```\n"), Attachment("b.txt", "Two")])
     assert text == ("Why?\n\nFile a.md:\n````\nOne\n```python\nx\n```\n````\n\nFile b.txt:\n```\nTwo\n```")
     assert asked("", [Attachment("b.txt", "Two")]).startswith("File b.txt:")
+
+
+def test_a_name_breaks_no_line_and_no_fence(tmp_path: Path) -> None:
+    path = tmp_path / "a\n```b.txt"
+    path.write_text("Text")
+    assert read(path).name == "a b.txt"
+    odd = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    odd.write_text("Text")
+    assert read(odd).name.encode()

@@ -57,10 +57,13 @@ def test_the_pieces_hold_everything_that_was_said_since_the_last_summary(db: Dat
     chat = talk(db, 10)
     history = chats.messages(db, chat.id)
     found = pieces(chat, history, 20, 100)
-    assert all(len(piece) <= 100 for piece in found)
-    whole = "\n\n".join(found)
+    assert all(len(piece) <= 100 for piece, _ in found)
+    assert [upto for _, upto in found] == sorted({upto for _, upto in found})
+    assert found[-1][1] == 20
+    whole = "\n\n".join(piece for piece, _ in found)
     assert [f"User: Question {n}" in whole and f"Assistant: Answer {n}" in whole for n in range(10)] == [True] * 10
-    later = "\n\n".join(pieces(replace(chat, summary="Short.", summary_upto=10), history, 20, 10_000))
+    ((later, upto),) = pieces(replace(chat, summary="Short.", summary_upto=10), history, 20, 10_000)
+    assert upto == 20
     assert "Question 4" not in later
     assert "Question 5" in later
 
@@ -68,7 +71,7 @@ def test_the_pieces_hold_everything_that_was_said_since_the_last_summary(db: Dat
 def test_one_endless_message_is_cut_in_its_middle(db: Database) -> None:
     chat = chats.create(db, TINY_BASE)
     chats.add_message(db, chat.id, "user", "begin " + "x" * 5_000 + " end")
-    (piece,) = pieces(chat, chats.messages(db, chat.id), 1, 200)
+    ((piece, _),) = pieces(chat, chats.messages(db, chat.id), 1, 200)
     assert piece.startswith("User: begin")
     assert "[…]" in piece
     assert piece.endswith(" end")
@@ -78,12 +81,32 @@ def test_one_endless_message_is_cut_in_its_middle(db: Database) -> None:
 def test_a_summary_made_of_older_words_does_not_replace_a_newer_one(db: Database) -> None:
     chat = talk(db, 3)
     summary.put(db, chat.id, "By hand", 4)
-    assert summary.put(db, chat.id, "Late", 2, instead_of=0) == Changed.NOTHING
+    assert summary.put(db, chat.id, "Late", 2, instead_of=("", 0)) == Changed.NOTHING
+    assert summary.put(db, chat.id, "Late", 4, instead_of=("By another hand", 4)) == Changed.NOTHING
     assert chats.get(db, chat.id).summary == "By hand"
+    assert chats.get(db, chat.id).updated_at == chat.updated_at
+
+
+def test_who_wants_the_messages_gets_no_other_summary(db: Database) -> None:
+    chat = talk(db, KEEP + STEP)
+    history = chats.messages(db, chat.id)
     summary.put(db, chat.id, " ", 4)
     found = chats.get(db, chat.id)
-    assert (found.summary, found.summary_upto) == ("", 0)
-    assert found.updated_at == chat.updated_at
+    assert (found.summary, due(found, history), due(found, history, left_out=10)) == ("", 0, 0)
+    assert chats.prompt_messages(found, history)[1]["content"] == "Question 0"
+
+
+def test_what_is_left_out_is_counted_as_the_model_was_given_it(db: Database) -> None:
+    chat = chats.create(db, TINY_BASE)
+    for number in range(6):
+        chats.add_message(db, chat.id, "user", f"In vain {number}")
+        chats.add_message(db, chat.id, "assistant", "", status=chats.FAILED)
+    for number in range(4):
+        chats.add_message(db, chat.id, "user", f"Question {number}")
+        chats.add_message(db, chat.id, "assistant", f"Answer {number}")
+    history = chats.messages(db, chat.id)
+    upto = due(chat, history, left_out=4)
+    assert next(m.content for m in history if m.position == upto) == "Answer 1"
 
 
 def test_a_branch_keeps_the_summary_of_what_it_has(db: Database) -> None:

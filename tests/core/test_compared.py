@@ -12,7 +12,7 @@ from core.errors import AppError
 from core.projects import chats, compared
 from core.projects.chats import Message
 from core.projects.compared import Compared, Side, compared_of
-from core.projects.export import as_markdown
+from core.projects.export import as_json, as_markdown
 from tests.core import factories
 from tests.support.chat import add_base
 
@@ -79,3 +79,30 @@ def test_the_export_has_every_side(db: Database, answer: Message) -> None:
     text = as_markdown(chat, chats.messages(db, chat.id), {"calm": "Calm", "legal": "Legal"}, "Base")
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads == ["## You", "## Calm", "## Base", "## Legal"]
+
+
+def test_asked_again_the_others_are_kept_also_where_the_one_that_counts_was_stopped(
+    db: Database, answer: Message
+) -> None:
+    sides = (SIDES[1], Side("legal", "", "stopped", {}))
+    chats.write_answer(db, Compared(sides, 1).put_into(answer))
+    fresh = chats.ask_again(db, answer.id, None)
+    assert len(fresh.others) == 1
+    chats.choose_answer(db, answer.id, 0)
+    assert compared_of(chats.message(db, answer.id)) == Compared(sides, 1)
+
+
+def test_the_export_of_a_blind_comparison_names_nobody(db: Database, answer: Message) -> None:
+    chats.write_answer(db, Compared(SIDES, 0, blind=True).put_into(answer))
+    chat = chats.get(db, answer.chat_id)
+    names = {"calm": "Calm", "legal": "Legal"}
+    rows = chats.messages(db, chat.id)
+    text = as_markdown(chat, rows, names, "The base")
+    assert [line for line in text.splitlines() if line.startswith("## ")][1:] == [
+        "## Answer 1",
+        "## Answer 2",
+        "## Answer 3",
+    ]
+    assert not any(
+        word in repr(as_json(chat, rows, names, "B")["messages"]) for word in ("Calm", "calm", "Legal", "legal")
+    )

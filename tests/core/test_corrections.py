@@ -77,8 +77,9 @@ def test_it_stays_when_the_chat_goes_and_comes_back_from_the_trash(here: Place) 
     message = talk(here.db)[1]
     _, kept = corrections.keep(here.db, message.id)
     trash.delete(here.db, "chats", [message.chat_id])
-    assert corrections.listing(here.db, "afraid") == [kept]
-    assert corrections.listing(here.db, "nothing like it") == []
+    assert [found.id for found in corrections.listing(here.db, "AFRAID")] == [kept.id]
+    for words in ("nothing like it", "role", '"content"'):
+        assert corrections.listing(here.db, words) == []
     trash.delete(here.db, "corrections", [kept.id])
     assert corrections.count(here.db) == 0
     trash.restore(here.db, "corrections", [kept.id])
@@ -90,8 +91,17 @@ def test_the_file_is_imported_as_a_dataset(here: Place, tmp_path: Path) -> None:
     for message in (rows[1], rows[3]):
         corrections.keep(here.db, message.id)
     path = tmp_path / "Corrections.jsonl"
-    assert corrections.write_file(path, corrections.listing(here.db)) == 2
+    kept = corrections.whole(here.db, [found.id for found in corrections.listing(here.db)])
+    assert corrections.write_file(path, kept) == 2
     assert all(orjson.loads(line)["messages"] for line in path.read_bytes().splitlines())
     found = datasets.get(here.db, add_dataset(here.db, here.workspace, path))
     assert (found.name, found.total_conversations) == ("Corrections", 2)
     assert found.total_training_pairs + found.total_validation_pairs == 2
+
+
+def test_it_keeps_the_prompt_that_the_answer_was_given_with(here: Place) -> None:
+    message = talk(here.db)[3]
+    chats.write_answer(here.db, chats.replace(message, stats={chats.PROMPT: "As trained."}))
+    chats.update(here.db, message.chat_id, system_prompt="")
+    _, kept = corrections.keep(here.db, message.id)
+    assert kept.row()["messages"][0] == {"role": "system", "content": "As trained."}

@@ -143,6 +143,14 @@ def test_the_profile_goes_with_the_whole_library(db: Database, tmp_path: Path, d
     assert consultant_profile(db) == before
 
 
+def test_a_profile_that_is_nested_too_deeply_is_refused_before(db: Database, tmp_path: Path) -> None:
+    deep = "[" * 300 + "]" * 300
+    text = orjson.dumps({"consultant_profile": {**consultant_profile(db), "name": "A"}}).decode()
+    (tmp_path / "a.json").write_text(text[:-2] + f', "more": {deep}}}}}')
+    (row,) = exchange.read_plan(db, tmp_path / "a.json").rows
+    assert row.outcome is Outcome.REJECTED
+
+
 def test_a_profile_that_cannot_be_used_names_its_field(db: Database, tmp_path: Path) -> None:
     for value, place in (({"name": "A"}, "consultant_profile.system_prompt"), ([], "consultant_profile")):
         (row,) = exchange.read_plan(db, written(tmp_path / "a.json", {"consultant_profile": value})).rows

@@ -14,6 +14,7 @@ from core.projects import chats
 from core.projects.compared import compared_of
 from core.projects.summary import KEEP, STEP
 from core.workspace import settings
+from tests.support.chat import add_adapter
 from tests.support.chatting import Chatting, tiny_studio
 from tests.support.pages import click, dialog
 
@@ -77,8 +78,13 @@ def test_the_dialog_takes_two_to_four(chat: Chatting, qapp: Any) -> None:
 def test_blind_nobody_is_named_until_the_best_was_chosen(chat: Chatting, qapp: Any) -> None:
     chat.choose("calm")
     chat.write("Who are you?")
+    states: list[str] = []
+    session = chat.page.session
+    session.moved.connect(lambda: states.append(chat.state) if session.running is not None else None)
     compare(chat, qapp, "legal", blind=True)
     assert chat.said_by() == ["Answer A", "Answer B", "Answer C"]
+    assert "switched" not in chat.state
+    assert not any(name in " ".join(states) for name in ("Empathy", "Legal", "the base", "The base"))
     view = chat.page.transcript.views[-1]
     assert not [w for w in view.findChildren(QWidget, "answer_counts") if w.isVisible()]
     assert not any(part.speed.text() for part in view.parts)
@@ -207,7 +213,10 @@ def test_older_messages_are_summarised_shown_and_edited(chat: Chatting, qapp: An
     chat.click(chat.find(QPushButton, "show_summary"))
     click(chat.qtbot, dialog(qapp, "summary_dialog"), "forget_summary")
     chat.until(lambda: not chat.page.notes.isVisible())
-    assert chats.get(chat.db, made.id).summary_upto == 0
+    chat.ask("Once more")
+    # Who wants the messages gets no other summary.
+    assert chats.get(chat.db, made.id).summary == ""
+    assert not chat.page.notes.isVisible()
 
 
 def test_a_question_comes_before_the_summary(chat: Chatting) -> None:
@@ -241,3 +250,31 @@ def test_a_pinned_adapter_stays_in_memory(chat: Chatting, qapp: Any) -> None:
     chat.settle()
     assert settings.get(chat.db, "pinned_adapters", []) == ["calm"]
     assert chat.services.engine._pinned == ("calm",)
+
+
+def test_after_a_click_on_send_the_field_has_the_focus(chat: Chatting) -> None:
+    chat.write("Hello")
+    chat.click(chat.page.composer.send)
+    chat.ended()
+    assert chat.page.composer.field.hasFocus()
+
+
+def test_folders_and_datasets_dropped_on_chat_are_imported(chat: Chatting, tmp_path: Path) -> None:
+    (tmp_path / "talks").mkdir()
+    (tmp_path / "set.jsonl").write_text("{}")
+    imported: list[Any] = []
+    chat.window.files_dropped.connect(imported.append)
+    for name in ("talks", "set.jsonl"):
+        chat.window.open_page("chat")
+        drop(chat, tmp_path / name)
+    assert imported == [[tmp_path / "talks"], [tmp_path / "set.jsonl"]]
+
+
+def test_a_name_with_an_ampersand_is_shown_as_it_is(chat: Chatting, qapp: Any) -> None:
+    add_adapter(chat.db, chat.services.workspace, "qa", "Q&A coach")
+    chat.announce()
+    chat.write("Hello")
+    chat.click(chat.page.compare_more)
+    asked = dialog(qapp, "compare_dialog")
+    assert asked.boxes["qa"].text() == "Q&&A coach"
+    asked.reject()

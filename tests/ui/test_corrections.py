@@ -84,6 +84,25 @@ def test_a_corrected_answer_is_listed_edited_and_trained_on(chat: Chatting, qapp
     assert {found.dataset_name for found in corrections.listing(chat.db)} == {"Corrections"}
 
 
+def test_what_was_typed_is_kept_while_another_answer_is_shown(chat: Chatting) -> None:
+    for number in range(2):
+        chat.ask(f"Question {number}")
+        chat.click(tool(chat, 2 * number + 1, "keep_answer"))
+        chat.until(lambda: corrections.count(chat.db) == number + 1)  # noqa: B023
+    chat.window.open_page("corrections")
+    settle(chat.qtbot, chat.window)
+    page: Any = chat.window.current_page
+    page.inspector.answer.setPlainText("Half a thou")
+    page.table.selectRow(1)
+    settle(chat.qtbot, chat.window)
+    assert page.inspector.answer.toPlainText().startswith("I am base")
+    assert "Question 0" in page.inspector.said.toPlainText()
+    page.table.selectRow(0)
+    settle(chat.qtbot, chat.window)
+    assert page.inspector.answer.toPlainText() == "Half a thou"
+    assert page.inspector.save.isEnabled()
+
+
 def test_an_empty_page_leads_to_chat(chat: Chatting) -> None:
     chat.window.open_page("corrections")
     settle(chat.qtbot, chat.window)

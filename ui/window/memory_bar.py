@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QPoint, QRectF, QSize, Qt, QTimer, Slot
 from PySide6.QtGui import (
     QEnterEvent,
     QHideEvent,
@@ -61,8 +61,6 @@ def pieces(found: Memory, shares: Sequence[Share], titles: Mapping[str, str]) ->
 
 class MemoryBar(QWidget):
     """Reads the numbers every two seconds while it is shown; a click, Space or Enter opens the panel."""
-
-    opened = Signal()
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -134,7 +132,8 @@ class MemoryBar(QWidget):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
-        self.open_panel()
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.open_panel()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):

@@ -21,7 +21,7 @@ from core.projects.chats import Chat, Message
 from core.projects.corrections import Correction
 from core.training.store import Adapter
 from ui import format as fmt
-from ui.pages.chat.attach import MOST_TOGETHER, choose_files
+from ui.pages.chat.attach import MOST_FILES, MOST_TOGETHER, choose_files
 from ui.pages.chat.branch import EditQuestionDialog
 from ui.pages.chat.compare import CompareDialog
 from ui.pages.chat.data import base_gone, base_name
@@ -45,6 +45,8 @@ class ChatAsking(ChatFrame):
         self._asked_files: tuple[Attachment, ...] = ()
         self._branching = False
         self._put_back: Message | None = None
+        # A chat that is being opened may have been read before its answer was written.
+        self.last_ended: Message | None = None
         self._frame = QTimer(self)
         self._frame.setInterval(FRAME_MS)
         self._frame.timeout.connect(self._on_frame)
@@ -108,7 +110,7 @@ class ChatAsking(ChatFrame):
         old = self.messages[-1] if self.messages else None
         self.banners.clear()
         self.session.ask_again(chat, base, self.adapter, compare=compare)
-        if old is not None and old.role == "assistant" and old.content:
+        if old is not None and old.role == "assistant" and old.has_words:
             self.services.notifier.say("Writing a new answer", partial(self._take_back, old))
 
     @Slot(str, int)
@@ -120,7 +122,7 @@ class ChatAsking(ChatFrame):
         self._change_message(message_id, lambda db: compared.choose(db, message_id, place))
 
     def _change_message(self, message_id: str, change: Callable[[Database], Changed]) -> None:
-        if self.session.busy or self.chat is None:
+        if self.chat is None or self._is_busy():
             return
         chat_id = self.chat.id
 
@@ -147,11 +149,17 @@ class ChatAsking(ChatFrame):
 
         def restore(db: Database) -> Changed:
             # What was written meanwhile stays beside it.
-            if chats.message(db, old.id).content.strip():
+            if chats.message(db, old.id).has_words:
                 return chats.choose_answer(db, old.id, old.place)
             return chats.write_answer(db, old)
 
         self.write(restore, done)
+
+    def _is_busy(self) -> bool:
+        """Whether an answer is under way; then that is said."""
+        if self.session.busy:
+            self.services.notifier.say("Wait until the current answer is done, or stop it")
+        return self.session.busy
 
     # Side by side
 
@@ -167,8 +175,10 @@ class ChatAsking(ChatFrame):
         if self.overview is None or self.chat is None or self.session.busy:
             return
         last = next((m.content for m in reversed(self.messages) if m.role == "user"), "")
+        if self.composer.written:
+            last = self.composer.text or ", ".join(file.name for file in self.composer.attached.files)
         adapters = self.overview.adapters_of(self.chat.base_model_id)
-        dialog = CompareDialog(self, base_name(self.base), adapters, self.adapter, self.composer.text or last)
+        dialog = CompareDialog(self, base_name(self.base), adapters, self.adapter, last)
         dialog.chosen.connect(self._compare)
         dialog.open()
 
@@ -221,7 +231,7 @@ class ChatAsking(ChatFrame):
     @Slot(str)
     def _edit(self, message_id: str) -> None:
         message = self._message(message_id)
-        if message is None or self.session.busy:
+        if message is None or self._is_busy():
             return
         dialog = EditQuestionDialog(self, message)
         dialog.sent.connect(partial(self._branch, message))
@@ -252,6 +262,8 @@ class ChatAsking(ChatFrame):
         chat = self.chat
         if chat is not None:
             count = sum(1 for message in self.messages if message.position <= chat.summary_upto)
+            # What is being made would come after what is written here.
+            self.session.summarizer.stop()
             dialog = SummaryDialog(self, chat, count)
             dialog.changed.connect(partial(self._on_summary, chat.id))
             dialog.open()
@@ -259,7 +271,8 @@ class ChatAsking(ChatFrame):
     # Files
 
     def dropped(self, files: Sequence[Path]) -> bool:
-        if self.overview is None or self.chat is None:
+        # Folders and datasets are for the import, as everywhere.
+        if self.chat is None or any(path.is_dir() or path.suffix.lower() == ".jsonl" for path in files):
             return False
         self.attach(files)
         return True
@@ -276,10 +289,20 @@ class ChatAsking(ChatFrame):
                     wrong.append(error)
             return found, wrong
 
-        self.services.run(self, read, self._on_attached)
+        self.composer.set_reading(True)
+        self.services.run(self, read, self._on_attached, self._on_not_attached)
+
+    def _on_not_attached(self, exc: Exception) -> None:
+        self.composer.set_reading(False)
+        self.services.notifier.report(exc, self)
 
     def _on_attached(self, result: tuple[list[Attachment], list[AppError]]) -> None:
         found, wrong = result
+        self.composer.set_reading(False)
+        if len(found) + len(self.composer.attached.files) > MOST_FILES:
+            found = []
+            words = f"At most {MOST_FILES} files can go with a question."
+            wrong.append(AppError("not_attachable", words, hint="Attach those that matter."))
         together = self.composer.attached.characters + sum(len(file.text) for file in found)
         if together > MOST_TOGETHER:
             found = []
@@ -343,6 +366,7 @@ class ChatAsking(ChatFrame):
     @Slot(object)
     def _on_ended(self, message: Message) -> None:
         self._frame.stop()
+        self.last_ended = message
         if self.messages and self.messages[-1].id == message.id:
             self.messages[-1] = message
             self.transcript.change_turn(turn_of(message, self.names, None, last=True))
@@ -354,7 +378,11 @@ class ChatAsking(ChatFrame):
     def _on_fell_back(self, running: Running, error: AppError, adapter: Adapter) -> None:
         here = self.chat is not None and self.chat.id == running.chat.id
         place = "" if here else f" in “{short_title(running.chat.title)}”"
-        self._warn(error, f"The base answers instead of {adapter.name}{place}; later questions try it again.")
+        if running.blind:
+            hidden = AppError(error.code, "One of the adapters can't be used.", detail=error.detail)
+            self._warn(hidden, "The base answers in its place; who it was is shown once the best answer was chosen.")
+        else:
+            self._warn(error, f"The base answers instead of {adapter.name}{place}; later questions try it again.")
 
     @Slot(object, object)
     def _on_failed(self, running: Running, error: AppError) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ LINES = 16
 # Together with the question; far more than a model reads at once.
 MOST_TOGETHER = 2 * MOST_CHARACTERS
 NAME_CHARACTERS = 32
+MOST_FILES = 20
 
 
 class AttachedFiles(Flow):
@@ -73,12 +74,12 @@ class AttachedFiles(Flow):
         self.put([other for other in self.files if other is not file])
 
 
-def choose_files(parent: QWidget, chosen: object) -> None:
+def choose_files(parent: QWidget, chosen: Callable[[list[Path]], object]) -> None:
     """Ask which files; `chosen([Path])`."""
     dialog = QFileDialog(parent, "Attach text files")
     dialog.setObjectName("attach_dialog")
     dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
-    dialog.filesSelected.connect(lambda names: chosen([Path(name) for name in names]))  # type: ignore[operator]
+    dialog.filesSelected.connect(lambda names: chosen([Path(name) for name in names]))
     dialog.finished.connect(dialog.deleteLater)
     dialog.open()
 

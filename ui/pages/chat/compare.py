@@ -13,9 +13,10 @@ from core.training.store import Adapter
 from ui.dialogs.base import Dialog
 from ui.pages.chat.session import Comparison
 from ui.theme import theme
-from ui.widgets.basic import Button, column, label, scrolled
+from ui.widgets.basic import Button, column, label, plain_tip, scrolled
 
 BASE = ""
+NAME_CHARACTERS = 60
 HELD = f"Choose two to {MOST}."
 
 
@@ -34,8 +35,8 @@ class CompareDialog(Dialog):
         sizes = theme().sizes
         short = question if len(question) <= 200 else f"{question[:199].rstrip()}…"
         self.body.addWidget(label(f"“{short}”", "muted", wrap=True))
-        self.boxes: dict[str, QCheckBox] = {BASE: QCheckBox(f"{base}, no adapter")}
-        self.boxes |= {ident: QCheckBox(adapter.name) for ident, adapter in self._adapters.items()}
+        self.boxes: dict[str, QCheckBox] = {BASE: _box(f"{base}, no adapter")}
+        self.boxes |= {ident: _box(adapter.name) for ident, adapter in self._adapters.items()}
         for ident, box in self.boxes.items():
             box.setObjectName(f"compare_{ident or 'base'}")
             box.setChecked(ident in (BASE, self._main))
@@ -63,3 +64,11 @@ class CompareDialog(Dialog):
         place = found.index(self._main) if self._main in found else len(found) - 1
         self.accept()
         self.chosen.emit(Comparison([self._adapters.get(ident) for ident in found], place, self.blind.isChecked()))
+
+
+def _box(name: str) -> QCheckBox:
+    """With the name as it is: an ampersand is no mnemonic, an endless one widens nothing."""
+    short = name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1].rstrip()}…"
+    out = QCheckBox(short.replace("&", "&&"))
+    out.setToolTip(plain_tip(name) if short != name else "")
+    return out

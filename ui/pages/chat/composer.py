@@ -89,7 +89,7 @@ class Composer(QWidget):
         )  # fmt: skip
         self.attached = AttachedFiles()
         self.attached.changed.connect(self._on_edited)
-        self._busy = False
+        self._busy = self._reading = False
         self._why = ""
         box = QHBoxLayout()
         box.setSpacing(sizes.grid)
@@ -129,6 +129,11 @@ class Composer(QWidget):
         self.stop.setVisible(busy)
         self._judge()
 
+    def set_reading(self, reading: bool) -> None:
+        """Whether files that are to go with the question are still being read."""
+        self._reading = reading
+        self._judge()
+
     def set_hint(self, text: str) -> None:
         """What the empty field says."""
         self.field.setPlaceholderText(text)
@@ -137,9 +142,11 @@ class Composer(QWidget):
     def submit(self) -> None:
         """Ask, unless there is nothing to ask or an answer is under way."""
         text = self.text
-        if not self.written or self._busy:
+        if not self.written or self._busy or self._reading:
             return
         self.field.clear()
+        # The button that was clicked goes, and the focus with it.
+        self.field.setFocus()
         self.asked.emit(text)
 
     @Slot(int)
@@ -154,5 +161,5 @@ class Composer(QWidget):
         self.edited.emit()
 
     def _judge(self) -> None:
-        self.send.setEnabled(self.written and not self._busy)
+        self.send.setEnabled(self.written and not self._busy and not self._reading)
         self.stop.setToolTip(self._why or "Stop  Ctrl+.")

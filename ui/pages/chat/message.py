@@ -19,10 +19,12 @@ from ui.pages.chat.attach import show_file
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.chip import StatusPill
+from ui.widgets.flow import Flow
 from ui.widgets.message_text import MessageText, column_width
 
 STREAMING, WAITING = "streaming", "waiting"
 NAME_CHARACTERS = 40
+FILES_SHOWN = 6
 UNDER_WAY = (STREAMING, WAITING)
 _PILLS = {
     chats.STOPPED: Status("neutral", "Stopped"),
@@ -94,7 +96,8 @@ class AnswerPart(QWidget):
     def __init__(self, said: Said) -> None:
         super().__init__()
         sizes = theme().sizes
-        self.who = label("", "caption", name="answered_by")
+        self.who = ElidedLabel("", "caption")
+        self.who.setObjectName("answered_by")
         self.text = MessageText()
         self.speed = _Speed("", "caption")
         self.speed.setObjectName("answer_speed")
@@ -236,12 +239,15 @@ class TurnView(QWidget):
         return out
 
     def _question_tools(self) -> QWidget:
-        files = [self._file(name, text) for name, text in self.turn.files]
+        shown, more = self.turn.files[:FILES_SHOWN], len(self.turn.files) - FILES_SHOWN
+        files: list[QWidget] = [self._file(name, text) for name, text in shown]
+        if more > 0:
+            files.append(label(f"and {more} more", "caption"))
         edit = Button(
             "Edit", "ghost", "ph.pencil-simple", on_click=lambda: self.edit_wanted.emit(self.turn.id),
             name="edit_question", tip="Ask this another way, in a branch of the chat",
         )  # fmt: skip
-        return row(None, *files, edit)
+        return Flow(*files, edit, gap=theme().sizes.half) if files else row(None, edit)
 
     def _file(self, name: str, text: str) -> Button:
         return Button(

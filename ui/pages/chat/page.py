@@ -55,6 +55,7 @@ class ChatPage(ChatAsking):
 
     def _connect(self) -> None:
         self.add_command(PageCommand("new", "New chat", self.new_chat))
+        self.add_command(PageCommand("pin_adapter", "Keep the adapter in memory, or no longer", self._toggle_pin))
         commands = ListCommands(self)
         commands.renamed.connect(self._on_renamed)
         commands.restored.connect(self.open_chat)
@@ -148,7 +149,8 @@ class ChatPage(ChatAsking):
             self.new_chat()
             return
         messages = list(opened.messages)
-        running = self.session.running
+        ended, running = self.last_ended, self.session.running
+        messages = [ended if ended is not None and m.id == ended.id and m.content == "" else m for m in messages]
         if running is not None:
             messages = [running.as_message() if m.id == running.message.id else m for m in messages]
         self._show_chat(opened.chat, messages, opened.origin)
@@ -201,6 +203,15 @@ class ChatPage(ChatAsking):
             return
         if self.services.engine.state != "off" or self.services.arbiter.has_room(base.path):
             self.session.prepare(base, adapter, partial(self._on_refused, adapter, self.chat.id if self.chat else ""))
+
+    def _toggle_pin(self) -> None:
+        adapter = self.adapter
+        if adapter is None or self.overview is None:
+            self.services.notifier.say("Choose the adapter first")
+            return
+        on = adapter.id not in self.overview.pinned
+        self._pin(adapter.id, on)
+        self.services.notifier.say(f"{adapter.name} {'stays' if on else 'no longer stays'} in memory")
 
     @Slot(str, bool)
     def _pin(self, adapter_id: str, on: bool) -> None:

@@ -19,7 +19,7 @@ from core.models import store as models
 from core.models.store import BaseModel
 from core.projects import chats, compared
 from core.projects.attachments import Attachment
-from core.projects.chats import Chat, Message
+from core.projects.chats import PROMPT, Chat, Message
 from core.training.store import Adapter
 from ui.pages.chat.ahead import Ahead
 from ui.pages.chat.data import reference, sampling_of
@@ -264,7 +264,10 @@ class ChatSession(QObject):
     def _on_done(self, running: Running, result: Mapping[str, Any], sampling: Sampling) -> None:
         if running is not self.running:
             return
-        stats = {**result.get("stats", {}), "finish_reason": result.get("finish_reason", "")}
+        stats = {
+            **result.get("stats", {}), "finish_reason": result.get("finish_reason", ""),
+            PROMPT: running.chat.system_prompt,
+        }  # fmt: skip
         if sampling.temperature > 0:
             stats["seed"] = sampling.seed
         running.side.stats, running.side.status = stats, chats.COMPLETE

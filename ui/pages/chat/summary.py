@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
+from sqlite_utils import Database
 
 from app.services import Services
 from core.errors import AppError
+from core.events import Changed
 from core.models.store import BaseModel
 from core.projects import summary
 from core.projects.chats import Chat, Message
@@ -53,7 +56,7 @@ class Summarizer(QObject):
         if parts:
             self.chat = chat
             self.moved.emit()
-            self._next(chat, chat.summary, parts, upto)
+            self._next(chat, parts)
 
     def stop(self) -> None:
         """Something else is asked."""
@@ -62,19 +65,23 @@ class Summarizer(QObject):
             self._services.engine.stop(self._ident)
             self.moved.emit()
 
-    def _next(self, chat: Chat, so_far: str, parts: list[str], upto: int) -> None:
+    def _next(self, chat: Chat, parts: list[tuple[str, int]]) -> None:
+        """One piece after the other; each is kept, so that a question costs one piece at most."""
         if chat is not self.chat:
             return
         if not parts:
-            self._keep(chat, so_far, upto)
+            self.chat = None
+            self.moved.emit()
             return
         self._text = ""
+        piece, upto = parts[0]
 
         def heard(text: str) -> None:
             self._text += text
 
         def done(_result: Mapping[str, Any]) -> None:
-            self._next(chat, self._text.strip() or so_far, parts[1:], upto)
+            if chat is self.chat:
+                self._keep(chat, self._text.strip() or chat.summary, upto, parts[1:])
 
         def failed(error: AppError) -> None:
             log.warning("the chat %s could not be summarised: %s", chat.id, error)
@@ -84,16 +91,32 @@ class Summarizer(QObject):
                 self.moved.emit()
 
         self._ident = self._services.engine.generate(
-            self, summary.request(so_far, parts[0]), text=heard, done=done, stopped=_nothing, failed=failed
+            self, summary.request(chat.summary, piece), text=heard, done=done, stopped=_nothing, failed=failed
         )
 
-    def _keep(self, chat: Chat, text: str, upto: int) -> None:
-        self.chat = None
-        self.moved.emit()
+    def _keep(self, chat: Chat, text: str, upto: int, rest: list[tuple[str, int]]) -> None:
+        instead_of = (chat.summary, chat.summary_upto)
+
+        def put(db: Database) -> tuple[Changed, bool]:
+            changed = summary.put(db, chat.id, text, upto, instead_of)
+            return changed, bool(changed)
+
+        def kept(done: bool) -> None:
+            if done:
+                self.made.emit(chat.id, text, upto)
+            if chat is not self.chat:
+                return
+            # Where somebody else wrote it meanwhile, that one stays.
+            self.chat = replace(chat, summary=text, summary_upto=upto) if done else None
+            if self.chat is None:
+                self.moved.emit()
+            else:
+                self._next(self.chat, rest)
+
         if text:
-            before = chat.summary_upto
-            self._services.write(self, lambda db: summary.put(db, chat.id, text, upto, before))
-            self.made.emit(chat.id, text, upto)
+            self._services.write(self, put, kept)
+        else:
+            self._next(chat, [])
 
 
 def _nothing() -> None:
@@ -129,7 +152,7 @@ class SummaryDialog(WritingDialog):
         self.hold("" if self.text.toPlainText().strip() else "Write a summary, or use the messages again.")
 
     def _save(self, text: str) -> None:
-        chat, upto = self._chat, self._chat.summary_upto if text.strip() else 0
+        chat, upto = self._chat, self._chat.summary_upto if text.strip() else summary.NEVER
 
         def done(_nothing: object) -> None:
             self.accept()

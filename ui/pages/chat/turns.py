@@ -102,6 +102,9 @@ def state_line(overview: Overview, chat: Chat, session: ChatSession, engine: Any
     """The line below the title: what the model does, the last switch, how full the context is."""
     parts = [_now(overview, session, engine, chat)]
     answers = [m for m in messages if m.role == "assistant" and m.stats.get("switch_s") is not None]
+    if answers and (shown := compared_of(answers[-1])) is not None and shown.blind:
+        # Times and sizes would give away who it is.
+        answers = []
     if answers and not session.prepared and engine.state != "off":
         last = answers[-1]
         if last.artifact_id or any(m.artifact_id != last.artifact_id for m in answers):
@@ -123,6 +126,8 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
             return "loading the model"
         if not running.side.text:
             return "reading the question"
+        if running.blind:
+            return f"answer {LETTERS[running.place]} is being written"
         return f"{running.side.adapter.name if running.side.adapter else 'the base'} is answering"
     if session.summarizer.chat is not None:
         return "summarising older messages"

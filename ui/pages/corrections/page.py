@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from PySide6.QtWidgets import QWidget
 from sqlite_utils import Database
 
 from app.services import Services
+from core.datasets import store as datasets
 from core.db.connection import free_name
 from core.events import Changed
 from core.jobs import Job, JobState
@@ -36,6 +35,8 @@ from ui.widgets.table import TableView
 PURPOSE = "Answers you kept in Chat, as they were or in your words, to train the next adapter on."
 GOOD, CORRECTED = Status("ok", "Good"), Status("info", "Corrected")
 DATASET = "Corrections"
+# In the workspace: the file of a dataset that is being made.
+FOLDER = "corrections"
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class CorrectionsPage(Page):
             )
         )  # fmt: skip
         self._wanted = ""
+        self._making = False
         self.table.sort_requested.connect(self.rows.set_order)
         self.table.current_changed.connect(self._on_current)
         self.table.selection_changed.connect(lambda _rows: self._judge())
@@ -148,7 +150,7 @@ class CorrectionsPage(Page):
     def _judge(self) -> None:
         chosen = len(self._chosen())
         self.make.setText(f"Make dataset of {fmt.count(chosen)}" if chosen else "Make dataset")
-        self.make.setEnabled(bool(chosen))
+        self.make.setEnabled(bool(chosen) and not self._making)
         total = self.model.rowCount()
         self.caption.setText(fmt.plural(total, "answer") if total else "No match")
 
@@ -165,40 +167,52 @@ class CorrectionsPage(Page):
     @Slot()
     def make_dataset(self) -> None:
         """Write them as a file and import that: the dataset is checked and split as every other one."""
-        chosen = self._chosen()
-        if not chosen or self.strip.jobs:
+        idents = [found.id for found in self._chosen()]
+        if not idents or self._making:
             return
-        self.make.setEnabled(False)
+        self._making = True
+        self._judge()
+        folder = self.services.workspace.root / FOLDER
 
         def write(db: Database) -> Path:
-            path = Path(tempfile.mkdtemp(prefix="corrections-")) / f"{free_name(db, 'datasets', DATASET)}.jsonl"
-            corrections.write_file(path, chosen)
+            folder.mkdir(exist_ok=True)
+            path = folder / f"{free_name(db, 'datasets', DATASET)}.jsonl"
+            corrections.write_file(path, corrections.whole(db, idents))
             return path
 
-        self.services.read(self, write, lambda path: self._import(path, [found.id for found in chosen]), self._failed)
+        self.services.read(self, write, lambda path: self._import(path, idents), self._failed)
 
     def _failed(self, exc: Exception) -> None:
-        self._judge()
+        self._end()
         self.services.notifier.report(exc, self)
+
+    def _end(self) -> None:
+        self._making = False
+        self._judge()
 
     def _import(self, path: Path, idents: list[str]) -> None:
         def done(job: Job) -> None:
-            shutil.rmtree(path.parent, ignore_errors=True)
-            self._judge()
+            self._end()
             made = job.result.get("datasets") or []
-            if job.status is JobState.COMPLETED and made:
-                name = path.stem
-                self.services.write(
-                    self, lambda db: corrections.note_dataset(db, idents, name),
-                    lambda _nothing: self.services.navigator.open_page("datasets", made[0]),
-                )  # fmt: skip
+            if job.status is JobState.COMPLETED:
+                # Until then it may be resumed, and needs its file.
+                path.unlink(missing_ok=True)
+            if made:
+                self.services.write(self, lambda db: _note(db, idents, made[0]), lambda _nothing: self._open(made[0]))
 
         title = f"Making dataset {path.stem}"
-        self.services.start_job("import", title, {"files": [str(path)]}, done, self.services.root)
+        self.services.start_job("import", title, {"files": [str(path)]}, done, self, refused=self._end)
+
+    def _open(self, dataset: str) -> None:
+        self.services.navigator.open_page("datasets", dataset)
 
     def open_item(self, argument: object) -> None:
         self._wanted = str(argument or "")
         self.reload()
+
+
+def _note(db: Database, idents: Sequence[str], dataset: str) -> Changed:
+    return corrections.note_dataset(db, idents, datasets.get(db, dataset).name)
 
 
 def _who(found: Correction, names: Mapping[str, str]) -> str:

@@ -55,6 +55,7 @@ class Running:
     base: BaseModel
     message: Message
     history: Sequence[Message]
+    prompt: Sequence[Mapping[str, str]]
     sides: list[Side]
     main: int = 0
     blind: bool = False
@@ -172,12 +173,17 @@ class ChatSession(QObject):
         self.storing, self._stop_asked = True, False
         self.moved.emit()
 
-        def stored(result: tuple[Chat, list[Message], Message]) -> None:
-            chat, history, answer = result
+        def with_prompt(db: Database) -> tuple[Changed, tuple[Chat, list[Message], Message, list[dict[str, str]]]]:
+            # Here, off the window's thread: a long chat takes its time.
+            changed, (chat, history, answer) = store(db)
+            return changed, (chat, history, answer, chats.prompt_messages(chat, history))
+
+        def stored(result: tuple[Chat, list[Message], Message, list[dict[str, str]]]) -> None:
+            chat, history, answer, prompt = result
             asked = compare or Comparison([adapter], 0)
             self.storing, self.prepared = False, {}
             self.running = Running(
-                chat, base, answer, history, [Side(who) for who in asked.adapters], asked.place, asked.blind
+                chat, base, answer, history, prompt, [Side(who) for who in asked.adapters], asked.place, asked.blind
             )
             self.asked.emit(chat, None if again else history[-1], self.running.as_message())
             self.moved.emit()
@@ -192,7 +198,7 @@ class ChatSession(QObject):
             self.moved.emit()
             self._services.notifier.report(exc, self)
 
-        self._services.write(self, store, stored, not_stored)
+        self._services.write(self, with_prompt, stored, not_stored)
 
     def _load(self) -> None:
         running = self.running
@@ -220,7 +226,7 @@ class ChatSession(QObject):
             # The engine seeds each answer: with one seed for all, asking again would say the same.
             sampling = replace(sampling, seed=secrets.randbelow(2**31))
         request = GenerateRequest(
-            chats.prompt_messages(running.chat, list(running.history)),
+            running.prompt,
             reference(self._services.workspace, running.side.adapter), sampling, keep=running.chat.id, fall_back=True,
             fit=True,
         )  # fmt: skip

@@ -44,22 +44,32 @@ class Summarizer(QObject):
         self.chat: Chat | None = None
         self._ident = ""
         self._text = ""
+        self._turn = 0
         self._failed: set[str] = set()
 
     def consider(self, chat: Chat, base: BaseModel, messages: Sequence[Message], left_out: int) -> None:
         """Begin if a summary is due."""
-        upto = summary.due(chat, messages, left_out)
-        if not upto or self.chat is not None or chat.id in self._failed:
+        if self.chat is not None or chat.id in self._failed:
             return
         room = base.context_length * CHARACTERS_A_TOKEN // SHARE or MOST_CHARACTERS
-        parts = summary.pieces(chat, messages, upto, max(LEAST_CHARACTERS, min(MOST_CHARACTERS, room)))
-        if parts:
-            self.chat = chat
-            self.moved.emit()
-            self._next(chat, parts)
+        most = max(LEAST_CHARACTERS, min(MOST_CHARACTERS, room))
+        turn = self._turn
+
+        def find() -> list[tuple[str, int]]:
+            upto = summary.due(chat, messages, left_out)
+            return summary.pieces(chat, messages, upto, most) if upto else []
+
+        def begin(parts: list[tuple[str, int]]) -> None:
+            if parts and turn == self._turn and self.chat is None:
+                self.chat = chat
+                self.moved.emit()
+                self._next(chat, parts)
+
+        self._services.run(self, find, begin)
 
     def stop(self) -> None:
         """Something else is asked."""
+        self._turn += 1
         chat, self.chat = self.chat, None
         if chat is not None:
             self._services.engine.stop(self._ident)
@@ -85,8 +95,9 @@ class Summarizer(QObject):
 
         def failed(error: AppError) -> None:
             log.warning("the chat %s could not be summarised: %s", chat.id, error)
-            if chat is self.chat:
+            if error.code != "engine_closed":
                 self._failed.add(chat.id)
+            if chat is self.chat:
                 self.chat = None
                 self.moved.emit()
 

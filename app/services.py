@@ -21,9 +21,10 @@ from app.navigator import Navigator
 from app.notify import Notifier
 from app.opening import PAUSED_FOR_CHAT
 from app.window_state import WindowState
-from core import jobs
+from core import jobs, memory
 from core.db.connection import Connections, new_id
 from core.events import Changed
+from core.inference.arbiter import cache_budget
 from core.inference.engine import EngineOptions
 from core.jobs import Job
 from core.workspace import settings
@@ -170,7 +171,9 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
     queue = JobQueue(workspace, connections, tasks, hub, root)
     notifier = Notifier(root)
     engine = InferenceService(
-        workspace.logs / "inference.log", EngineOptions(cache_folder=str(workspace.prompt_caches)), root
+        workspace.logs / "inference.log",
+        EngineOptions(cache_folder=str(workspace.prompt_caches), cache_bytes=cache_budget(memory.read().budget)),
+        root,
     )
     arbiter = MemoryArbiter(engine, queue, root)
     MemoryWatch(engine, root)

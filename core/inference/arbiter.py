@@ -18,6 +18,7 @@ BASE, ADAPTERS, CACHES = "base", "adapters", "caches"
 JOB = "job"
 # Beside the weights: what is read of a conversation, and what an answer takes while it is computed.
 READING_SHARE, READING_BYTES = 0.10, 64 << 20
+LEAST_CACHE, MOST_CACHE = 64 << 20, 1 << 30
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ class Arbiter:
             parts = holder.parts or {first: holder.booked}
             out += [Share(who, part, size) for part, size in parts.items() if size]
         return out
+
+
+def cache_budget(budget: int) -> int:
+    """Bytes that what was read of chats may keep in memory: a thirty-second of what models may use, within bounds."""
+    return max(LEAST_CACHE, min(MOST_CACHE, budget // 32))
 
 
 def base_needs(weight_bytes: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.inference.arbiter import ADAPTERS, BASE, CHAT, JOB, Arbiter, base_needs
+from core.inference.arbiter import ADAPTERS, BASE, CHAT, JOB, Arbiter, base_needs, cache_budget
 from core.memory import Memory, Pressure, metal_limit
 
 
@@ -71,3 +71,8 @@ def test_a_kernel_without_that_number_has_the_default() -> None:
         raise OSError(2, name)
 
     assert metal_limit(9 << 30, unknown) == 6 << 30
+
+
+@pytest.mark.parametrize(("budget_gb", "expected_mb"), [(1, 64), (16, 512), (400, 1024)])
+def test_read_chats_get_their_share(budget_gb: int, expected_mb: int) -> None:
+    assert cache_budget(budget_gb << 30) == expected_mb << 20

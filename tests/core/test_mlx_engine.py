@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,59 @@ def test_a_bad_adapter_is_refused_and_the_active_one_stays(
     assert f"The adapter {how} " in caught.value.message
     assert caught.value.hint
     assert answer(engine, adapters[0]) == before
+
+
+def faulty(folder: Path, chance: random.Random) -> str:
+    """Damage a copy of an adapter somewhere; what was done."""
+    import mlx.core as mx
+
+    path = folder / "adapters.safetensors"
+    data = path.read_bytes()
+    how = chance.choice(("cut", "header", "value", "gone", "shape", "longer"))
+    if how == "cut":
+        path.write_bytes(data[: chance.randrange(len(data))])
+    elif how == "longer":
+        path.write_bytes(data + bytes(chance.randrange(1, 5_000)))
+    elif how == "header":
+        size = int.from_bytes(data[:8], "little")
+        at = chance.randrange(8, 8 + size)
+        path.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+    else:
+        tensors: dict[str, Any] = dict(mx.load(str(path)))  # type: ignore[arg-type]
+        mx.eval(tensors)
+        name = chance.choice(sorted(tensors))
+        if how == "gone":
+            del tensors[name]
+        elif how == "shape":
+            tensors[name] = tensors[name][: tensors[name].shape[0] - 1]
+        else:
+            values = np.array(tensors[name])
+            values[chance.randrange(values.shape[0]), chance.randrange(values.shape[1])] = chance.choice(
+                (np.nan, np.inf, -np.inf)
+            )
+            tensors[name] = mx.array(values)
+        mx.save_safetensors(str(path), tensors)
+    return how
+
+
+def test_fifty_adapters_damaged_anywhere_are_refused_by_name_and_the_active_one_stays(
+    tmp_path: Path, adapters: list[AdapterRef]
+) -> None:
+    chance, engine, seen = random.Random(11), MlxEngine(), set()
+    engine.load(shipped_folder())
+    before = answer(engine, adapters[0])
+    for number in range(50):
+        folder = tmp_path / f"adapter-{number}"
+        shutil.copytree(adapters[number % 2].path, folder)
+        seen.add(faulty(folder, chance))
+        name = f"Number {number}"
+        with pytest.raises(AppError) as caught:
+            engine.prepare(AdapterRef(folder.name, str(folder), name))
+        assert caught.value.code in ("bad_adapter", "wrong_base")
+        assert f"The adapter {name} " in caught.value.message
+    assert len(seen) == 6
+    assert answer(engine, adapters[0]) == before
+    assert list(engine.status()["resident"]) == ["one"]
 
 
 def test_a_conversation_longer_than_the_context_says_so() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QItemSelectionModel, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QCheckBox, QPlainTextEdit, QPushButton, QWidget
 
@@ -16,7 +16,7 @@ from core.projects.summary import KEEP, STEP
 from core.workspace import settings
 from tests.support.chat import add_adapter
 from tests.support.chatting import Chatting, tiny_studio
-from tests.support.pages import click, dialog
+from tests.support.pages import click, dialog, settle
 
 
 @pytest.fixture
@@ -278,3 +278,23 @@ def test_a_name_with_an_ampersand_is_shown_as_it_is(chat: Chatting, qapp: Any) -
     asked = dialog(qapp, "compare_dialog")
     assert asked.boxes["qa"].text() == "Q&&A coach"
     asked.reject()
+
+
+def test_adapters_chosen_on_their_page_answer_the_next_question_side_by_side(chat: Chatting) -> None:
+    chat.window.open_page("adapters")
+    settle(chat.qtbot, chat.window)
+    page: Any = chat.window.current_page
+    rows = [row.id for row in page.adapters.rows.rows]
+    page.adapters.selectAll()
+    page.adapters.selectionModel().select(
+        page.adapters.model().index(rows.index("broken"), 0),
+        QItemSelectionModel.SelectionFlag.Deselect | QItemSelectionModel.SelectionFlag.Rows,
+    )
+    page.compare_selected()
+    assert chat.window.current_name == "chat"
+    chat.settle()
+    assert chat.page.composer.field.placeholderText().endswith("side by side")
+    chat.ask("Who are you?")
+    assert sorted(chat.said_by()) == ["Empathy v3", "Legal tone"]
+    chat.ask("And now?")
+    assert len(chat.page.transcript.views[-1].parts) == 1

@@ -72,9 +72,9 @@ class BulkBar(QWidget):
         self.setVisible(count > 1)
 
 
-def delete_several(what: str, run: Callable[[], Any]) -> BulkBar:
-    """The bar of a list whose rows share no other action: Delete, with Undo."""
-    return BulkBar(what, BulkAction("Delete", "ph.trash", run, "bulk_delete"))
+def delete_several(what: str, run: Callable[[], Any], *more: BulkAction) -> BulkBar:
+    """The bar of a list: Delete, with Undo, after what else can be done."""
+    return BulkBar(what, *more, BulkAction("Delete", "ph.trash", run, "bulk_delete"))
 
 
 def table_foot(caption: QWidget, bar: BulkBar, *more: QWidget) -> QWidget:

@@ -16,6 +16,7 @@ from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job
 from core.models.store import BaseModel
+from core.projects.compared import MOST
 from core.training.store import Adapter
 from core.workspace import settings
 from ui import format as fmt
@@ -34,7 +35,7 @@ from ui.pages.adapters.inspector import Inspector
 from ui.pages.adapters.removing import ADAPTERS, delete_bases
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
-from ui.widgets.bulk_bar import delete_several, table_foot
+from ui.widgets.bulk_bar import BulkAction, delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.flow import Flow
@@ -119,7 +120,8 @@ class AdaptersPage(Page):
 
     def _content(self) -> QWidget:
         self.caption = label("", "caption", name="adapters_caption")
-        self.bulk = delete_several("adapters and base models", self._delete)
+        compare = BulkAction("Compare in Chat", "ph.columns", self.compare_selected, "bulk_compare")
+        self.bulk = delete_several("adapters and base models", self._delete, compare)
         adapters_head = row(label("Adapters", "section"), None, self.bring, margins=(0, theme().sizes.grid, 0, 0))
         buttons = _Buttons(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
@@ -241,6 +243,15 @@ class AdaptersPage(Page):
         adapter = self.adapters.current()
         if adapter is not None:
             self.services.navigator.open_page("chat", {"adapter": adapter.id})
+
+    def compare_selected(self) -> None:
+        """Up to four adapters of one base answer the next question in Chat side by side."""
+        chosen = self.adapters.selected()
+        if not 2 <= len(chosen) <= MOST or len({adapter.base_model_id for adapter in chosen}) > 1:
+            self.services.notifier.say(f"Choose two to {MOST} adapters of one base")
+            return
+        ids = [adapter.id for adapter in chosen]
+        self.services.navigator.open_page("chat", {"adapter": ids[0], "compare": ids})
 
     def _train(self) -> None:
         base = self.bases.current()

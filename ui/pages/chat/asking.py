@@ -93,6 +93,9 @@ class ChatAsking(ChatFrame):
             self.show_error(base_gone())
             return
         self.banners.clear()
+        if compare is None and self.to_compare:
+            compare = Comparison(list(self.to_compare), 0)
+        self.to_compare = ()
         new = partial(
             chats.create, base_model_id=chat.base_model_id, artifact_id=chat.artifact_id,
             system_prompt=chat.system_prompt, sampling=chat.sampling, prompt_pinned=chat.prompt_pinned,
@@ -162,6 +165,11 @@ class ChatAsking(ChatFrame):
         return self.session.busy
 
     # Side by side
+
+    def expect_comparison(self, adapters: Sequence[Adapter]) -> None:
+        """These answer the next question of this chat side by side."""
+        self.to_compare = tuple(adapters)
+        self.show_state()
 
     @Slot()
     def compare_now(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt, Slot
@@ -45,6 +46,8 @@ class ChatFrame(Page):
         self.chat: Chat | None = None
         self.messages: list[Message] = []
         self.origin: Chat | None = None
+        # Who answers the next question side by side.
+        self.to_compare: Sequence[Adapter] = ()
         self.names = Names()
         self.session = ChatSession(services, self)
         self.set_header("Chat", "Chat with a base model and its adapters.")
@@ -165,7 +168,9 @@ class ChatFrame(Page):
         running = self.session.running
         elsewhere = running is not None and running.chat.id != chat.id
         self.composer.set_busy(self.session.busy, "Stop the answer in the other chat" if elsewhere else "")
-        self.composer.set_hint(f"Ask {self.adapter.name if self.adapter else base_name(base)}")
+        who = " and ".join(adapter.name for adapter in self.to_compare)
+        who = f"{who} side by side" if who else self.adapter.name if self.adapter else base_name(base)
+        self.composer.set_hint(f"Ask {who}")
         self._judge_compare()
         self._fit_title()
         summarised = sum(1 for message in self.messages if message.position <= chat.summary_upto)

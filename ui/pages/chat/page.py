@@ -133,6 +133,8 @@ class ChatPage(ChatAsking):
             error = AppError("no_such_adapter", "That adapter no longer exists.", hint="Look in the trash.")
             self.show_error(error)
         self._start(base or self.overview.default_base, adapter)
+        several = [self.overview.adapter(ident) for ident in argument.get("compare", ())]
+        self.expect_comparison([found for found in several if found is not None])
 
     @Slot(str)
     def open_chat(self, chat_id: str) -> None:
@@ -172,6 +174,7 @@ class ChatPage(ChatAsking):
         self.composer.field.setFocus()
 
     def _show_chat(self, chat: Chat, messages: list[Message], origin: Chat | None = None) -> None:
+        self.to_compare = ()
         self.chat, self.messages, self.origin = chat, messages, origin
         self.names.base = base_name(self.base)
         self.transcript.show_turns(turns_of(messages, self.names, self.session.running))

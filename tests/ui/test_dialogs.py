@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -22,12 +23,14 @@ from core.conversations import store as conversations
 from core.datasets import store as datasets
 from core.generation.plan import Library
 from core.models.store import BaseModel
+from core.projects import chats, corrections
 from core.scaffolding import store as scaffolding
 from core.scaffolding.exchange import read_plan
 from core.scaffolding.store import EmotionalArc, PromptTemplate, consultant_profile
 from core.training_files import store as training_files
 from core.workspace import settings
 from core.workspace.paths import workspaces_folder
+from tests.support.chat import TINY_BASE, add_base
 from tests.support.foreign import write_peft
 from tests.support.pages import find, until
 from ui.dialogs.api_key import ApiKeyDialog
@@ -40,6 +43,10 @@ from ui.dialogs.workspaces import NewWorkspaceDialog, StartDialog
 from ui.pages.adapters.download import DownloadDialog
 from ui.pages.adapters.import_adapter import ImportAdapterDialog
 from ui.pages.adapters.quantise import QuantiseDialog
+from ui.pages.chat.branch import EditQuestionDialog
+from ui.pages.chat.compare import CompareDialog
+from ui.pages.chat.keep import CorrectDialog
+from ui.pages.chat.summary import SummaryDialog
 from ui.pages.conversations.add_to_file import AddDialog
 from ui.pages.conversations.data import read_detail
 from ui.pages.conversations.edit import EditTurnDialog, VersionsDialog
@@ -243,11 +250,18 @@ def import_scaffolding(here: Any) -> Dialog:
     return made
 
 
+def compare_dialog(here: Any) -> Dialog:
+    adapter: Any = SimpleNamespace(id="a", name="Calm")
+    made = CompareDialog(here.window, "Base", [adapter], adapter, "Who are you?")
+    made.chosen.connect(lambda wanted: here.said.append(len(wanted.adapters)))
+    return made
+
+
 # What Enter does in those that are ready as they open.
 READY: dict[type[Dialog], tuple[Callable[[Any], Dialog], object]] = {
     AddOneDialog: (add_one, 1), MatrixDialog: (matrix_dialog, 20), CountDialog: (count_dialog, 3),
     CapDialog: (cap_dialog, "10.00"), TermsDialog: (terms_dialog, "agreed"),
-    ImportDialog: (import_scaffolding, "imported"),
+    ImportDialog: (import_scaffolding, "imported"), CompareDialog: (compare_dialog, 2),
 }  # fmt: skip
 
 
@@ -256,6 +270,24 @@ def shown_conversation(here: Any) -> Any:
     found = read_detail(here.db, here.services.workspace, here.ident)
     assert found is not None
     return here.window.current_page, found
+
+
+def talk(here: Any) -> Any:
+    """The page Chat and a chat with one answer, which is kept here."""
+    if not hasattr(here, "chat"):
+        base = here.db.execute("select id from base_models").fetchone()
+        if base is None:
+            add_base(here.db, here.services.workspace.root)
+        here.chat = chats.create(here.db, base["id"] if base is not None else TINY_BASE)
+        here.messages = chats.ask(here.db, here.chat.id, "Why?", None)
+        chats.write_answer(here.db, replace(here.messages[1], content="Because.", status="complete"))
+    here.window.open_page("chat")
+    return here.window.current_page, chats.get(here.db, here.chat.id), chats.messages(here.db, here.chat.id)
+
+
+def summary_of(here: Any) -> str:
+    talk(here)
+    return chats.get(here.db, here.chat.id).summary
 
 
 # Those that write what they ask for themselves: how they are opened, and what is written by then.
@@ -272,6 +304,11 @@ WRITERS: dict[type[Dialog], tuple[Callable[[Any], Dialog], Callable[[Any], objec
         lambda here: dict(conversations.get(here.db, here.ident).human_criteria),
     ),
     StartDialog: (lambda here: StartDialog(here.window, here.services), started),
+    EditQuestionDialog: (lambda here: EditQuestionDialog(here.window, talk(here)[2][0]), lambda here: list(here.said)),
+    SummaryDialog: (lambda here: SummaryDialog(*talk(here)[:2], 2), summary_of),
+    CorrectDialog: (
+        lambda here: CorrectDialog(talk(here)[0], talk(here)[2][1], None), lambda here: corrections.count(here.db)
+    ),
     VersionsDialog: (lambda here: VersionsDialog(*shown_conversation(here)), lambda here: turns_of(here)[0]),
     RegenerateDialog: (
         lambda here: RegenerateDialog(*shown_conversation(here), 1), lambda here: here.db["batch_jobs"].count
@@ -506,6 +543,18 @@ def test_a_turn_is_edited_with_the_keyboard(qtbot: QtBot, here: Any) -> None:
     focus_on(qtbot, keys.shown)
     keys.press(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     until(qtbot, lambda: turns_of(here)[0] == "Other words")
+    until(qtbot, lambda: keys.gone == [1])
+
+
+def test_an_answer_is_corrected_with_the_keyboard(qtbot: QtBot, here: Any) -> None:
+    keys = Keyboard(qtbot, WRITERS[CorrectDialog][0](here))
+    keys.tab_to("corrected_answer")
+    keys.clear()
+    keys.press(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert keys.complaints() == ["Write what the answer should have been."]
+    keys.type("Since you ask.")
+    keys.press(Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    until(qtbot, lambda: [found.answer for found in corrections.listing(here.db)] == ["Since you ask."])
     until(qtbot, lambda: keys.gone == [1])
 
 

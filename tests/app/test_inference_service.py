@@ -12,8 +12,9 @@ import psutil
 import pytest
 from PySide6.QtCore import QObject
 
-from app.inference import BACKOFF_S, InferenceService
+from app.inference import InferenceService
 from app.silence import SilenceWatch
+from app.worker_service import BACKOFF_S
 from core.errors import AppError
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
 from core.models.practice import shipped_folder

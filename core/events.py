@@ -20,6 +20,7 @@ class Changed(Flag):
     ADAPTERS = auto()
     CHATS = auto()
     GENERATION = auto()
+    PROJECTS = auto()
 
     @classmethod
     def everything(cls) -> Changed:

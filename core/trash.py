@@ -95,6 +95,8 @@ KINDS: dict[str, Kind] = {
             ), conflict="folder",
         ),
         Kind("chats", "chat", "title", Changed.CHATS),
+        # Its chats stay, as chats without a project.
+        Kind("projects", "project", "name", Changed.PROJECTS, folder="projects", conflict="name or folder"),
         Kind("corrections", "kept answer", "title", Changed.DATASETS | Changed.CHATS, conflict="answer"),
         Kind(
             "batch_jobs", "batch", "name", Changed.GENERATION, folder="runs", extra=("delete from jobs where id = ?",),
@@ -287,7 +289,7 @@ def sweep(db: Database, workspace: Workspace) -> list[Path]:
     if db.execute("select 1 from jobs where status in ('initializing', 'running')").fetchone():
         return []
     gone: list[Path] = []
-    for table in ("conversations", "training_files", "datasets", "model_artifacts"):
+    for table in ("conversations", "training_files", "datasets", "model_artifacts", "projects"):
         folder = workspace.root / KINDS[table].folder
         if not folder.is_dir():
             continue

@@ -229,6 +229,22 @@ _READING_TRIGGERS = (
     f" emotional_arc_key, training_topic_key on conversations begin {_SEARCHED} where id = new.id; end",
 )
 
+_PROJECTS = """
+create table projects(
+  id text primary key, name text not null, root text not null, embedder text not null default '',
+  base_model_id text references base_models(id) on delete set null,
+  artifact_id text references model_artifacts(id) on delete set null,
+  settings text not null default '{}', summary text not null default '{}', state text not null default '{}',
+  indexed_at text, opened_at text, created_at text not null, updated_at text not null, deleted_at text);
+create unique index projects_name on projects(name) where deleted_at is null;
+create unique index projects_root on projects(root) where deleted_at is null;
+create table analyses(
+  key text primary key, project_id text not null references projects(id) on delete cascade, question text not null,
+  answer text not null, stats text not null default '{}', artifact_id text, index_state text not null,
+  uses integer not null default 1, created_at text not null, used_at text not null);
+create index analyses_project on analyses(project_id, used_at)
+"""
+
 
 @migrations()
 def m001_settings(db: Database) -> None:
@@ -329,6 +345,16 @@ def m012_chat_memory(db: Database) -> None:
     db.execute("alter table chats add column branched_from text references chats(id) on delete set null")
     db.execute("alter table chat_messages add column attachments text not null default '[]'")
     _run(db, _CORRECTIONS)
+
+
+@migrations()
+def m013_projects(db: Database) -> None:
+    """Folders of code that an assistant knows, their chats, and answers that can be given again.
+
+    `state` is what a project is left with (chat, draft, place in it), `summary` its index as it was last seen.
+    """
+    _run(db, _PROJECTS)
+    db.execute("alter table chats add column project_id text references projects(id) on delete set null")
 
 
 def _run(db: Database, script: str) -> None:

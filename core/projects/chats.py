@@ -42,6 +42,7 @@ class Chat:
     summary: str = ""
     summary_upto: int = 0
     branched_from: str | None = None
+    project_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,17 @@ def create(
     sampling: Mapping[str, Any] | None = None,
     *,
     prompt_pinned: bool = False,
+    project_id: str | None = None,
 ) -> Chat:
     """A new, empty chat."""
     ident, moment = new_id(), now()
     with transaction(db):
         db.execute(
             "insert into chats(id, title, base_model_id, artifact_id, system_prompt, prompt_pinned, sampling,"
-            " created_at, updated_at) values(?, 'New chat', ?, ?, ?, ?, ?, ?, ?)",
+            " project_id, created_at, updated_at) values(?, 'New chat', ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 ident, base_model_id, artifact_id, system_prompt, int(prompt_pinned),
-                orjson.dumps(dict(sampling or {})).decode(), moment, moment,
+                orjson.dumps(dict(sampling or {})).decode(), project_id, moment, moment,
             ],
         )  # fmt: skip
     return get(db, ident)
@@ -340,7 +342,7 @@ def branch(db: Database, chat_id: str, before: int) -> Chat:
     with transaction(db):
         made = create(
             db, chat.base_model_id, chat.artifact_id, chat.system_prompt, chat.sampling,
-            prompt_pinned=chat.prompt_pinned,
+            prompt_pinned=chat.prompt_pinned, project_id=chat.project_id,
         )  # fmt: skip
         reached = chat.summary_upto if chat.summary_upto < before else 0
         db.execute(

@@ -79,6 +79,16 @@ class Workspace:
         return self.root / "adapters"
 
     @property
+    def projects(self) -> Path:
+        """One folder a project: what its code says, as an index; may be made again from the code."""
+        return self.root / "projects"
+
+    @property
+    def embeddings(self) -> Path:
+        """Vectors of code by model, shared by projects; may be deleted at any time."""
+        return self.root / "caches" / "embeddings"
+
+    @property
     def prompt_caches(self) -> Path:
         """What models have read of chats, one file an entry; may be deleted at any time."""
         return self.root / "caches" / "prompts"

@@ -9,6 +9,8 @@ WORKERS = {
     "training": "core.workers.host:run_job",
     "generation": "core.workers.host:run_job",
     "inference": "core.inference.worker:main",
+    "index": "core.workers.host:run_job",
+    "code": "core.code_index.worker:main",
 }
 
 # Embeddings are made there and nowhere else.

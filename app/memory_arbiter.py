@@ -1,9 +1,10 @@
 """The memory arbiter: chat and jobs ask before they load, and this decides what leaves, in a stated order.
 
-What fits beside the others is loaded. Else an idle chat model leaves for a job; for a question, the job that has the
-memory pauses at its next checkpoint and goes on once the chat was idle for a while. Each of the two keeps the memory
-for a turn before it has to leave again, so neither starves the other. An answer under way is never cut. Where only
-other programs are in the way it is loaded all the same, and said: an estimate must not lock anybody out.
+What fits beside the others is loaded. Else the model that code is searched with leaves, and an idle chat model for a
+job; for a question, the job that has the memory pauses at its next checkpoint and goes on once the chat was idle for a
+while. Each of the two keeps the memory for a turn before it has to leave again, so neither starves the other. An answer
+under way is never cut. Where only other programs are in the way it is loaded all the same, and said: an estimate must
+not lock anybody out.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from app.code_service import CodeService
 from app.engine_calls import Call
 from app.inference import InferenceService
 from app.jobs.queue import JobQueue
 from core import memory
-from core.inference.arbiter import CHAT, JOB, Arbiter, base_needs
+from core.inference.arbiter import CHAT, JOB, SEARCH, Arbiter, base_needs
 from core.jobs import Job, JobState
 from core.lanes import Lane
 from core.memory import Memory
@@ -61,6 +63,7 @@ class MemoryArbiter(QObject):
         queue: JobQueue,
         parent: QObject | None = None,
         *,
+        search: CodeService | None = None,
         read: Callable[[], Memory] | None = None,
         idle_ms: int = IDLE_MS,
         turn_s: float = TURN_S,
@@ -68,13 +71,14 @@ class MemoryArbiter(QObject):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(parent)
-        self._engine, self._queue, self._clock = engine, queue, clock
+        self._engine, self._queue, self._search, self._clock = engine, queue, search, clock
         self._turn_s, self._longest_s = turn_s, longest_s
         self.book = Arbiter(read or memory.read)
         self.decisions: deque[Decision] = deque(maxlen=KEPT)
         self._jobs: dict[str, tuple[Job, int]] = {}
         self._since: dict[str, float] = {}
         self._load: Call | None = None
+        self._search_leaving = False
         self._owed: dict[str, Job] = {}
         self._owed_since = 0.0
         self.still_paused: Callable[[Sequence[str], Callable[[Sequence[str]], None]], object] = _all_of_them
@@ -87,6 +91,9 @@ class MemoryArbiter(QObject):
         engine.memory_changed.connect(self._on_chat_memory)
         engine.left.connect(self._on_left)
         engine.rested.connect(self._on_rested)
+        if search is not None:
+            search.gate = self._may_embed
+            search.memory_changed.connect(self._on_search_memory)
         queue.on_memory_asked = self._on_asked
         queue.memory_told.connect(self._on_told)
         queue.job_changed.connect(self._on_job)
@@ -115,6 +122,10 @@ class MemoryArbiter(QObject):
         if self.book.ask(CHAT, needs):
             self._decide(f"the chat's model takes {_size(needs)}")
             return True
+        if self._search_leaves("the chat's model"):
+            self._load = call
+            self._engine.say_waiting("waiting until the search's model has left the memory")
+            return False
         job = self._holder()
         if job is None:
             room = self.book.room(CHAT)
@@ -167,6 +178,8 @@ class MemoryArbiter(QObject):
         for job, needs in list(self._jobs.values()):
             if self.book.ask(job.id, needs):
                 self._let(job, f"“{job.title}” takes {_size(needs)}")
+            elif self._search_leaves(f"“{job.title}”"):
+                self._queue.answer_memory(job.id, False, "The search's model is leaving the memory")
             elif words := self._in_the_way(job):
                 self._queue.answer_memory(job.id, False, words)
             elif self.book.holds(CHAT):
@@ -194,6 +207,39 @@ class MemoryArbiter(QObject):
         self._since[job.id] = self._clock()
         self._decide(words)
         self._queue.answer_memory(job.id, True)
+
+    # The search asks
+
+    def _may_embed(self, size_bytes: int) -> bool:
+        """The code search's gate; without its model it searches by words and names."""
+        if self.book.ask(SEARCH, size_bytes):
+            self._decide(f"the search's model takes {_size(size_bytes)}")
+            return True
+        self._decide(f"the search's model needs {_size(size_bytes)}, {_size(self.book.room(SEARCH))} is free: it waits")
+        return False
+
+    def _search_leaves(self, who: str) -> bool:
+        """Whether the search's model has memory and is on its way out."""
+        if self._search is None or not self.book.holds(SEARCH):
+            return False
+        if not self._search_leaving:
+            self._search_leaving = True
+            self._decide(f"the search's model leaves for {who}")
+            self._search.relieve()
+        return True
+
+    @Slot()
+    def _on_search_memory(self) -> None:
+        assert self._search is not None
+        if self._search.holds:
+            self.book.tell(SEARCH, self._search.holds)
+            self.changed.emit()
+            return
+        self._search_leaving = False
+        self.book.release(SEARCH)
+        self.changed.emit()
+        self._try_load()
+        self._try_jobs()
 
     # What happens
 

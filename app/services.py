@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject
 from sqlite_utils import Database
 
 from app.changes import ChangeHub
+from app.code_service import CodeService
 from app.inference import InferenceService
 from app.jobs.queue import JobQueue
 from app.jobs.tasks import TaskRunner
@@ -54,6 +55,7 @@ class Services:
     state: WindowState
     root: QObject
     arbiter: MemoryArbiter
+    code: CodeService
     engine: Any = None
     close_engine: Callable[[], None] | None = None
     spoken_for: set[str] = field(default_factory=set)
@@ -158,6 +160,7 @@ class Services:
         """After the queue is idle: end the engine, let queued writes end, close the connections."""
         if self.close_engine is not None:
             self.close_engine()
+        self.code.shutdown()
         self.tasks.shutdown(timeout_ms)
         self.connections.close_current()
         self.root.deleteLater()
@@ -175,10 +178,11 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
         EngineOptions(cache_folder=str(workspace.prompt_caches), cache_bytes=cache_budget(memory.read().budget)),
         root,
     )
-    arbiter = MemoryArbiter(engine, queue, root)
+    code = CodeService(workspace.logs / "code.log", root)
+    arbiter = MemoryArbiter(engine, queue, root, search=code)
     MemoryWatch(engine, root)
     services = Services(
-        workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, arbiter, engine,
+        workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, arbiter, code, engine,
         engine.shutdown,
     )  # fmt: skip
     tasks.error.connect(notifier.report)

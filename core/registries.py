@@ -71,6 +71,7 @@ JOB_KINDS: Registry[Any] = Registry(
         "generate_local": "core.generation.jobs:GENERATE_LOCAL",
         "rewrite": "core.generation.jobs:REWRITE",
         "ask_claude": "core.generation.account:ASK_CLAUDE",
+        "index_project": "core.projects.jobs:INDEX",
     },
 )
 

@@ -35,6 +35,7 @@ class Tokens:
     c2: str
     c3: str
     c4: str
+    c5: str
 
     @property
     def dark(self) -> bool:
@@ -54,14 +55,14 @@ LIGHT = Tokens(
     name="light", bg="#F7F8FA", side="#EEF0F4", card="#FFFFFF", text="#1A1D21", muted="#596270", faint="#9AA2AE",
     line="#E2E5EA", edge="#C9CED6", hover="#F1F3F7", accent="#2A5DD2", accent_hover="#214FB8", on="#FFFFFF",
     tint="#E9EFFC", ok="#156B3E", okbg="#E3F3EA", warn="#8A4C08", warnbg="#FBEFD9", bad="#B4232F", badbg="#FBE6E7",
-    info="#2552BC", infobg="#E4ECFC", c1="#2A5DD2", c2="#B5600A", c3="#127D72", c4="#7A4FC2",
+    info="#2552BC", infobg="#E4ECFC", c1="#2A5DD2", c2="#B5600A", c3="#127D72", c4="#7A4FC2", c5="#A8356F",
 )  # fmt: skip
 
 DARK = Tokens(
     name="dark", bg="#17191D", side="#121417", card="#1F2227", text="#E7E9EC", muted="#9BA4B0", faint="#667080",
     line="#2D3138", edge="#3E444E", hover="#272B31", accent="#7AA2FF", accent_hover="#93B4FF", on="#10131A",
     tint="#25304A", ok="#69C793", okbg="#1B3327", warn="#E3AE63", warnbg="#3A2D18", bad="#F08A92", badbg="#3F2225",
-    info="#9DBBFF", infobg="#222E4A", c1="#7AA2FF", c2="#F0A55C", c3="#52C4B7", c4="#BC9CF5",
+    info="#9DBBFF", infobg="#222E4A", c1="#7AA2FF", c2="#F0A55C", c3="#52C4B7", c4="#BC9CF5", c5="#F090BE",
 )  # fmt: skip
 
 

@@ -42,7 +42,8 @@ def test_an_own_command_is_no_shell(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "code"), [("zed", "no_editor"), ("", "no_editor"), ("'vim {file}", "bad_editor"), ("nope {file}", "bad_editor")]
+    ("setting", "code"),
+    [("zed", "no_editor"), ("", "no_editor"), ("'vim {file}", "bad_editor"), ("nope {file}", "bad_editor")],
 )  # fmt: skip
 def test_what_is_not_there_is_named(file: Path, setting: str, code: str) -> None:
     with pytest.raises(AppError) as error:

@@ -1,4 +1,4 @@
-"""The command line: `python -m app pipeline|generate|ask|project|build-practice-model ...`. Qt is never imported here."""
+"""The command line: `python -m app pipeline|generate|ask|project|...`. Qt is never imported here."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ $(STAMP): pyproject.toml constraints.txt
 	  echo "Install one (macOS: brew install python@3.13; Debian: apt install python3 python3-venv)"; \
 	  echo "or name it: make run PYTHON=/path/to/python3.13"; exit 1; }
 	@test -x $(PY) || "$(PYTHON)" -m venv $(VENV)
-	$(PY) -m pip install --quiet --constraint constraints.txt ".[dev]"
+	@echo "Installing the libraries, once; torch brings some 5 GB on Linux, far less on a Mac. Cut short, it goes on with what is there."
+	@$(PY) -m pip install --quiet --upgrade "pip>=25.1"
+	$(PY) -m pip install --resume-retries 10 --constraint constraints.txt ".[dev]"
 	@touch $(STAMP)
 
 clean:

@@ -64,6 +64,8 @@ class CodeService(WorkerService):
 
     def watch(self, spec: ProjectSpec, done: Done = nothing, failed: Failed = ignore) -> None:
         """Keep the index of a project up to date from now on, whatever changes in its folder."""
+        if self._watched.get(spec.id) == spec and self._process is not None:
+            return
         self._watched[spec.id] = spec
         self._send(Call("watch", {"project": spec.to_json()}, self, done, failed))
 

@@ -124,25 +124,27 @@ def get(db: Database, chat_id: str) -> Chat:
     return _chat(row)
 
 
-def listing(db: Database, limit: int = 2_000, search: str = "") -> list[Chat]:
-    """Pinned ones first, then those used last; `search` looks into titles and messages."""
-    where, args = "deleted_at is null", []
+def listing(db: Database, limit: int = 2_000, search: str = "", project_id: str = "") -> list[Chat]:
+    """Pinned ones first, then those used last; `search` looks into titles and messages, `project_id` limits them."""
+    where, args = "deleted_at is null and (?2 = '' or project_id = ?2)", ["", project_id]
     if search.strip():
         where += (
             " and (instr(fold(title), ?1) or exists("
             "select 1 from chat_messages m where m.chat_id = chats.id and instr(fold(m.content), ?1)))"
         )
-        args.append(fold(search.strip()))
+        args[0] = str(fold(search.strip()))
     rows = db.execute(
         f"select * from chats where {where} order by pinned desc, updated_at desc, rowid desc limit {int(limit)}", args
     ).fetchall()
     return [_chat(row) for row in rows]
 
 
-def last_used(db: Database) -> str:
-    """The id of the chat that was used last, pinned or not; empty where there is none."""
+def last_used(db: Database, project_id: str = "") -> str:
+    """The id of the chat that was used last, pinned or not, of a project or of all; empty where there is none."""
     row = db.execute(
-        "select id from chats where deleted_at is null order by updated_at desc, rowid desc limit 1"
+        "select id from chats where deleted_at is null and (?1 = '' or project_id = ?1)"
+        " order by updated_at desc, rowid desc limit 1",
+        [project_id],
     ).fetchone()
     return str(row[0]) if row else ""
 

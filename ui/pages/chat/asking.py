@@ -27,7 +27,7 @@ from ui.pages.chat.compare import CompareDialog
 from ui.pages.chat.data import base_gone, base_name
 from ui.pages.chat.frame import ChatFrame
 from ui.pages.chat.keep import CorrectDialog
-from ui.pages.chat.session import Comparison, Running
+from ui.pages.chat.running import Comparison, Running
 from ui.pages.chat.summary import SummaryDialog
 from ui.pages.chat.turns import short_title, turn_of
 from ui.widgets.banner import Banner, error_details
@@ -99,6 +99,7 @@ class ChatAsking(ChatFrame):
         new = partial(
             chats.create, base_model_id=chat.base_model_id, artifact_id=chat.artifact_id,
             system_prompt=chat.system_prompt, sampling=chat.sampling, prompt_pinned=chat.prompt_pinned,
+            project_id=chat.project_id,
         )  # fmt: skip
         self.composer.attached.put(())
         self.session.ask(chat if chat.id else new, base, self.adapter, text, compare=compare, attachments=files)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from ui.icons import icon
+from ui.pages.chat.project_chooser import ProjectChooser
 from ui.theme import theme
 from ui.widgets.basic import Button, label, plain_tip, row
 from ui.widgets.two_lines import ID_ROLE, LINE_ROLE, MARK_ROLE, TwoLines
@@ -71,12 +72,14 @@ class ChatList(QWidget):
                              name="delete_chat")  # fmt: skip
         for small in (self.rename, self.delete):
             small.setFixedWidth(theme().sizes.control)
+        self.projects = ProjectChooser()
         self.none = label("No chats yet.", "muted", wrap=True, name="no_chats")
         self.list = self._make_list()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid)
-        for item in (row(self.new, None, self.rename, self.delete, gap=2), self.search, self.none):
+        tools = row(self.new, None, self.rename, self.delete, gap=2)
+        for item in (self.projects, tools, self.search, self.none):
             box.addWidget(item)
         box.addWidget(self.list, 1)
         box.addStretch(0)

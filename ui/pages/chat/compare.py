@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QWidget
 from core.projects.compared import MOST
 from core.training.store import Adapter
 from ui.dialogs.base import Dialog
-from ui.pages.chat.session import Comparison
+from ui.pages.chat.running import Comparison
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, plain_tip, scrolled
 

@@ -13,10 +13,12 @@ from core.errors import AppError
 from core.inference.engine import AdapterRef, Sampling
 from core.models import store as models
 from core.models.store import BaseModel
-from core.projects import chats, corrections
+from core.projects import chats, corrections, projects
+from core.projects.assistant import system_prompt
 from core.projects.chats import Chat, Message
 from core.projects.compared import compared_of
 from core.projects.corrections import Correction
+from core.projects.projects import Project
 from core.training import store as training
 from core.training.store import Adapter
 from core.workspace import settings
@@ -46,6 +48,11 @@ class Overview:
     max_resident: int
     saved_prompts: Sequence[str] = ()
     pinned: Sequence[str] = ()
+    projects: Sequence[Project] = ()
+
+    def project(self, ident: str | None) -> Project | None:
+        """A project of the list."""
+        return next((project for project in self.projects if project.id == ident), None) if ident else None
 
     def base(self, ident: str) -> BaseModel | None:
         """A base of the list."""
@@ -74,19 +81,19 @@ class Opened:
     kept: Mapping[tuple[str, str], Correction] = field(default_factory=dict)
 
 
-def read_overview(db: Database, search: str) -> Overview:
-    """By one reader."""
+def read_overview(db: Database, search: str, project_id: str = "") -> Overview:
+    """By one reader; of the chats those of a project, or all."""
     return Overview(
-        models.listing(db), models.default(db), training.list_adapters(db), chats.listing(db, search=search),
-        int(settings.get(db, "max_resident_adapters")), settings.get(db, SAVED_PROMPTS, []),
-        settings.get(db, PINNED_ADAPTERS, []),
+        models.listing(db), models.default(db), training.list_adapters(db),
+        chats.listing(db, search=search, project_id=project_id), int(settings.get(db, "max_resident_adapters")),
+        settings.get(db, SAVED_PROMPTS, []), settings.get(db, PINNED_ADAPTERS, []), projects.listing(db),
     )  # fmt: skip
 
 
-def read_chat(db: Database, chat_id: str) -> Opened:
-    """A chat, `chat_id` empty for the one used last."""
+def read_chat(db: Database, chat_id: str, project_id: str = "") -> Opened:
+    """A chat, `chat_id` empty for the one used last, of a project or of all."""
     if not chat_id:
-        chat_id = chats.last_used(db)
+        chat_id = chats.last_used(db, project_id)
     if not chat_id or not chats.exists(db, chat_id):
         return Opened(None, (), {})
     chat = chats.get(db, chat_id)
@@ -137,9 +144,10 @@ def reference(workspace: Workspace, adapter: Adapter | None) -> AdapterRef | Non
     return AdapterRef(adapter.id, str(workspace.absolute(adapter.path)), adapter.name) if adapter else None
 
 
-def prompt_of(adapter: Adapter | None) -> str:
-    """The system prompt that an adapter was trained with; none for the base alone."""
-    return str(adapter.passport.get("system_prompt") or "") if adapter is not None else ""
+def prompt_of(adapter: Adapter | None, project: Project | None = None) -> str:
+    """The system prompt that an adapter was trained with; in a project's chat one without gets the assistant's."""
+    own = str(adapter.passport.get("system_prompt") or "") if adapter is not None else ""
+    return own or (system_prompt(project.name) if project is not None else "")
 
 
 def sampling_of(values: Mapping[str, Any]) -> Sampling:

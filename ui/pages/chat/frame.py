@@ -11,7 +11,9 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
 from app.services import Services
 from core.models.store import BaseModel
+from core.projects.assistant import given_of
 from core.projects.chats import Chat, Message
+from core.projects.projects import Project
 from core.training.store import Adapter
 from ui import format as fmt
 from ui.models.rows import Status
@@ -20,6 +22,7 @@ from ui.pages.chat.base_menu import BaseChooser
 from ui.pages.chat.chat_list import ChatList
 from ui.pages.chat.composer import Composer
 from ui.pages.chat.data import Overview, base_name, prompt_of, sampling_of
+from ui.pages.chat.given_panel import GivenPanel
 from ui.pages.chat.notes import ChatNotes
 from ui.pages.chat.session import ChatSession
 from ui.pages.chat.settings import ChatSettings
@@ -105,10 +108,13 @@ class ChatFrame(Page):
         self._split.setHandleWidth(2 * sizes.grid)
         self._split.setChildrenCollapsible(False)
         self._split.addWidget(self.list)
+        self.given = GivenPanel()
+        self.given.setMinimumWidth(sizes.label)
         self._split.addWidget(talk)
+        self._split.addWidget(self.given)
         self._split.setStretchFactor(1, 1)
         self.list.setMinimumWidth(sizes.label // 2)
-        self._split.setSizes([sizes.sidebar + sizes.grid, 4 * sizes.sidebar])
+        self._split.setSizes([sizes.sidebar + sizes.grid, 4 * sizes.sidebar, sizes.sidebar])
         saved = self.services.state.bytes(SPLITTER)
         if not saved.isEmpty():
             self._split.restoreState(saved)
@@ -139,9 +145,14 @@ class ChatFrame(Page):
         """The adapter that answers next, None for the base alone."""
         return self.overview.adapter(self.chat.artifact_id) if self.overview and self.chat else None
 
+    @property
+    def project(self) -> Project | None:
+        """The project that this chat is about."""
+        return self.overview.project(self.chat.project_id) if self.overview and self.chat else None
+
     def adapter_prompt(self) -> str:
-        """The system prompt that the adapter in use was trained with."""
-        return prompt_of(self.adapter)
+        """The system prompt that the adapter in use was trained with, or the project's assistant's."""
+        return prompt_of(self.adapter, self.project)
 
     # What is shown
 
@@ -170,11 +181,22 @@ class ChatFrame(Page):
         self.composer.set_busy(self.session.busy, "Stop the answer in the other chat" if elsewhere else "")
         who = " and ".join(adapter.name for adapter in self.to_compare)
         who = f"{who} side by side" if who else self.adapter.name if self.adapter else base_name(base)
-        self.composer.set_hint(f"Ask {who}")
+        project = self.project
+        self.composer.set_hint(f"Ask {who} about {project.name}" if project is not None else f"Ask {who}")
+        self._show_given()
         self._judge_compare()
         self._fit_title()
         summarised = sum(1 for message in self.messages if message.position <= chat.summary_upto)
         self.notes.show_chat(chat, summarised, self.origin)
+
+    def _show_given(self) -> None:
+        """What the last answer was given, beside a chat that is about a project."""
+        about = self.project is not None
+        self.given.setVisible(about)
+        if about:
+            code = self.session.running.code if self.session.running is not None else None
+            last = next((given_of(m.stats) for m in reversed(self.messages) if m.role == "assistant"), None)
+            self.given.show_given(code.given if code is not None and code.given is not None else last)
 
     @Slot()
     def _fit_title(self) -> None:
@@ -213,7 +235,7 @@ class ChatFrame(Page):
         self._fit_title()
         third = self._split.width() // 3
         if self._split.sizes()[0] > third > 0:
-            self._split.setSizes([third, 2 * third])
+            self._split.setSizes([third, 2 * third, *self._split.sizes()[2:]])
 
     @Slot()
     def _judge_compare(self) -> None:

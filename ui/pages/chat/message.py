@@ -16,6 +16,7 @@ from ui import format as fmt
 from ui.models.rows import Status
 from ui.pages.chat.answer_tools import KeepTools, Variants
 from ui.pages.chat.attach import show_file
+from ui.pages.chat.given_panel import Place, Places
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, plain_tip, row
 from ui.widgets.chip import StatusPill
@@ -41,6 +42,7 @@ class Said:
     text: str
     status: str
     stats: Mapping[str, Any] = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Turn:
 def speed_text(stats: Mapping[str, Any]) -> str:
     """ "34 tokens/s · first token 0.18 s"; empty while nothing is known."""
     parts = []
+    if stats.get("cached"):
+        return f"the same answer as {fmt.moment(str(stats['cached']))}"
     if stats.get("tokens_per_second"):
         rate = float(stats["tokens_per_second"])
         parts.append(f"{fmt.count(round(rate)) if rate >= 9.5 else fmt.decimal(rate, 1)} tokens/s")
@@ -99,6 +103,7 @@ class AnswerPart(QWidget):
         self.who = ElidedLabel("", "caption")
         self.who.setObjectName("answered_by")
         self.text = MessageText()
+        self.places = Places()
         self.speed = _Speed("", "caption")
         self.speed.setObjectName("answer_speed")
         self.pill: StatusPill | None = None
@@ -115,7 +120,7 @@ class AnswerPart(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(sizes.half)
-        for item in (self.who, self.text, self._tools):
+        for item in (self.who, self.text, self.places, self._tools):
             box.addWidget(item)
         box.addStretch(1)
         self.show_said(said)
@@ -163,7 +168,8 @@ class TurnView(QWidget):
     """One turn, centred in the transcript. `again_requested` from the last answer; `variant_wanted(id, place)`.
 
     `side_wanted(id, place)`: of several answers that one is to count; `edit_wanted(id)` from a question;
-    `keep_wanted(id)` and `correct_wanted(id)` from an answer that is worth training on.
+    `keep_wanted(id)` and `correct_wanted(id)` from an answer that is worth training on; `place_wanted(id, path, line)`
+    from one that names a place in the code.
     """
 
     again_requested = Signal()
@@ -172,6 +178,7 @@ class TurnView(QWidget):
     edit_wanted = Signal(str)
     keep_wanted = Signal(str)
     correct_wanted = Signal(str)
+    place_wanted = Signal(str, str, int)
 
     def __init__(self, turn: Turn) -> None:
         super().__init__()
@@ -215,6 +222,8 @@ class TurnView(QWidget):
             self._inner.addWidget(self._question_tools())
             return
         self.parts = [AnswerPart(said) for said in self.turn.said]
+        for part in self.parts:
+            part.places.wanted.connect(lambda path, line: self.place_wanted.emit(self.turn.id, path, line))
         if len(self.parts) == 1:
             self._inner.addWidget(self.parts[0])
         else:

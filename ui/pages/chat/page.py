@@ -16,10 +16,14 @@ from core.errors import AppError
 from core.events import Changed
 from core.inference.faults import CODES as FAULT_CODES
 from core.models.store import BaseModel
-from core.projects import chats, corrections
+from core.projects import chats, corrections, projects
+from core.projects.assistant import given_of
 from core.projects.chats import Chat, Message
+from core.projects.jobs import spec_of, workspace_embedder
+from core.projects.projects import Project
 from core.training.store import Adapter
 from core.workspace import settings
+from ui.open_in_editor import open_in_editor
 from ui.pages.chat.asking import NEW, ChatAsking
 from ui.pages.chat.composer import MOST_CHARACTERS
 from ui.pages.chat.data import (
@@ -35,6 +39,7 @@ from ui.pages.chat.data import (
 )
 from ui.pages.chat.list_commands import ListCommands
 from ui.pages.chat.message import intro
+from ui.pages.chat.project_chooser import ALL, left_with, place_of
 from ui.pages.chat.turns import entries_of, turns_of
 from ui.widgets.page_commands import PageCommand
 
@@ -45,11 +50,16 @@ class ChatPage(ChatAsking):
     A new chat is stored with its first question.
     """
 
-    watches: ClassVar[Changed] = Changed.CHATS | Changed.ADAPTERS | Changed.MODELS | Changed.SETTINGS
+    watches: ClassVar[Changed] = (
+        Changed.CHATS | Changed.ADAPTERS | Changed.MODELS | Changed.SETTINGS | Changed.PROJECTS
+    )  # fmt: skip
 
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
         self._pending: object = None
+        self._draft_all = ("", "", 0)
+        self._return_to = 0
+        self.of_project = ALL
         self._connect()
         self.show_busy()
 
@@ -62,6 +72,9 @@ class ChatPage(ChatAsking):
         self.list.opened.connect(self.open_chat)
         self.list.new_requested.connect(self.new_chat)
         self.list.searched.connect(self.reload)
+        self.list.projects.chosen.connect(self.choose_project)
+        self.transcript.place_wanted.connect(self._on_place)
+        self.given.open_wanted.connect(self._open_in_editor)
         self.chips.chosen.connect(self._choose)
         self.chips.pin_wanted.connect(self._pin)
         self.composer.field.refused.connect(self._on_too_long)
@@ -74,8 +87,8 @@ class ChatPage(ChatAsking):
 
     @Slot()
     def reload(self) -> None:
-        search = self.list.search.text()
-        self.read(lambda db: read_overview(db, search), self._on_overview)
+        search, project = self.list.search.text(), self.of_project
+        self.read(lambda db: read_overview(db, search, project), self._on_overview)
 
     def _on_overview(self, overview: Overview) -> None:
         first, self.overview = self.overview is None or self.chat is None, overview
@@ -88,6 +101,12 @@ class ChatPage(ChatAsking):
         self.settings.presets.show_prompts(overview.saved_prompts)
         self.session.ahead.adapters = overview.adapters
         self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
+        if self.of_project and overview.project(self.of_project) is None:
+            # Its project was deleted; its chats are not.
+            self.of_project = ALL
+            self.reload()
+            return
+        self.list.projects.show_projects(overview.projects, self.of_project)
         self.show_content()
         argument, self._pending = self._pending, None
         if argument is not None:
@@ -127,6 +146,10 @@ class ChatPage(ChatAsking):
         if not isinstance(argument, Mapping):
             self.open_chat(str(argument))
             return
+        project = self.overview.project(argument.get("project"))
+        if argument.get("project"):
+            self._take_project(project, str(argument.get("question") or ""))
+            return
         adapter = self.overview.adapter(argument.get("adapter"))
         base = self.overview.base(adapter.base_model_id if adapter else str(argument.get("base", "")))
         if argument.get("adapter") and adapter is None:
@@ -139,7 +162,8 @@ class ChatPage(ChatAsking):
     @Slot(str)
     def open_chat(self, chat_id: str) -> None:
         self.settings.flush()
-        self.read(lambda db: read_chat(db, chat_id), partial(self._on_opened, chat_id), "chat")
+        project = self.of_project
+        self.read(lambda db: read_chat(db, chat_id, project), partial(self._on_opened, chat_id), "chat")
 
     def _on_opened(self, wanted: str, opened: Opened) -> None:
         self.names.learn(opened.names)
@@ -160,17 +184,24 @@ class ChatPage(ChatAsking):
     @Slot()
     def new_chat(self) -> None:
         """An empty chat with whoever answers now."""
-        if self.overview is not None:
-            base = self.base or self.overview.default_base
-            self._start(base, self.adapter)
+        if self.overview is None:
+            return
+        project = self.overview.project(self.of_project)
+        if project is None:
+            self._start(self.base or self.overview.default_base, self.adapter)
+            return
+        adapter = self.overview.adapter(project.artifact_id)
+        base = self.overview.base(adapter.base_model_id if adapter else project.base_model_id or "")
+        self._start(base or self.overview.default_base, adapter, project)
 
-    def _start(self, base: BaseModel | None, adapter: Adapter | None) -> None:
+    def _start(self, base: BaseModel | None, adapter: Adapter | None, project: Project | None = None) -> None:
         if base is None:
             return
         self.settings.flush()
         self.services.forget(self._handles.get("chat"))
-        ident = adapter.id if adapter else None
-        self._show_chat(Chat("", NEW, base.id, ident, prompt_of(adapter), False, {}, "", ""), [])
+        ident, about = adapter.id if adapter else None, project.id if project else None
+        prompt = prompt_of(adapter, project)
+        self._show_chat(Chat("", NEW, base.id, ident, prompt, False, {}, "", "", project_id=about), [])
         self.composer.field.setFocus()
 
     def _show_chat(self, chat: Chat, messages: list[Message], origin: Chat | None = None) -> None:
@@ -178,7 +209,10 @@ class ChatPage(ChatAsking):
         self.chat, self.messages, self.origin = chat, messages, origin
         self.names.base = base_name(self.base)
         self.transcript.show_turns(turns_of(messages, self.names, self.session.running))
+        self.transcript.go_back(self._return_to)
+        self._return_to = 0
         self.list.set_current(chat.id)
+        self._watch_code()
         self.show_state()
         if not messages:
             adapter = self.adapter
@@ -192,6 +226,67 @@ class ChatPage(ChatAsking):
         truth = "The practice model is for trying things out; it knows almost nothing. " if practice else ""
         text = f"{truth}Everything stays on this machine. Ask a question below, or start with one of these."
         self.transcript.show_intro(intro(f"Ask {who}", text, questions, self.ask))
+
+    # Projects
+
+    @Slot(str)
+    def choose_project(self, project_id: str) -> None:
+        """Show the chats of a project, or of all, where they were left."""
+        if self.overview is None or project_id == self.of_project:
+            return
+        self._keep_place()
+        self.of_project = project_id
+        project = self.overview.project(project_id)
+        chat, draft, self._return_to = place_of(project.state) if project is not None else self._draft_all
+        self.composer.set_text(draft)
+        self.reload()
+        self.open_chat(chat)
+
+    def _keep_place(self) -> None:
+        """What the project is left with."""
+        place = left_with(self.chat.id if self.chat else "", self.composer.text, self.transcript.from_end)
+        project = self.of_project
+        if project:
+            self.write(lambda db: projects.keep_state(db, project, place))
+        else:
+            self._draft_all = place_of(place)
+
+    def _take_project(self, project: Project | None, question: str) -> None:
+        if project is None:
+            self.show_error(AppError("no_such_project", "That project no longer exists.", hint="Look in the trash."))
+            self.open_chat("")
+            return
+        if self.of_project != project.id:
+            self._keep_place()
+            self.of_project = project.id
+            self.reload()
+        self.new_chat()
+        if question and not self.session.busy:
+            self.composer.set_text("")
+            self.ask(question)
+        else:
+            self.composer.set_text(question)
+
+    def _watch_code(self) -> None:
+        project = self.project
+        if project is not None:
+            workspace = self.services.workspace
+            self.read(lambda db: spec_of(workspace, project, workspace_embedder(db)), self.services.code.watch, "spec")
+
+    @Slot(str, str, int)
+    def _on_place(self, message_id: str, path: str, line: int) -> None:
+        """A place that an answer names: its lines beside the chat, where they were given, else in the editor."""
+        message = next((m for m in self.messages if m.id == message_id), None)
+        if message is not None:
+            self.given.show_given(given_of(message.stats))
+        if not self.given.show_place(path, line):
+            self._open_in_editor(path, line)
+
+    @Slot(str, int)
+    def _open_in_editor(self, path: str, line: int) -> None:
+        project = self.project
+        if project is not None:
+            open_in_editor(self, project.root / path, line)
 
     # Who answers
 
@@ -229,7 +324,7 @@ class ChatPage(ChatAsking):
             return
         self.settings.flush()
         # An adapter answers in the form it was trained in, unless the user wants it otherwise.
-        prompt = self.chat.system_prompt if self.chat.prompt_pinned else prompt_of(adapter)
+        prompt = self.chat.system_prompt if self.chat.prompt_pinned else prompt_of(adapter, self.project)
         self.session.prepared = {}
         self._change(artifact_id=adapter.id if adapter else None, system_prompt=prompt)
         if not self.messages:
@@ -281,6 +376,7 @@ class ChatPage(ChatAsking):
 
     def flush(self) -> None:
         self.settings.flush()
+        self._keep_place()
 
     @Slot(str, str)
     def _on_renamed(self, chat_id: str, title: str) -> None:

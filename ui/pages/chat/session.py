@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -17,69 +17,19 @@ from core.events import Changed
 from core.inference.engine import GenerateRequest, Sampling
 from core.models import store as models
 from core.models.store import BaseModel
-from core.projects import chats, compared
+from core.projects import chats
+from core.projects.analyses import Analysis
+from core.projects.assistant import GIVEN
 from core.projects.attachments import Attachment
 from core.projects.chats import PROMPT, Chat, Message
 from core.training.store import Adapter
 from ui.pages.chat.ahead import Ahead
 from ui.pages.chat.data import reference, sampling_of
+from ui.pages.chat.knowledge import CodeQuestion, Knowledge, question_of, recalled_stats, with_code
+from ui.pages.chat.running import Comparison, Running, Side, placeholder
 from ui.pages.chat.summary import Summarizer
 
 SAVE_MS = 1_000
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Who answers a question side by side, in the order shown; None is the base. `place`: whose answer counts."""
-
-    adapters: Sequence[Adapter | None]
-    place: int
-    blind: bool = False
-
-
-@dataclass
-class Side:
-    """One of the answers being written: by an adapter, or by the base alone."""
-
-    adapter: Adapter | None
-    text: str = ""
-    status: str = chats.INTERRUPTED
-    stats: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Running:
-    """An answer under way, or several side by side, one after the other; the text of side `main` is the message's."""
-
-    chat: Chat
-    base: BaseModel
-    message: Message
-    history: Sequence[Message]
-    prompt: Sequence[Mapping[str, str]]
-    sides: list[Side]
-    main: int = 0
-    blind: bool = False
-    place: int = 0
-    ident: str = ""
-    stopping: bool = False
-
-    @property
-    def side(self) -> Side:
-        """The one that is being written."""
-        return self.sides[self.place]
-
-    def as_message(self) -> Message:
-        """The row as it would be written now."""
-        sides = tuple(
-            compared.Side(side.adapter.id if side.adapter else None, side.text, side.status, dict(side.stats))
-            for side in self.sides
-        )
-        if len(sides) > 1:
-            return compared.Compared(sides, self.main, self.blind).put_into(self.message)
-        own = sides[0]
-        return replace(
-            self.message, content=own.content, status=own.status, stats=own.stats, artifact_id=own.artifact_id
-        )
 
 
 class ChatSession(QObject):
@@ -109,6 +59,7 @@ class ChatSession(QObject):
         self.bytes_used = 0
         self.prepared: Mapping[str, Any] = {}
         self.ahead = Ahead(services, self)
+        self.knowledge = Knowledge(services, self)
         self.summarizer = Summarizer(services, self)
         self.summarizer.moved.connect(self.moved)
         self._save = QTimer(self)
@@ -135,7 +86,7 @@ class ChatSession(QObject):
         def store(db: Database) -> tuple[Changed, tuple[Chat, list[Message], Message]]:
             with transaction(db):
                 made = chat if isinstance(chat, Chat) else chat(db)
-                asked, answer = chats.ask(db, made.id, question, artifact, _placeholder(compare), attachments)
+                asked, answer = chats.ask(db, made.id, question, artifact, placeholder(compare), attachments)
             history = [m for m in chats.messages(db, made.id) if m.position <= asked.position]
             return Changed.CHATS, (chats.get(db, made.id), history, answer)
 
@@ -155,7 +106,7 @@ class ChatSession(QObject):
             if last is None:
                 raise AppError("no_question", "There is no question to ask again.", hint="Write one below.")
             old = next((m for m in rows if m.position > last.position and m.role == "assistant"), None)
-            stats = _placeholder(compare)
+            stats = placeholder(compare)
             answer = (
                 chats.ask_again(db, old.id, artifact, stats) if old is not None
                 else chats.add_message(
@@ -173,22 +124,26 @@ class ChatSession(QObject):
         self.storing, self._stop_asked = True, False
         self.moved.emit()
 
-        def with_prompt(db: Database) -> tuple[Changed, tuple[Chat, list[Message], Message, list[dict[str, str]]]]:
+        def with_prompt(db: Database) -> tuple[Changed, tuple[Any, ...]]:
             # Here, off the window's thread: a long chat takes its time.
             changed, (chat, history, answer) = store(db)
-            return changed, (chat, history, answer, chats.prompt_messages(chat, history))
+            code = question_of(db, self._services, chat, history, again)
+            return changed, (chat, history, answer, chats.prompt_messages(chat, history), code)
 
-        def stored(result: tuple[Chat, list[Message], Message, list[dict[str, str]]]) -> None:
-            chat, history, answer, prompt = result
+        def stored(result: tuple[Any, ...]) -> None:
+            chat, history, answer, prompt, code = result
             asked = compare or Comparison([adapter], 0)
             self.storing, self.prepared = False, {}
             self.running = Running(
-                chat, base, answer, history, prompt, [Side(who) for who in asked.adapters], asked.place, asked.blind
-            )
+                chat, base, answer, history, prompt, [Side(who) for who in asked.adapters], asked.place, asked.blind,
+                code=code,
+            )  # fmt: skip
             self.asked.emit(chat, None if again else history[-1], self.running.as_message())
             self.moved.emit()
             if self._stop_asked:
                 self._finish(self.running, chats.STOPPED)
+            elif code is not None:
+                self._look_up(self.running, code)
             else:
                 self._load()
 
@@ -199,6 +154,30 @@ class ChatSession(QObject):
             self._services.notifier.report(exc, self)
 
         self._services.write(self, with_prompt, stored, not_stored)
+
+    # What it is given from the code of its project
+
+    def _look_up(self, running: Running, code: CodeQuestion) -> None:
+        def looked_up() -> None:
+            if running is not self.running:
+                return
+            if len(running.sides) > 1:
+                recalled(None)
+            else:
+                who = running.side.adapter.id if running.side.adapter else None
+                self.knowledge.recall(code, running.chat, running.base, who, recalled)
+
+        def recalled(found: Analysis | None) -> None:
+            if running is not self.running:
+                return
+            if found is not None and code.given is not None:
+                running.side.text, running.side.stats = found.answer, recalled_stats(found, code.given)
+                self._finish(running, chats.COMPLETE)
+                return
+            running.prompt = with_code(running.prompt, code)
+            self._load()
+
+        self.knowledge.look_up(code, running.base, running.prompt, looked_up)
 
     def _load(self) -> None:
         running = self.running
@@ -250,6 +229,9 @@ class ChatSession(QObject):
         running.stopping = True
         if running.ident:
             self._services.engine.stop(running.ident)
+        elif running.looking:
+            self.knowledge.drop()
+            self._finish(running, chats.STOPPED)
         else:
             self._finish(running, chats.STOPPED)
             self._services.engine.withdraw(self)
@@ -299,6 +281,7 @@ class ChatSession(QObject):
         self._save.stop()
         for side in running.sides[running.place :]:
             side.status = status
+        self._keep_given(running, status)
         message = running.as_message()
         self.running = None
         if status == chats.COMPLETE:
@@ -310,6 +293,16 @@ class ChatSession(QObject):
         if status == chats.COMPLETE:
             left_out = int(message.stats.get("left_out") or 0)
             self.summarizer.consider(running.chat, running.base, [*running.history, message], left_out)
+
+    def _keep_given(self, running: Running, status: str) -> None:
+        """What it was given is kept with the answer that counts; a whole answer is there for the next time."""
+        code, side = running.code, running.sides[running.main]
+        if code is None or code.given is None:
+            return
+        fresh = GIVEN not in side.stats
+        side.stats = {**side.stats, GIVEN: code.given.to_json()}
+        if fresh and status == chats.COMPLETE and len(running.sides) == 1:
+            self.knowledge.keep(code, side.text, side.stats, side.adapter.id if side.adapter else None)
 
     @Slot()
     def _save_partial(self) -> None:
@@ -365,10 +358,3 @@ class ChatSession(QObject):
         if state == "off":
             self.resident, self.bytes_used, self.prepared = frozenset(), 0, {}
         self.moved.emit()
-
-
-def _placeholder(compare: Comparison | None) -> Mapping[str, Any]:
-    if compare is None:
-        return {}
-    sides = (compared.Side(who.id if who else None, "", chats.INTERRUPTED, {}) for who in compare.adapters)
-    return compared.Compared(tuple(sides), compare.place, compare.blind).kept()

@@ -22,7 +22,8 @@ class Transcript(QScrollArea):
     """Follows the newest text only while the reader is at the end.
 
     `again_requested` from the last answer, `variant_wanted(id, place)` from any, `side_wanted(id, place)` from
-    answers side by side, `edit_wanted(id)` from a question, `keep_wanted(id)` and `correct_wanted(id)` from answers.
+    answers side by side, `edit_wanted(id)` from a question, `keep_wanted(id)`, `correct_wanted(id)` and
+    `place_wanted(id, path, line)` from answers.
     """
 
     again_requested = Signal()
@@ -31,6 +32,7 @@ class Transcript(QScrollArea):
     edit_wanted = Signal(str)
     keep_wanted = Signal(str)
     correct_wanted = Signal(str)
+    place_wanted = Signal(str, str, int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,6 +141,7 @@ class Transcript(QScrollArea):
         view.edit_wanted.connect(self.edit_wanted)
         view.keep_wanted.connect(self.keep_wanted)
         view.correct_wanted.connect(self.correct_wanted)
+        view.place_wanted.connect(self.place_wanted)
         return view
 
     def _drop(self, view: TurnView) -> None:
@@ -180,6 +183,19 @@ class Transcript(QScrollArea):
         """Go to the end and stay there."""
         self._stick = True
         self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
+
+    @property
+    def from_end(self) -> int:
+        """Pixels between what is shown and the end; 0 while the newest text is followed."""
+        bar = self.verticalScrollBar()
+        return 0 if self._stick else bar.maximum() - bar.value()
+
+    def go_back(self, from_end: int) -> None:
+        """Show the place that was so far from the end, once its turns are built."""
+        if from_end > 0:
+            self._stick, self._from_end = False, from_end
+            self._go(max(0, self.verticalScrollBar().maximum() - from_end))
+            self._settled.start()
 
     @property
     def at_end(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.projects import chats
+from core.projects.assistant import cited, given_of
 from core.projects.chats import Chat, Message
 from core.projects.compared import Side, compared_of
 from core.projects.corrections import Correction
@@ -13,8 +14,10 @@ from ui import format as fmt
 from ui.pages.chat.adapter_menu import ACTIVE, BASE, LOADING, ON_DISK, RESIDENT, Choice
 from ui.pages.chat.chat_list import Entry
 from ui.pages.chat.data import UNLOADED, Overview, base_name, context_text, small_time, switch_text
-from ui.pages.chat.message import STREAMING, WAITING, Said, Turn
-from ui.pages.chat.session import ChatSession, Running
+from ui.pages.chat.given_panel import Place
+from ui.pages.chat.message import STREAMING, UNDER_WAY, WAITING, Said, Turn
+from ui.pages.chat.running import Running
+from ui.pages.chat.session import ChatSession
 
 ENDED = (chats.COMPLETE, chats.STOPPED, chats.FAILED)
 TITLE_CHARACTERS = 30
@@ -56,12 +59,20 @@ def turn_of(message: Message, names: Names, running: Running | None, *, last: bo
         blind = found is not None and found.blind
         # Speed gives away who it is.
         who, stats = (f"Answer {LETTERS[place]}", {}) if blind else (names.of(side.artifact_id), side.stats)
-        parts.append(Said(who, side.content, shown, stats))
+        parts.append(Said(who, side.content, shown, stats, () if shown in UNDER_WAY else _places(side)))
     counts = found.place if found is not None and not found.blind else -1
     variant = (message.place, len(message.others) + 1)
     kept = names.kept.get((message.id, message.content.strip()))
     words = "" if kept is None else "Corrected" if kept.corrected else "Kept"
     return Turn(message.id, "assistant", tuple(parts), last, variant, counts, position=message.position, kept=words)
+
+
+def _places(side: Side) -> tuple[Place, ...]:
+    """The places in the project's code that an answer names."""
+    given = given_of(side.stats)
+    if given is None:
+        return ()
+    return tuple((place.place, place.path, place.start_line, place.given) for place in cited(side.content, given))
 
 
 def turns_of(messages: Sequence[Message], names: Names, running: Running | None) -> list[Turn]:
@@ -120,6 +131,8 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
     if running is not None:
         if running.chat.id != chat.id:
             return f"answering in “{short_title(running.chat.title)}”"
+        if running.looking:
+            return "looking into the code"
         if engine.state == "waiting":
             return str(engine.wait_words)
         if engine.state in ("starting", "loading"):

@@ -97,8 +97,11 @@ class SearchFilters(QObject):
         self.changed.emit()
 
     def _show(self) -> None:
-        names = {"lang": language_words, "kind": lambda v: KINDS.get(v, v), "tests": lambda v: TESTS.get(v, v)}
-        chips = {key: f"{TITLES[key]}: {names[key](value)}" for key, value in self.values.items()}
+        words = {**KINDS, **TESTS}
+        chips = {
+            key: f"{TITLES[key]}: {language_words(value) if key == 'lang' else words.get(value, value)}"
+            for key, value in self.values.items()
+        }
         self.chips.set_chips(chips)
         self.chips.setVisible(bool(chips))
         for key, group in self._groups.items():

@@ -60,4 +60,5 @@ class LeftOutCard(Card):
             words = f"{fmt.plural(len(rest), 'more reason')}, {fmt.plural(sum(n for _, n in rest), 'file')}"
             self._grid.addWidget(label(words, "caption"), MOST_ROWS, 0)
         elif not ordered:
-            self._grid.addWidget(label("Every file is indexed." if known else "Known after the first look.", "muted"), 0, 0)
+            words = "Every file is indexed." if known else "Known after the first look."
+            self._grid.addWidget(label(words, "muted"), 0, 0)

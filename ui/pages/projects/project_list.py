@@ -43,7 +43,7 @@ class ProjectList(QWidget):
         self._filling = False
         self.caption = ElidedLabel("", "caption")
         self.add = Button("Add", "ghost", "ph.plus", on_click=self.add_requested.emit, name="add_project",
-                          accessible="Add project", tip="Add a folder of code; it can also be dropped here")  # fmt: skip
+                          accessible="Add project", tip="A folder of code; it can also be dropped here")  # fmt: skip
         self.list = self._make_list()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)

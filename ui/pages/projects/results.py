@@ -133,7 +133,8 @@ class _Cards(QStyledItemDelegate):
         painter.setPen(QPen(theme().colour(edge), 1))
         painter.setBrush(theme().colour("tint" if chosen else "hover" if over else "card"))
         painter.drawRoundedRect(box, sizes.radius_control, sizes.radius_control)
-        inner = box.toRect().adjusted(sizes.grid + sizes.half, sizes.half + 1, -sizes.grid - sizes.half, -sizes.half - 1)
+        side = sizes.grid + sizes.half
+        inner = box.toRect().adjusted(side, sizes.half + 1, -side, -sizes.half - 1)
         self._words(painter, inner, hit)
         painter.restore()
 

@@ -103,7 +103,9 @@ class SearchBox(QWidget):
         self.field.addAction(icon("ph.magnifying-glass"), QLineEdit.ActionPosition.LeadingPosition)
         self.ask = Button("Ask the assistant", "main", "ph.chat-teardrop-text", on_click=self.ask_wanted.emit,
                           name="ask_assistant")  # fmt: skip
-        self.plain = self._switch("Plain text", "plain", "Look for the text as it is written; “text:” before it does so too")
+        self.plain = self._switch(
+            "Plain text", "plain", "Look for the text as it is written, as “text:” before it does"
+        )
         self.case = self._switch("Aa", "case", "Match upper and lower case")
         self.word = self._switch("Word", "word", "Whole words only")
         self.regex = self._switch(".*", "regex", "Regular expression")

@@ -18,7 +18,7 @@ MOST_FOUND, MOST_LINES = 30, 300
 
 
 class Searching(QObject):
-    """Belongs to the page. `found(Asked, answer, seconds)`, `failed(Asked, AppError)`, `cleared()` for an empty question."""
+    """`found(Asked, answer, seconds)`, `failed(Asked, AppError)`, `cleared()` where nothing is asked."""
 
     found = Signal(object, object, float)
     failed = Signal(object, object)
@@ -74,10 +74,11 @@ class Searching(QObject):
         begun, number, code = time.perf_counter(), self._round, self._services.code
         done, failed = self._callbacks(asked, number, begun)
         if asked.is_plain:
-            options = {"word": asked.word, "case": asked.case, "regex": asked.regex}
+            languages = [asked.filters["lang"]] if "lang" in asked.filters else []
             ident = code.grep(
-                self, spec, asked.wanted, done, failed, **options, filters=asked.filter_text, limit=MOST_LINES
-            )
+                self, spec, asked.wanted, done, failed, regex=asked.regex, ignore_case=not asked.case,
+                whole_word=asked.word, languages=languages, limit=MOST_LINES,
+            )  # fmt: skip
         else:
             ident = code.search(self, spec, asked.query, done, failed, k=MOST_FOUND)
         # One that is answered while it is asked leaves nothing to drop.

@@ -92,8 +92,8 @@ class SourcePanel(Card):
         self.calls = NameChips("calls", "source_calls", self._go)
         self.called_by = NameChips("called by", "source_called_by", self._go)
         self.add(row(self.back, self.title, self.open, gap=theme().sizes.half, stretch=self.title))
-        for item in (self.line, self.nothing):
-            self.add(item)
+        self.add(self.line)
+        self.add(self.nothing)
         self.body.addWidget(self.text, 1)
         for item in (self.symbols, self.calls, self.called_by):
             self.add(item)
@@ -169,9 +169,7 @@ class SourcePanel(Card):
         if text == self._raw and self.text.isVisibleTo(self):
             self._finish(None, number)
             return
-        self._services.run(
-            self, lambda: _prepare(text), lambda shown: self._finish(shown, number, text), self._services.notifier.report
-        )
+        self._services.run(self, lambda: _prepare(text), lambda shown: self._finish(shown, number, text))
 
     def _finish(self, shown: _Shown | None, number: int, text: str = "") -> None:
         if number != self._round:
@@ -219,8 +217,9 @@ class SourcePanel(Card):
     def _fill_symbols(self, symbols: Sequence[Mapping[str, Any]]) -> None:
         self.symbols.clear()
         for symbol in symbols:
-            depth = str(symbol["qualified"]).count(".")
-            self.symbols.addItem(f"{'    ' * min(depth, 4)}{plain(str(symbol['qualified']).rpartition('.')[2])}", symbol)
+            above, _, name = plain(str(symbol["qualified"])).rpartition(".")
+            depth = above.count(".") + 1 if above else 0
+            self.symbols.addItem("    " * min(depth, 4) + name, symbol)
             self.symbols.setItemData(self.symbols.count() - 1, f"{symbol['kind']}, line {symbol['start_line']}",
                                      int(Qt.ItemDataRole.AccessibleDescriptionRole))  # fmt: skip
         self.symbols.setPlaceholderText(fmt.plural(len(symbols), "symbol"))

@@ -89,7 +89,7 @@ class SourceText(QPlainTextEdit):
                     formats[role] = QTextCharFormat()
                     formats[role].setForeground(theme().colour(role))
                 span = QTextLayout.FormatRange()
-                span.start, span.length, span.format = start, length, formats[role]  # type: ignore[misc]
+                span.start, span.length, span.format = start, length, formats[role]
                 ranges.append(span)
             out[line] = ranges
         self._spans = out

@@ -66,7 +66,7 @@ class AddDialog(WritingDialog):
             self._look()
         else:
             self._show_nothing("")
-        (self.path if folder is None else self.cancel or self.path).setFocus()
+        (self.path if folder is None else self.name).setFocus()
 
     def _timer(self, ms: int, slot: object) -> QTimer:
         out = QTimer(self)
@@ -81,16 +81,19 @@ class AddDialog(WritingDialog):
         self.choose = Button("Choose…", "", "ph.folder-open", on_click=self.choose_folder, name="choose_folder",
                              accessible="Choose the folder")  # fmt: skip
         self.form = Form()
-        self.form.add("folder", "Folder", row(self.path, self.choose, stretch=self.path))
-        self.form.add("name", "Name", text_field(), check=_named)
+        folder_row = row(self.path, self.choose, stretch=self.path)
+        self.form.add(
+            "folder", "Folder", folder_row, "It is read, and watched from then on; nothing in it is ever run."
+        )
+        self.form.add("name", "Name", text_field(), "As it is called here and in Chat.", check=_named)
         self.name = self.form.field("name")
         self.embedder = EmbedderChoice(self.services, "", embedder)
         self.form.add("embedder", "Embedding model", self.embedder)
         self.train = QCheckBox("Train an adapter from it")
         self.train.setObjectName("train_from_it")
         self.train.setChecked(True)
-        self.form.add("train", "Adapter", self.train, "Made from the code once it is indexed, on this machine. "
-                      "The code is never run.")  # fmt: skip
+        self.form.add("train", "Adapter", self.train, "Examples are made from its code once it is indexed; all on "
+                      "this machine.")  # fmt: skip
         self.body.addWidget(self.form)
         self.body.addWidget(self.banners)
         self.body.addWidget(self._findings())

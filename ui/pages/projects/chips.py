@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 from ui.pages.projects.words import plain
 from ui.theme import theme
 from ui.widgets.basic import Button, label
-from ui.widgets.flow import Flow
+from ui.widgets.flow import WholeFlow
 
 MOST_CHIPS = 8
 MOST_IN_MENU = 60
@@ -41,7 +41,7 @@ class NameChips(QWidget):
         super().__init__()
         self.setObjectName(name)
         self._title, self._go = title, go
-        self._flow = Flow(gap=theme().sizes.half + 2)
+        self._flow = WholeFlow(gap=theme().sizes.half + 2)
         self._flow.align(right=False)
         self._label = label(title, "caption")
         box = QHBoxLayout(self)
@@ -70,6 +70,7 @@ class NameChips(QWidget):
             self._add_several(f"{len(gathered)} {noun}", gathered)
         self.setVisible(bool(targets or gathered))
         self._flow.updateGeometry()
+        self._flow.claim()
 
     def _add(self, target: Target) -> None:
         most = theme().sizes.label

@@ -71,9 +71,15 @@ class ProjectsFrame(Page):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        most = self._split.width() // 3
-        if self._split.sizes()[0] > most > 0:
-            self._split.setSizes([most, self._split.width() - most])
+        sizes = theme().sizes
+        self.left_out.make_low(self.height() < 3 * sizes.sidebar)
+        wide = self._split.width()
+        if self.services.state.bytes(SPLITTER).isEmpty():
+            # Until the user says how wide it is to be.
+            own = max(self.list.minimumWidth(), min(sizes.sidebar, wide // 4))
+        else:
+            own = min(self._split.sizes()[0], wide // 3)
+        self._split.setSizes([own, wide - own])
 
     @property
     def entry(self) -> Entry | None:

@@ -15,7 +15,7 @@ from ui.widgets.basic import Button, ElidedLabel, label, row
 from ui.widgets.card import Card
 from ui.widgets.scroll import empty_layout
 
-MOST_ROWS = 6
+MANY_ROWS, FEW_ROWS = 6, 3
 
 
 class LeftOutCard(Card):
@@ -35,6 +35,7 @@ class LeftOutCard(Card):
         self._grid.setVerticalSpacing(0)
         self._grid.setColumnStretch(0, 1)
         self._shown: dict[str, int] | None = None
+        self._known, self._most = False, MANY_ROWS
         self.add(row(self.title, self.all, stretch=self.title))
         self.add(self._rows)
 
@@ -43,12 +44,22 @@ class LeftOutCard(Card):
         counts = {**left_out, **{reason: n + left_out.get(reason, 0) for reason, n in errors.items()}} if known else {}
         self.all.setEnabled(known)
         self.title.setText(f"Left out: {fmt.count(sum(counts.values()))}" if known else "Left out")
-        if counts == self._shown:
-            return
-        self._shown = counts
+        if counts != self._shown or known != self._known:
+            self._shown, self._known = counts, known
+            self._fill()
+
+    def make_low(self, low: bool) -> None:
+        """Fewer reasons, where there is little room."""
+        most = FEW_ROWS if low else MANY_ROWS
+        if most != self._most:
+            self._most = most
+            self._fill()
+
+    def _fill(self) -> None:
+        counts, known, most = self._shown or {}, self._known, self._most
         empty_layout(self._grid)
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        for line, (reason, count) in enumerate(ordered[:MOST_ROWS]):
+        for line, (reason, count) in enumerate(ordered[:most]):
             words = reason_words(reason)
             name = Button(words, "link", on_click=partial(self.asked.emit, reason), name=f"reason_{line}",
                           accessible=f"{words}: {fmt.plural(count, 'file')}")  # fmt: skip
@@ -56,9 +67,9 @@ class LeftOutCard(Card):
             number.setFont(theme().font(tabular=True))
             self._grid.addWidget(name, line, 0, Qt.AlignmentFlag.AlignLeft)
             self._grid.addWidget(number, line, 1, Qt.AlignmentFlag.AlignRight)
-        if rest := ordered[MOST_ROWS:]:
+        if rest := ordered[most:]:
             words = f"{fmt.plural(len(rest), 'more reason')}, {fmt.plural(sum(n for _, n in rest), 'file')}"
-            self._grid.addWidget(label(words, "caption"), MOST_ROWS, 0)
+            self._grid.addWidget(label(words, "caption"), most, 0)
         elif not ordered:
             words = "Every file is indexed." if known else "Known after the first look."
             self._grid.addWidget(label(words, "muted"), 0, 0)

@@ -30,8 +30,8 @@ from ui.widgets.empty import EmptyState
 
 AGES_MS = 20_000
 EMPTY = (
-    "Add the folder of a project: search its code by meaning, words and names, ask an assistant about it, and train an "
-    "adapter on it. Nothing in it is ever run."
+    "Add the folder of a project, or drop it here: search its code by meaning, words and names, ask an assistant about "
+    "it, and train an adapter on it. Nothing in it is ever run."
 )
 
 
@@ -58,7 +58,7 @@ class ProjectsPage(ProjectsFrame):
         self._ages.start()
         self.set_empty(
             EmptyState("ph.folder-open", EMPTY, ("Add project", self.add_project), title="No projects yet",
-                       button_icon="ph.folder-plus", link=("or drop a folder here", self.add_project)),
+                       button_icon="ph.folder-plus"),
         )  # fmt: skip
         self._connect()
         self.show_busy()

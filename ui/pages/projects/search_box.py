@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from ui.icons import icon
 from ui.pages.projects.filters import SearchFilters
 from ui.theme import theme
-from ui.widgets.basic import Button, row
-from ui.widgets.flow import Flow
+from ui.widgets.basic import Button
+from ui.widgets.flow import WholeFlow
 
 PREFIX = "text:"
 HINT = "Search by meaning, words or names"
@@ -110,13 +110,21 @@ class SearchBox(QWidget):
         self.word = self._switch("Word", "word", "Whole words only")
         self.regex = self._switch(".*", "regex", "Regular expression")
         self.filters = SearchFilters(self)
-        switches = Flow(self.plain, self.case, self.word, self.regex, self.filters.button, gap=theme().sizes.half + 2)
+        self._switches = switches = WholeFlow(
+            self.plain, self.case, self.word, self.regex, self.filters.button, gap=theme().sizes.half + 2
+        )
         switches.align(right=False)
+        self._first, self._second = QHBoxLayout(), QHBoxLayout()
+        for line, item in ((self._first, self.field), (self._second, switches)):
+            line.setSpacing(theme().sizes.grid)
+            line.addWidget(item, 1)
+        self._first.addWidget(self.ask)
+        self._below = False
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.half + 2)
-        box.addWidget(row(self.field, self.ask, stretch=self.field))
-        box.addWidget(switches)
+        box.addLayout(self._first)
+        box.addLayout(self._second)
         box.addWidget(self.filters.chips)
         self.filters.chips.hide()
         self.field.textChanged.connect(self._on_edited)
@@ -124,6 +132,16 @@ class SearchBox(QWidget):
         self.field.down.connect(self.down)
         self.filters.changed.connect(self._on_edited)
         self._judge()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        # A question needs the whole line where that is short.
+        below = self.width() < theme().sizes.field + self.ask.sizeHint().width()
+        if below != self._below:
+            self._below = below
+            old, new = (self._first, self._second) if below else (self._second, self._first)
+            old.removeWidget(self.ask)
+            new.addWidget(self.ask, 0, Qt.AlignmentFlag.AlignTop)
 
     def _switch(self, text: str, name: str, tip: str) -> Button:
         out = Button(text, "chip", name=f"switch_{name}", tip=tip, accessible=text if len(text) > 4 else tip)
@@ -156,6 +174,7 @@ class SearchBox(QWidget):
         plain = self.asked.is_plain
         for button in (self.case, self.word, self.regex):
             button.setVisible(plain)
+        self._switches.claim()
         hint = PLAIN_HINT if plain else HINT
         self.field.setPlaceholderText(hint)
         self.field.setAccessibleName(hint)

@@ -47,8 +47,9 @@ class _Shown:
 
 
 def _prepare(text: str) -> _Shown:
+    lines = text.removesuffix("\n").split("\n")
     # A line of a megabyte takes a second to lay out; what is cut is said by the ellipsis.
-    lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in text.split("\n")]
+    lines = [line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in lines]
     return _Shown("\n".join(lines), lines)
 
 

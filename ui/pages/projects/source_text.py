@@ -40,6 +40,8 @@ class SourceText(QPlainTextEdit):
         self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.setUndoRedoEnabled(False)
         self.marked: tuple[int, int] = (0, 0)
+        # Where the bar was put for the marks; -1 once the user scrolled.
+        self._at_mark = -1
         self._spans: dict[int, list[QTextLayout.FormatRange]] = {}
         self._coloured: set[int] = set()
         self._raw: Spans = {}
@@ -72,10 +74,14 @@ class SourceText(QPlainTextEdit):
     def mark(self, start: int, end: int) -> None:
         """Mark these lines and bring the first of them into view."""
         self.marked = (start, end)
-        self.verticalScrollBar().setValue(max(0, start - 1 - LINES_ABOVE))
+        self._to_mark()
         self.horizontalScrollBar().setValue(0)
         self.viewport().update()
         self._numbers.update()
+
+    def _to_mark(self) -> None:
+        self.verticalScrollBar().setValue(max(0, self.marked[0] - 1 - LINES_ABOVE))
+        self._at_mark = self.verticalScrollBar().value()
 
     def show_spans(self, spans: Spans) -> None:
         """Colour these pieces, each line when it is first seen."""
@@ -141,7 +147,10 @@ class SourceText(QPlainTextEdit):
         self._colour_seen()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
+        stays = self.verticalScrollBar().value() == self._at_mark
         super().resizeEvent(event)
+        if stays:
+            self._to_mark()
         self._place_numbers()
         self._colour_seen()
 
@@ -177,4 +186,4 @@ class SourceText(QPlainTextEdit):
                     painter.fillRect(QRect(0, line.top(), 3, line.height()), theme().colour("accent"))
                 painter.setPen(theme().colour("text" if found else "muted"))
                 words = line.adjusted(0, 0, -theme().sizes.grid, 0)
-                painter.drawText(words, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), str(number))
+                painter.drawText(words, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop), str(number))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QFontMetrics, QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from ui import format as fmt
 from ui.pages.projects.data import Entry
 from ui.pages.projects.words import ago, language_words, plain
 from ui.theme import theme
-from ui.widgets.basic import ElidedLabel, label
+from ui.widgets.basic import ElidedLabel, label, row
 from ui.widgets.card import Card
-from ui.widgets.flow import Flow
+from ui.widgets.flow import WholeFlow
 from ui.words.training import verdict_status
 
 COLOURS = ("c1", "c2", "c3", "c4", "c5")
@@ -23,7 +23,7 @@ TEXT = "text"
 
 
 class Tile(Card):
-    """One number with its name above and a remark below; none of the three widens it."""
+    """One number with its name above, or beside where it is low, and a remark below; none of the three widens it."""
 
     def __init__(self, name: str, key: str) -> None:
         super().__init__("", gap=2)
@@ -31,10 +31,28 @@ class Tile(Card):
         self._name = name
         self.value, self.remark = ElidedLabel("–", "big"), ElidedLabel("", "caption")
         self.value.setFont(theme().font(tabular=True))
-        for item in (label(name, "caption"), self.value, self.remark):
-            self.add(item)
+        self._above, self._beside = label(name, "caption"), ElidedLabel(name, "muted")
+        self._beside.hide()
+        # One figure leaves its name the room beside it.
+        self.value.setMinimumWidth(theme().sizes.grid)
+        self.add(self._above)
+        self.add(row(self.value, self._beside, stretch=self._beside))
+        self.add(self.remark)
         sizes = theme().sizes
         self.body.setContentsMargins(sizes.grid + sizes.half, sizes.grid, sizes.grid, sizes.grid)
+        self._fit()
+        theme().changed.connect(self._fit)
+
+    @Slot()
+    def _fit(self) -> None:
+        # The style sheet's size is not known to a label that was not shown yet.
+        for part, size in ((self.value, theme().sizes.big), (self.remark, theme().sizes.caption)):
+            part.setMinimumHeight(QFontMetrics(theme().font(size)).height())
+
+    def make_low(self, low: bool) -> None:
+        """Two lines instead of three."""
+        self._above.setVisible(not low)
+        self._beside.setVisible(low)
 
     def show_values(self, value: str, remark: str) -> None:
         """New number and remark."""
@@ -64,6 +82,7 @@ class Tiles(QWidget):
         for number, tile in enumerate(self._all):
             self._grid.removeWidget(tile)
             self._grid.addWidget(tile, number // columns, number % columns)
+            tile.make_low(columns == 2)
         for number in range(len(self._all)):
             self._grid.setColumnStretch(number, 1 if number < columns else 0)
 
@@ -82,8 +101,8 @@ class Tiles(QWidget):
         else:
             left = f"{fmt.count(found.total_left_out)} left out" if found.total_left_out else "none left out"
             self.files.show_values(fmt.count(found.files), progress or left)
-            share = f"embedded {fmt.percent(found.embedded_share)}" if found.embedder else "words and names only"
-            self.symbols.show_values(fmt.count(found.symbols), f"{fmt.size(found.disk_bytes)} · {share}")
+            share = f"embedded {fmt.percent(found.embedded_share)}" if found.embedder else "not embedded"
+            self.symbols.show_values(fmt.count(found.symbols), f"{share} · {fmt.size(found.disk_bytes)}")
             last = f"last {ago(found.last_change)}" if found.last_change else ""
             self.changed.show_values(fmt.count(found.changed_today), last)
         adapter = entry.adapter
@@ -179,7 +198,7 @@ class LanguageBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("languages")
-        self._bar, self._legend = _Bar(), Flow(gap=theme().sizes.grid)
+        self._bar, self._legend = _Bar(), WholeFlow(gap=theme().sizes.grid)
         self._legend.align(right=False)
         self._parts: list[Share] = []
         box = QVBoxLayout(self)
@@ -206,6 +225,7 @@ class LanguageBar(QWidget):
         self.setAccessibleName("Languages: " + ", ".join(part.words for part in parts))
         self._bar.update()
         self._legend.updateGeometry()
+        self._legend.claim()
 
     @property
     def words(self) -> list[str]:

@@ -52,8 +52,8 @@ def shoot_filled(studio: Camera, folder: Path) -> None:
     made = add_indexed(studio.services, write_project(folder / "brightrun-api"), embedder="CodeRankEmbed")
     studio.shoot("filled", "projects", made.id, lambda: _ask(studio, QUESTION))
     code.model = False
-    studio.shoot("words-only", "projects", None, lambda: _ask(studio, "text: limit"))
-    studio.shoot("nothing", "projects", None, lambda: _ask(studio, "xyzzyx"))
+    studio.shoot("plain text", "projects", None, lambda: _ask(studio, "text: limit"))
+    studio.shoot("nothing found", "projects", None, lambda: _ask(studio, "xyzzyx"))
 
 
 def shoot_busy(studio: Camera, folder: Path) -> None:

@@ -48,7 +48,7 @@ def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
     if kept and kept not in {option.key for option in out}:
         out.append(_own(kept))
     first = _own(inherited or embedders.AUTO)
-    words = "The best there is" if inherited is None else "As in Settings"
+    words = "Best available" if inherited is None else "As in Settings"
     name = f"{words} ({first.name})" if first.there or inherited else f"{words} (none is here yet)"
     return [Option(BEST, name, first.about, first.speed, first.there), *out]
 

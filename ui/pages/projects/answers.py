@@ -87,7 +87,9 @@ class Answers(QWidget):
         self.show_notices(notices)
         if hits:
             self.list.show_hits(hits, wanted, keep=keep)
-            self.list.choose_first()
+            if wanted is None:
+                # A result that is gone leaves its source on the page, rather than another one's.
+                self.list.choose_first()
             self.stack.setCurrentIndex(1)
             return
         self.list.show_hits([])

@@ -116,7 +116,8 @@ class FilesDialog(Dialog):
         close = Button("Close", "main", on_click=self.accept, name="close_files")
         self.set_buttons(close, cancel="")
         sizes = theme().sizes
-        self.resize(2 * sizes.inspector + sizes.field, 3 * sizes.sidebar)
+        wide = min(2 * sizes.inspector + sizes.field, parent.window().width() - 2 * sizes.margin)
+        self.resize(wide, min(3 * sizes.sidebar, parent.window().height()))
         self.search.setFocus()
         self._restart()
 

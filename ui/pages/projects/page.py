@@ -54,7 +54,7 @@ class ProjectsPage(ProjectsFrame):
         self.commands_ = ProjectCommands(self)
         self._ages = QTimer(self)
         self._ages.setInterval(AGES_MS)
-        self._ages.timeout.connect(self._show_ages)
+        self._ages.timeout.connect(self._look_again)
         self._ages.start()
         self.set_empty(
             EmptyState("ph.folder-open", EMPTY, ("Add project", self.add_project), title="No projects yet",
@@ -289,6 +289,8 @@ class ProjectsPage(ProjectsFrame):
             self._show_told(error)
         else:
             self._told[project_id] = error
+        # What is told may be that a folder is gone.
+        self.reload()
 
     def _show_told(self, error: AppError) -> None:
         self.banners.add(
@@ -297,11 +299,10 @@ class ProjectsPage(ProjectsFrame):
         )  # fmt: skip
 
     @Slot()
-    def _show_ages(self) -> None:
+    def _look_again(self) -> None:
+        # Ages grow, and a folder comes and goes without a word.
         if self.isVisible() and self.overview is not None and self.overview.entries:
-            self._show_list(self.current)
-            if (entry := self.entry) is not None:
-                self.tiles.show_entry(entry, self.watching.progress.get(entry.id, ""))
+            self.reload()
 
     # What the user does
 

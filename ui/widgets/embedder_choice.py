@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from app.services import Services
-from core.code_index import embedders
 from core.errors import AppError
 from ui import format as fmt
 from ui.theme import theme
 from ui.widgets.basic import label
 
-BEST, WORDS_ONLY, FOLDER = "", embedders.WORDS_ONLY, "folder…"
+if TYPE_CHECKING:
+    from core.code_index.embedders import EmbedderChoice as ModelHere
+
+BEST, FOLDER = "", "folder…"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
 
     `inherited` is the setting that an empty choice stands for; without one that is the best model there is.
     """
+    # With it comes NumPy, which the widget need not wait for.
+    from core.code_index import embedders
+
     here = embedders.available()
     out = [Option(found.key, found.name, _about(found), _speed(found.seconds(1000))) for found in here]
     have = {option.key for option in out}
@@ -44,7 +49,7 @@ def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
             about = f"{model.about} {error.hint}" if not model.package else f"{model.about} {error.message}"
             speed = _speed(embedders.estimate(model, 1000)["seconds"])
             out.append(Option(model.key, f"{model.name} (not here)", about, speed, there=False))
-    out.append(Option(WORDS_ONLY, "None: words and names only", "Search needs no model for words and names."))
+    out.append(Option(embedders.WORDS_ONLY, "None: words and names only", "Search needs no model for words and names."))
     if kept and kept not in {option.key for option in out}:
         out.append(_own(kept))
     first = _own(inherited or embedders.AUTO)
@@ -54,6 +59,8 @@ def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
 
 
 def _own(setting: str) -> Option:
+    from core.code_index import embedders
+
     try:
         found = embedders.choose(setting)
     except AppError as error:
@@ -67,7 +74,7 @@ def _speed(seconds: float) -> float:
     return 1000 / max(1e-9, seconds)
 
 
-def _about(found: embedders.EmbedderChoice) -> str:
+def _about(found: ModelHere) -> str:
     return f"{found.about} Takes {fmt.size(found.bytes_needed)} of memory."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QSize
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QLayout, QLayoutItem, QSizePolicy, QWidget
 
 
@@ -103,6 +103,11 @@ class WholeFlow(Flow):
         super().resizeEvent(event)
         self.claim()
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.claim()
+
     def claim(self) -> None:
         """After other items came."""
-        self.setMinimumHeight(max(0, self.flow.heightForWidth(self.width())))
+        # Before it is shown it has a width that nobody gave it.
+        self.setMinimumHeight(max(0, self.flow.heightForWidth(self.width())) if self.isVisible() else 0)

@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from app.services import Services
-from core.code_index import active
 from core.code_index.state import FileState, Stage, reading
 from core.code_index.state_view import file_states
 from core.errors import AppError
@@ -89,6 +88,9 @@ class Asked:
 
 def read_files(project_folder: Path, asked: Asked) -> tuple[list[FileRow], int]:
     """One page of the files and how many there are; none where there is no index yet. Off the GUI thread."""
+    # With it come the store's modules and NumPy, which the page need not wait for.
+    from core.code_index import active
+
     found = active.places(project_folder)
     if found is None:
         return [], 0

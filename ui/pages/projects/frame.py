@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 
@@ -22,6 +22,19 @@ from ui.widgets.page import Page
 
 SPLITTER = "splitter/project_list"
 PURPOSE = "Folders of code that an assistant knows: searched by meaning, words and names, and trained on."
+
+
+class _Split(QSplitter):
+    """`resized()` once its own width is another."""
+
+    resized = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
 
 
 class ProjectsFrame(Page):
@@ -49,7 +62,7 @@ class ProjectsFrame(Page):
         sizes = theme().sizes
         gap = sizes.grid + sizes.half
         middle = column(self.tiles, self.languages, self.box, self.answers, gap=gap, stretch=self.answers)
-        self._split = QSplitter(Qt.Orientation.Horizontal)
+        self._split = _Split()
         self._split.setHandleWidth(2 * sizes.grid)
         self._split.setChildrenCollapsible(False)
         self._split.addWidget(self.list)
@@ -61,6 +74,7 @@ class ProjectsFrame(Page):
         if not saved.isEmpty():
             self._split.restoreState(saved)
         self._split.splitterMoved.connect(self._on_split)
+        self._split.resized.connect(self._fit_list)
         self.set_content(self._split)
         beside = column(self.source, self.left_out, gap=gap, stretch=self.source)
         self.set_inspector(beside, sizes.field, scroll=False)
@@ -71,12 +85,14 @@ class ProjectsFrame(Page):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        sizes = theme().sizes
-        self.left_out.make_low(self.height() < 3 * sizes.sidebar)
+        self.left_out.make_low(self.height() < 3 * theme().sizes.sidebar)
+
+    @Slot()
+    def _fit_list(self) -> None:
         wide = self._split.width()
         if self.services.state.bytes(SPLITTER).isEmpty():
             # Until the user says how wide it is to be.
-            own = max(self.list.minimumWidth(), min(sizes.sidebar, wide // 4))
+            own = max(self.list.minimumWidth(), min(theme().sizes.sidebar * 6 // 7, wide // 4))
         else:
             own = min(self._split.sizes()[0], wide // 3)
         self._split.setSizes([own, wide - own])

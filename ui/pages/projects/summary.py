@@ -10,7 +10,7 @@ from PySide6.QtGui import QFontMetrics, QFontMetricsF, QPainter, QPainterPath, Q
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from ui import format as fmt
-from ui.pages.projects.data import Entry
+from ui.pages.projects.data import Entry, Summary
 from ui.pages.projects.words import ago, language_words, plain
 from ui.theme import theme
 from ui.widgets.basic import ElidedLabel, label, row
@@ -22,6 +22,13 @@ COLOURS = ("c1", "c2", "c3", "c4", "c5")
 TEXT = "text"
 
 
+class _Value(ElidedLabel):
+    """One figure leaves its name the room beside it."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme().sizes.grid, super().minimumSizeHint().height())
+
+
 class Tile(Card):
     """One number with its name above, or beside where it is low, and a remark below; none of the three widens it."""
 
@@ -29,12 +36,10 @@ class Tile(Card):
         super().__init__("", gap=2)
         self.setObjectName(f"tile_{key}")
         self._name = name
-        self.value, self.remark = ElidedLabel("–", "big"), ElidedLabel("", "caption")
+        self.value, self.remark = _Value("–", "big"), ElidedLabel("", "caption")
         self.value.setFont(theme().font(tabular=True))
         self._above, self._beside = label(name, "caption"), ElidedLabel(name, "muted")
         self._beside.hide()
-        # One figure leaves its name the room beside it.
-        self.value.setMinimumWidth(theme().sizes.grid)
         self.add(self._above)
         self.add(row(self.value, self._beside, stretch=self._beside))
         self.add(self.remark)
@@ -101,7 +106,7 @@ class Tiles(QWidget):
         else:
             left = f"{fmt.count(found.total_left_out)} left out" if found.total_left_out else "none left out"
             self.files.show_values(fmt.count(found.files), progress or left)
-            share = f"embedded {fmt.percent(found.embedded_share)}" if found.embedder else "not embedded"
+            share = embedded_words(found)
             self.symbols.show_values(fmt.count(found.symbols), f"{share} · {fmt.size(found.disk_bytes)}")
             last = f"last {ago(found.last_change)}" if found.last_change else ""
             self.changed.show_values(fmt.count(found.changed_today), last)
@@ -110,6 +115,14 @@ class Tiles(QWidget):
             self.adapter.show_values("–", "none trained yet")
         else:
             self.adapter.show_values(plain(adapter.name), verdict_status(adapter.verdict).word)
+
+
+def embedded_words(found: Summary) -> str:
+    """How much of an index is found by meaning."""
+    if not found.embedder:
+        return "not embedded"
+    whole = found.embedded >= found.chunks > 0
+    return "all embedded" if whole else f"embedded {fmt.percent(found.embedded_share)}"
 
 
 @dataclass(frozen=True)

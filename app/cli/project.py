@@ -114,7 +114,7 @@ class ProjectCall:
         """Make the project, or find it, and bring its index up to date."""
         root = self.options.folder.absolute()
         for warning in check_root(root, self.session.workspace.root):
-            self.out.line("notice", **warning.to_json())
+            self.out.line("notice", message=warning)
         project = self._project(root.resolve())
         job = self._steps().run(
             jobs.create(

@@ -225,7 +225,8 @@ class CodeWorker:
         return self._project(message).status()
 
     def _relieve(self, _message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
-        before, _ = self._held, self.models.relieve()
+        before = self._held
+        self.models.relieve()
         self.send("", "memory", holds={})
         return {"bytes": before}
 

@@ -50,7 +50,8 @@ def walk(folder: Path, prefix: str = "") -> Iterator[tuple[str, os.DirEntry[str]
             yield f"{prefix}{entry.name}", entry
 
 
-def _lasting(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def lasting(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Those of its files that are written once."""
     return (pair for pair in walk(folder) if pair[1].name != HINT)
 
 
@@ -67,7 +68,7 @@ def total(folder: Path) -> int:
 
 def seal(folder: Path, known: Mapping[str, Sealed]) -> tuple[dict[str, Sealed], set[str]]:
     """Sync and hash the files that are not known yet; returns them, and the known ones that are gone."""
-    present = {name for name, _ in _lasting(folder)}
+    present = {name for name, _ in lasting(folder)}
     new = {}
     for name in present - known.keys():
         fd = os.open(folder / name, os.O_RDONLY)
@@ -101,7 +102,7 @@ def _sealed(path: Path) -> Sealed:
 
 def verify(folder: Path, known: Mapping[str, Sealed]) -> Verdict:
     """Compare each file with its seal, reading all of it."""
-    present = {name for name, _ in _lasting(folder)}
+    present = {name for name, _ in lasting(folder)}
     changed, size = [], 0
     for name in sorted(present & known.keys()):
         try:

@@ -91,6 +91,7 @@ class IndexState:
         self.path = path
         self.db = connect(path, read_only=read_only)
         self._content: tuple[int, str] = (-1, "")
+        self._writes = -1
         if not read_only:
             try:
                 self.db.conn.executescript(_TABLES)
@@ -168,6 +169,7 @@ class IndexState:
                 sealed = ((name, seal.size, seal.hash) for name, seal in change.sealed.items())
                 conn.executemany("insert or replace into sealed(name, size, hash) values(?, ?, ?)", sealed)
                 conn.executemany("delete from sealed where name = ?", ([name] for name in change.unsealed))
+                meta["writes"] = int(self.meta("writes", 0)) + 1
                 if change.files or change.gone:
                     meta["generation"] = self.generation + 1
                 pairs = [(key, orjson.dumps(value).decode()) for key, value in meta.items()]
@@ -177,6 +179,11 @@ class IndexState:
                 )
         except sqlite3.DatabaseError as exc:
             raise database_error(exc, self.path) from exc
+        self._writes = meta["writes"]
+
+    def written_elsewhere(self) -> bool:
+        """Whether somebody else has written since this one did."""
+        return bool(self.meta("writes", 0) != self._writes)
 
     def files(self, paths: Collection[str] | None = None) -> dict[str, FileState]:
         """The files that are to be indexed, all or those of `paths`."""
@@ -214,7 +221,7 @@ class IndexState:
         files = [
             FileState(file.path, file.size, file.mtime_ns, language=file.language) for file in self.files().values()
         ]
-        self.write(Change(files, unsealed=self.sealed().keys(), meta={"version": 0, "cleaning": False}))
+        self.write(Change(files, unsealed=self.sealed().keys(), meta={"cleaning": False, "incomplete": True}))
 
     def chunks(self) -> int:
         """How many rows the store has to have."""

@@ -44,7 +44,7 @@ def summary(state: IndexState, folder: Path | None = None) -> Summary:
     ask = state.db.conn.execute
     total_row = ask(
         "select count(*), coalesce(sum(size), 0), coalesce(sum(symbols), 0), coalesce(sum(chunks), 0),"
-        " coalesce(sum(embedded), 0), coalesce(max(indexed_at), 0) from files where state in ('lexical', 'embedded')"
+        " coalesce(sum(embedded), 0) from files where state in ('lexical', 'embedded')"
     ).fetchone()
     midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
     today = ask("select count(*) from files where state != 'left_out' and mtime_ns >= ?", [int(midnight * 1e9)])
@@ -57,7 +57,8 @@ def summary(state: IndexState, folder: Path | None = None) -> Summary:
         stages={Stage(row[0]): row[1] for row in ask("select state, count(*) from files group by state")},
         left_out=_by_reason(state, Stage.LEFT_OUT), errors=_by_reason(state, Stage.ERROR),
         languages={row[0]: (row[1], row[2]) for row in languages}, changed_today=today.fetchone()[0],
-        disk_bytes=total(folder) if folder else 0, last_change=total_row[5], index_state=state.index_state(),
+        disk_bytes=total(folder) if folder else 0, last_change=float(state.meta("changed_at", 0.0)),
+        index_state=state.index_state(),
     )  # fmt: skip
 
 

@@ -57,6 +57,8 @@ class ChunkStore:
         self._open: Any = None
         self._indexes: frozenset[str] = frozenset()
         self.dimension: int | None = None
+        # Version, rows, rows with a vector.
+        self._counts = (-1, 0, 0)
 
     @classmethod
     def open(cls, folder: Path, dimension: int | None = None) -> ChunkStore:
@@ -254,10 +256,13 @@ class ChunkStore:
         return list(zip(*(table[name].to_pylist() for name in ("path", "id", "embed_hash")), strict=True))
 
     def counts(self) -> dict[str, int]:
-        """`rows`, and `embedded`: those with a vector."""
-        rows = self.ask(lambda table: table.count_rows())
-        with_vector = self.ask(lambda table: table.count_rows(f"{VECTOR} IS NOT NULL")) if self.dimension else 0
-        return {"rows": rows, "embedded": with_vector}
+        """`rows`, and `embedded`: those with a vector. Counted once a commit."""
+        version = self.ask(lambda table: table.version)
+        if self._counts[0] != version:
+            rows = self.ask(lambda table: table.count_rows())
+            some = self.ask(lambda table: table.count_rows(f"{VECTOR} IS NOT NULL")) if self.dimension else 0
+            self._counts = (version, rows, some)
+        return {"rows": self._counts[1], "embedded": self._counts[2]}
 
 
 def other_model(folder: Path, has: int | None, got: int) -> AppError:

@@ -128,8 +128,8 @@ class ChunkWriter(ChunkStore):
         """Delete what only older versions need, right after `optimise`. Readers open the table again."""
         from datetime import timedelta
 
-        # Not zero: Lance warns of that.
-        self._table().optimize(cleanup_older_than=timedelta(milliseconds=1))
+        # Not zero, of which Lance warns. Unverified is what a failed commit left: nobody else writes.
+        self._table().optimize(cleanup_older_than=timedelta(milliseconds=1), delete_unverified=True)
         self.reopen()
 
     def back_to(self, version: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -14,8 +15,14 @@ from typing import Any
 import numpy as np
 
 from core.cancel import CancelToken
+from core.code_index.active import places
+from core.code_index.index import Indexer
+from core.code_index.reading import Tools
 from core.code_index.records import Chunk, FoundFile, Kind, Left, LeftOut, ParsedFile, digest
+from core.code_index.report import Report, Step
 from core.code_index.rows import Row, rows_of
+from core.code_index.state import IndexState
+from core.code_index.store import ChunkStore
 
 DIMENSION = 16
 _DEFINITION = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
@@ -56,12 +63,12 @@ class Scan:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def look(root: Path, path: str) -> FoundFile | LeftOut:
+def look(root: Path, path: str) -> FoundFile | LeftOut | None:
     place = root / path
     try:
         found = place.stat()
     except FileNotFoundError:
-        return LeftOut(path, Left.UNREADABLE, "it no longer exists")
+        return None
     ignore = root / ".gitignore"
     if ignore.exists() and any(path.startswith(line) for line in ignore.read_text().split()):
         return LeftOut(path, Left.IGNORED, ".gitignore")
@@ -76,7 +83,10 @@ def scan(root: Path, token: CancelToken, progress: Callable[..., None] | None = 
             if name == ".gitignore":
                 continue
             found = look(root, (Path(folder) / name).relative_to(root).as_posix())
-            (out.files if isinstance(found, FoundFile) else out.left_out).append(found)  # type: ignore[arg-type]
+            if isinstance(found, FoundFile):
+                out.files.append(found)
+            elif found is not None:
+                out.left_out.append(found)
     return out
 
 
@@ -121,3 +131,64 @@ def rows(chunks: Iterable[Chunk], embedder: StubEmbedder | None = None) -> list[
             row["vector"] = StubEmbedder.embed(embedder, [one.embedded])[0].astype(np.float16)
         out.append(row)
     return out
+
+
+TOOLS = Tools(
+    scan=lambda root, token, tell, known: scan(root, token, tell), look=look,
+    read=lambda root, path: (root / path).read_bytes(), parse=parse, words=words, name_words=words,
+)  # fmt: skip
+
+
+class Project:
+    """A folder of code with an index of it."""
+
+    def __init__(self, place: Path, embedder: StubEmbedder | None = None, tools: Tools = TOOLS) -> None:
+        self.root, self.folder, self.cache = place / "code", place / "project", place / "embeddings"
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.embedder = embedder
+        self.tools = tools
+        self.steps: list[Step] = []
+        self.indexer = self.new_indexer()
+
+    def new_indexer(self) -> Indexer:
+        return Indexer(self.folder, self.root, self.embedder, self.cache, self.tools)
+
+    def write(self, path: str, *names: str, body: str = "return 1") -> str:
+        """A file with one function a name."""
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("import os\n" + "".join(f"def {name}():\n    {body}\n" for name in names))
+        return path
+
+    def refresh(self, paths: set[str] | None = None, token: CancelToken | None = None) -> Report:
+        return self.indexer.refresh(token or CancelToken(), self.steps.append, paths)
+
+    def reader(self) -> ChunkStore:
+        found = places(self.folder)
+        assert found is not None
+        return ChunkStore.open(found.lance)
+
+    def state(self) -> IndexState:
+        found = places(self.folder)
+        assert found is not None
+        return IndexState(found.state, read_only=True)
+
+    def state_of(self, slug: str) -> IndexState:
+        return IndexState(self.folder / slug / "state.db", read_only=True)
+
+    def restart(self) -> None:
+        """As after a crash: nothing is closed in order."""
+        self.indexer._let_go()
+        self.indexer = self.new_indexer()
+
+    def content(self) -> set[tuple[str, str, str]]:
+        return set(self.reader().pairs())
+
+    def expected(self) -> set[tuple[str, str, str]]:
+        """What an index of the files as they are has to hold."""
+        out = set()
+        for file in scan(self.root, CancelToken()).files:
+            with contextlib.suppress(ValueError):
+                parsed = parse(file.path, (self.root / file.path).read_bytes())
+                out |= {(file.path, one.id, one.embed_hash) for one in parsed.chunks}
+        return out

@@ -14,13 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.code_index.scan import check_root
-
 from app.cli.arguments import Parser, add_vertical, refuse_unreadable
 from app.cli.session import Session, run_session
 from app.cli.steps import Steps
 from core import jobs
 from core.code_index.client import CodeClient
+from core.code_index.scan import check_root
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling

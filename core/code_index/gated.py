@@ -72,7 +72,7 @@ class Models:
         self._models: dict[str, GatedEmbedder] = {}
 
     def wanted(self, setting: str) -> GatedEmbedder | None:
-        """The model of a setting, None for words alone. Raises AppError `embedder_missing`, or what `inspect` raises."""
+        """The model of a setting, None for words alone. Raises AppError `embedder_missing`, ..."""
         choice = choose(setting)
         return None if choice is None else self._of(choice)
 

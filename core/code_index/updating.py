@@ -171,7 +171,7 @@ class Updating:
         light = LightEmbedder(model) if model is not None else None
         indexer = self._indexers.get(spec.id)
         if indexer is None or indexer.root != spec.root_path:
-            indexer = Indexer(spec.index_path, spec.root_path, light, spec.vectors_path, standard_tools())
+            indexer = Indexer(spec.index_path, spec.root_path, light, spec.vectors_path, standard_tools(spec))
             self._indexers[spec.id] = indexer
         indexer.embedder = light
         report = indexer.refresh(self._token, paths=paths)

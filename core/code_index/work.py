@@ -45,7 +45,7 @@ class _Indexing:
         self._notices: list[AppError] = []
         self._model = self._wanted()
         self._indexer = Indexer(
-            spec.index_path, spec.root_path, self._model, spec.vectors_path, standard_tools()
+            spec.index_path, spec.root_path, self._model, spec.vectors_path, standard_tools(spec)
         )  # fmt: skip
 
     def _wanted(self) -> GatedEmbedder | None:

@@ -15,7 +15,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from core import registries
@@ -238,5 +237,3 @@ def main(_args: list[str]) -> int:
     worker = CodeWorker(channel)
     threading.Thread(target=worker.read_stdin, name="stdin", daemon=True).start()
     return worker.run()
-
-

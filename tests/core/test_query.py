@@ -94,9 +94,9 @@ def test_a_long_text_is_cut_and_said() -> None:
 
 
 ODD = [
-    "", " ", "\0", "'", '"', '"quoted words"', "%_'\\", "a' OR '1'='1", "中文 代码 搜索", "日本語", "ß İ ı", "🦀🦀", "((((",
-    "lang:", "lang:py", "path:'", 'path:"', "::", "a..b", "->", "`", "x" * 10_000, "the is of", "-", "\ud800",
-    "a\tb\r\nc",
+    "", " ", "\0", "'", '"', '"quoted words"', "%_'\\", "a' OR '1'='1", "中文 代码 搜索", "日本語",
+    "ß İ ı", "🦀🦀", "((((", "lang:", "lang:py", "path:'", 'path:"', "::", "a..b", "->", "`", "x" * 10_000,
+    "the is of", "-", "\ud800", "a\tb\r\nc",
 ]  # fmt: skip
 
 

@@ -130,5 +130,5 @@ def test_without_a_model_it_searches_by_words_and_says_so(tmp_path: Path) -> Non
     assert lines[-1]["result"]["notices"][0]["code"] == "embedder_missing"
     code, lines, _ = project(tmp_path / "w", "search", "shop", "second approval of refunds", "--json")
     assert code == 0
-    assert found(lines)[0]["path"] == "core/refunds/policy.py"
+    assert "core/refunds/policy.py" in {line["path"] for line in found(lines)[:3]}
     assert any("words" in notice for notice in lines[-1]["notices"])

@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QApplication
 
 from benchmarks.stalls import pause
 from core.projects import projects
-from tests.support.project_code import write_project
 from tests.support.project_page import add_indexed, use_double
+from tests.support.refund_project import write_project
 from ui.pages.projects.page import ProjectsPage
 
 QUESTION = "where do we decide that a refund needs a second approval"

@@ -18,7 +18,7 @@ from core.registries import JOB_KINDS
 from tests.plugins.tiny_index import index
 from tests.support.code_double import CodeDouble
 from tests.support.pages import settle, until
-from tests.support.project_code import write_project
+from tests.support.refund_project import write_project
 from ui.pages.projects.page import ProjectsPage
 
 

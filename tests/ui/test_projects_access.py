@@ -13,8 +13,8 @@ from core.projects import projects
 from tests.screens.fits import problems
 from tests.support import focus_walk
 from tests.support.pages import dialog
-from tests.support.project_code import write_project
 from tests.support.project_page import Projecting
+from tests.support.refund_project import write_project
 from ui.theme import NATURAL, theme
 
 

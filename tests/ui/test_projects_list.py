@@ -15,8 +15,8 @@ from core.code_index import embedders
 from core.jobs import JobState
 from core.projects import projects
 from tests.support.pages import click, dialog, find, shown_text, take_back
-from tests.support.project_code import write_project
 from tests.support.project_page import Projecting
+from tests.support.refund_project import write_project
 from ui.pages.projects import find as palette
 
 

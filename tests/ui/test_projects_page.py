@@ -11,8 +11,8 @@ from PySide6.QtCore import Qt
 from core.errors import AppError
 from core.projects import projects
 from tests.support.pages import click, dialog, shown_text
-from tests.support.project_code import write_project
 from tests.support.project_page import Projecting
+from tests.support.refund_project import write_project
 
 QUESTION = "needs_second_approval"
 

@@ -181,7 +181,7 @@ class ProjectsPage(ProjectsFrame):
             self.banners.add(
                 Banner(
                     "warn", f"The folder {entry.project.root} is not there.",
-                    "Its index is kept and can be searched. Put the folder back, or say where it is now.",
+                    "Its index and all else is kept. Put the folder back, or say where it is now.",
                     action=("Choose where it is now", self.commands_.choose_root), topic="gone",
                 )
             )  # fmt: skip

@@ -88,9 +88,10 @@ def command(
     for editor in candidates:
         if program := program_of(editor, which, system):
             return [program, *(_filled(part, values) for part in editor.arguments)]
-    opener = "/usr/bin/open" if system == "darwin" else which("xdg-open")
+    # As text: by itself it would run a file that is a program, such as a .command.
+    opener = ["/usr/bin/open", "-t"] if system == "darwin" else [found] if (found := which("xdg-open")) else []
     if chosen is None and setting in ("", SYSTEM) and opener:
-        return [opener, str(path)]
+        return [*opener, str(path)]
     what = f"{chosen.name} is not installed here." if chosen else "No editor was found on this machine."
     raise AppError("no_editor", what, hint="Choose another editor in Settings, or write its command there.")
 

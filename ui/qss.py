@@ -54,6 +54,8 @@ def _surfaces(t: Tokens, s: Sizes) -> str:
     QFrame[role=banner][kind=warn] {{ background: {t.warnbg}; border-color: {t.warn}; }}
     QFrame[role=banner][kind=ok] {{ background: {t.okbg}; border-color: {t.ok}; }}
     QFrame[role=banner][kind=info] {{ background: {t.infobg}; border-color: {t.info}; }}
+    QListView[role=cards] {{ background: transparent; border: 1px solid transparent; padding: 1px; }}
+    QPlainTextEdit[role=source] {{ background: {t.side}; border: 1px solid transparent; padding: 0; }}
     QFrame[role=palette] {{ background: {t.card}; border: 1px solid {t.edge}; border-radius: {s.radius}px; }}
     QFrame[role=palette] QListView {{ border: none; }}
     QFrame[role=toast] {{ background: {t.text}; border-radius: {s.radius}px; }}

@@ -76,6 +76,8 @@ PAGES = PageRegistry(
              rows="ui.pages.training.find:find"),
     PageSpec("adapters", "Adapters", "TRAIN", "ph.swap", "ui.pages.adapters.page:AdaptersPage",
              rows="ui.pages.adapters.find:find"),
+    PageSpec("projects", "Projects", "ASSIST", "ph.folder-open", "ui.pages.projects.page:ProjectsPage",
+             rows="ui.pages.projects.find:find"),
     PageSpec("chat", "Chat", "ASSIST", "ph.chat-teardrop-text", "ui.pages.chat.page:ChatPage",
              rows="ui.pages.chat.find:find"),
     PageSpec("settings", "Settings", "foot", "ph.gear-six", "ui.pages.settings.page:SettingsPage"),

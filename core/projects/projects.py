@@ -63,12 +63,7 @@ def add(db: Database, root: Path, name: str = "", *, project_id: str = "", embed
     name = " ".join(name.split())
     moment, ident = now(), project_id or new_id()
     with transaction(db):
-        there = db.execute("select name from projects where root = ? and deleted_at is null", [str(root)]).fetchone()
-        if there is not None:
-            raise AppError(
-                "project_exists", f"The folder {root} is the project “{there['name']}” already.",
-                hint="Open that project, or choose another folder.", where=Where(file=str(root)),
-            )  # fmt: skip
+        _refuse_root(db, root)
         if name:
             _refuse_name(db, name)
         else:
@@ -78,6 +73,17 @@ def add(db: Database, root: Path, name: str = "", *, project_id: str = "", embed
             [ident, name, str(root), embedder, moment, moment],
         )
     return get(db, ident)
+
+
+def _refuse_root(db: Database, root: Path, but: str = "") -> None:
+    there = db.execute(
+        "select name from projects where root = ? and id <> ? and deleted_at is null", [str(root), but]
+    ).fetchone()
+    if there is not None:
+        raise AppError(
+            "project_exists", f"The folder {root} is the project “{there['name']}” already.",
+            hint="Open that project, or choose another folder.", where=Where(file=str(root)),
+        )  # fmt: skip
 
 
 def _refuse_name(db: Database, name: str, but: str = "") -> None:
@@ -100,6 +106,15 @@ def rename(db: Database, project_id: str, name: str) -> Changed:
     with transaction(db):
         _refuse_name(db, name, project_id)
         db.execute("update projects set name = ?, updated_at = ? where id = ?", [name, now(), project_id])
+    return Changed.PROJECTS
+
+
+def move(db: Database, project_id: str, root: Path) -> Changed:
+    """Its code is in another folder now; its index and all else stay. Raises AppError `project_exists`."""
+    root = root.resolve()
+    with transaction(db):
+        _refuse_root(db, root, project_id)
+        db.execute("update projects set root = ?, updated_at = ? where id = ?", [str(root), now(), project_id])
     return Changed.PROJECTS
 
 

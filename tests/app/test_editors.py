@@ -33,7 +33,7 @@ def test_without_a_choice_the_first_that_is_there_opens_it(file: Path) -> None:
         "/bin/cursor", "--goto", f"{file}:3",
     ]  # fmt: skip
     assert command("system", file, 3, which=having("xdg-open"), system="linux") == ["/bin/xdg-open", str(file)]
-    assert command("", file, 3, which=having(), system="darwin") == ["/usr/bin/open", str(file)]
+    assert command("", file, 3, which=having(), system="darwin") == ["/usr/bin/open", "-t", str(file)]
 
 
 def test_an_own_command_is_no_shell(file: Path) -> None:

@@ -48,6 +48,20 @@ def test_names_are_checked_when_given_and_changed(db: Database, tmp_path: Path) 
     assert error.value.hint == "Known: One, Two."
 
 
+def test_a_project_moves_to_a_folder_that_no_other_has(db: Database, tmp_path: Path) -> None:
+    one, two = projects.add(db, tmp_path / "a"), projects.add(db, tmp_path / "b")
+    projects.update(db, one.id, summary={"files": 3})
+    assert projects.move(db, one.id, tmp_path / "c" / ".." / "d") == Changed.PROJECTS
+    moved = projects.get(db, one.id)
+    assert (moved.root, moved.summary) == (tmp_path / "d", {"files": 3})
+    with pytest.raises(AppError) as error:
+        projects.move(db, two.id, tmp_path / "d")
+    assert error.value.code == "project_exists"
+    projects.move(db, one.id, tmp_path / "d")
+    trash.delete(db, "projects", [one.id])
+    projects.move(db, two.id, tmp_path / "d")
+
+
 def test_what_it_is_left_with_is_merged(db: Database, tmp_path: Path) -> None:
     project = projects.add(db, tmp_path)
     projects.keep_state(db, project.id, {"chat": "c", "draft": "half a quest"})

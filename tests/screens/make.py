@@ -36,6 +36,7 @@ from core.projects import chats
 from core.training import store as training
 from core.training.config import PRACTICE_OVERRIDES, configure
 from core.workspace.paths import Workspace
+from tests.screens import projects as project_screens
 from tests.screens.fits import problems
 from tests.support.broken import broken_files, sample_talk
 from ui.format import plural
@@ -154,7 +155,9 @@ def shoot_filled(root: Path, out: Path) -> None:
     chat_id = chats.listing(db)[0].id
     arguments = {"training": run_id, "chat": chat_id}
     for spec in PAGES.specs():
-        studio.shoot("filled", spec.name, arguments.get(spec.name))
+        if spec.name != "projects":
+            studio.shoot("filled", spec.name, arguments.get(spec.name))
+    project_screens.shoot_filled(studio, root.parent / "code-filled")
     studio.close()
 
 
@@ -183,6 +186,7 @@ def shoot_busy(root: Path, out: Path, folder: Path) -> None:
     for name in ("conversations", "home", "datasets", "adapters", "training_files", "scaffolding", "settings"):
         studio.shoot("busy", name)
     studio.shoot("busy", "chat", chats.listing(db)[0].id)
+    project_screens.shoot_busy(studio, folder / "code-busy")
     studio.close()
 
 
@@ -213,6 +217,7 @@ def shoot_failed(root: Path, out: Path, folder: Path) -> None:
     tensors = studio.services.workspace.absolute(adapter.path) / "adapters.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-100])
     studio.shoot("failed", "chat", chats.listing(db)[0].id, before=lambda: ask(studio))
+    project_screens.shoot_failed(studio, folder / "code-failed")
     studio.close()
 
 

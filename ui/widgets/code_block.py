@@ -40,21 +40,20 @@ def highlighted(code: str, language: str, colours: Tokens) -> str:
     for kind, text in lexer.get_tokens(code):
         if time.monotonic() > until:
             return ""
-        colour, shown = _colour(str(kind), colours), html.escape(text)
-        parts.append(f'<span style="color:{colour}">{shown}</span>' if colour else shown)
+        role, shown = token_role(str(kind)), html.escape(text)
+        parts.append(f'<span style="color:{getattr(colours, role)}">{shown}</span>' if role else shown)
     return f'<pre style="margin:0">{"".join(parts)}</pre>'
 
 
-def _colour(kind: str, colours: Tokens) -> str:
-    """The colour of a Pygments token such as `Token.Keyword.Constant`; "" for the text's own."""
-    for part, colour in (
-        ("Comment", colours.muted), ("String", colours.ok), ("Number", colours.warn), ("Keyword", colours.accent),
-        ("Operator.Word", colours.accent), ("Name.Function", colours.info), ("Name.Class", colours.info),
-        ("Name.Decorator", colours.muted), ("Name.Tag", colours.accent), ("Name.Attribute", colours.info),
-        ("Generic.Deleted", colours.bad), ("Generic.Inserted", colours.ok),
+def token_role(kind: str) -> str:
+    """The token of the theme that a Pygments token such as `Token.Keyword.Constant` is drawn in; "" for plain text."""
+    for part, role in (
+        ("Comment", "muted"), ("String", "ok"), ("Number", "warn"), ("Keyword", "accent"), ("Operator.Word", "accent"),
+        ("Name.Function", "info"), ("Name.Class", "info"), ("Name.Decorator", "muted"), ("Name.Tag", "accent"),
+        ("Name.Attribute", "info"), ("Generic.Deleted", "bad"), ("Generic.Inserted", "ok"),
     ):  # fmt: skip
         if part in kind:
-            return colour
+            return role
     return ""
 
 

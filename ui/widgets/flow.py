@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QSize
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QLayout, QLayoutItem, QSizePolicy, QWidget
 
 
@@ -93,3 +94,20 @@ class Flow(QWidget):
         """At the right edge, or at the left."""
         self.flow.right = right
         self.flow.invalidate()
+
+
+class WholeFlow(Flow):
+    """Claims the height of all its lines, which a page that scrolls, as in the largest fonts, would not leave it."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.claim()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.claim()
+
+    def claim(self) -> None:
+        """After other items came."""
+        # Before it is shown it has a width that nobody gave it.
+        self.setMinimumHeight(max(0, self.flow.heightForWidth(self.width())) if self.isVisible() else 0)

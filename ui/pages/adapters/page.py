@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QUrl, Slot
-from PySide6.QtGui import QDesktopServices, QResizeEvent
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
@@ -38,7 +38,7 @@ from ui.widgets.basic import Button, column, label, row
 from ui.widgets.bulk_bar import BulkAction, delete_several, table_foot
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
-from ui.widgets.flow import Flow
+from ui.widgets.flow import WholeFlow
 from ui.widgets.job_strip import JobStrip
 from ui.widgets.page import Page
 from ui.widgets.page_commands import DELETE_KEYS, PageCommand, nothing_selected, of_button
@@ -46,14 +46,6 @@ from ui.widgets.table import TableView
 
 PURPOSE = "Adapters, trained here or imported, and the base models they run on."
 BASE_ROWS = 5
-
-
-class _Buttons(Flow):
-    """Claims the height of all its lines, which a page that scrolls, as in the largest fonts, would not leave it."""
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.setMinimumHeight(self.flow.heightForWidth(self.width()))
 
 
 class AdaptersPage(Page):
@@ -123,7 +115,7 @@ class AdaptersPage(Page):
         compare = BulkAction("Compare in Chat", "ph.columns", self.compare_selected, "bulk_compare")
         self.bulk = delete_several("adapters and base models", self._delete, compare)
         adapters_head = row(label("Adapters", "section"), None, self.bring, margins=(0, theme().sizes.grid, 0, 0))
-        buttons = _Buttons(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
+        buttons = WholeFlow(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,

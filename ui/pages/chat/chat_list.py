@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QFontMetrics, QPainter, QResizeEvent
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
@@ -24,9 +21,9 @@ from ui.icons import icon
 from ui.pages.chat.project_chooser import ProjectChooser
 from ui.theme import theme
 from ui.widgets.basic import Button, label, plain_tip, row
+from ui.widgets.two_lines import ID_ROLE, LINE_ROLE, MARK_ROLE, TwoLines
 
-ID_ROLE = int(Qt.ItemDataRole.UserRole)
-LINE_ROLE, PINNED_ROLE = ID_ROLE + 1, ID_ROLE + 2
+PINNED_ROLE = MARK_ROLE
 SEARCH_MS = 200
 NEW = "New chat"
 
@@ -39,43 +36,6 @@ class Entry:
     title: str
     line: str
     pinned: bool = False
-
-
-class _Delegate(QStyledItemDelegate):
-    """Title over a caption."""
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        sizes = theme().sizes
-        return QSize(sizes.sidebar // 2, sizes.row + 2 * sizes.grid)
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        sizes = theme().sizes
-        style = QStyleOptionViewItem(option)
-        self.initStyleOption(style, index)
-        style.text = ""
-        view = option.widget
-        if view is not None:
-            view.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, style, painter, view)
-        area = option.rect.adjusted(sizes.grid, sizes.half, -sizes.grid, -sizes.half)
-        if index.data(PINNED_ROLE):
-            mark = QRect(area.right() - sizes.icon, area.top() + sizes.half, sizes.icon, sizes.icon)
-            icon("ph.push-pin").paint(painter, mark)
-            area.setRight(mark.left() - sizes.half)
-        half = area.height() // 2
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        lines = (
-            (str(index.data(Qt.ItemDataRole.DisplayRole)), theme().font(bold=chosen), "text", area.top()),
-            (str(index.data(LINE_ROLE)), theme().font(sizes.caption), "muted", area.top() + half),
-        )
-        painter.save()
-        for text, font, colour, top in lines:
-            painter.setFont(font)
-            painter.setPen(theme().colour(colour))
-            shown = QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-            painter.drawText(QRect(area.left(), top, area.width(), half), int(Qt.AlignmentFlag.AlignVCenter), shown)
-        painter.restore()
 
 
 class ChatList(QWidget):
@@ -130,7 +90,7 @@ class ChatList(QWidget):
         out = QListWidget()
         out.setObjectName("chat_list")
         out.setAccessibleName("Chats")
-        out.setItemDelegate(_Delegate(out))
+        out.setItemDelegate(TwoLines(out, "ph.push-pin"))
         out.setUniformItemSizes(True)
         out.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         out.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)

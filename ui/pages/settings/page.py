@@ -21,6 +21,7 @@ from core.scaffolding import seeding
 from core.workspace import settings
 from core.workspace.paths import models_cache
 from ui.pages.settings.claude import ClaudeKey, Prices
+from ui.pages.settings.code import CodeCard
 from ui.pages.settings.hub import HubToken
 from ui.theme import SCALES, theme
 from ui.widgets.basic import Button, label, row, scrolled
@@ -71,9 +72,10 @@ class SettingsPage(Page):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid * 2)
         self.claude, self.prices, self.hub = ClaudeKey(self), Prices(self), HubToken(self)
+        self.code = CodeCard(self)
         cards = (
-            self._appearance(), self._purpose(), self._folders(), self.claude, self.prices, self.hub, self._datasets(),
-            self._jobs(), self.about,
+            self._appearance(), self._purpose(), self._folders(), self.claude, self.prices, self.hub, self.code,
+            self._datasets(), self._jobs(), self.about,
         )  # fmt: skip
         for card in cards:
             box.addWidget(card)
@@ -160,6 +162,7 @@ class SettingsPage(Page):
         self.claude.read()
         self.hub.read()
         self.prices.read()
+        self.code.read()
 
     def _show(self, stored: Mapping[str, float]) -> None:
         self._loading = True
@@ -209,6 +212,7 @@ class SettingsPage(Page):
         self.write(put, lambda _result: self.services.queue.kick())
 
     def open_item(self, argument: object) -> None:
-        """ "about" shows that card."""
-        if argument == "about":
-            self._area.ensureWidgetVisible(self.about)
+        """ "about" and "code" show that card."""
+        cards = {"about": self.about, "code": self.code}
+        if argument in cards:
+            self._area.ensureWidgetVisible(cards[str(argument)])

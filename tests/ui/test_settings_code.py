@@ -1,0 +1,90 @@
+"""Settings of projects: the editor that places open in, and the workspace's embedding model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import Qt
+
+from app import editors
+from core.code_index import embedders
+from core.events import Changed
+from core.projects.jobs import workspace_embedder
+from core.workspace import settings
+from tests.support.pages import open_page, settle, until
+from ui.open_in_editor import open_in_editor
+from ui.pages.settings.code import CodeCard
+from ui.pages.settings.page import SettingsPage
+
+
+@pytest.fixture
+def card(qtbot: Any, window: Any, monkeypatch: pytest.MonkeyPatch) -> CodeCard:
+    monkeypatch.setattr(editors, "installed", lambda: [editors.EDITORS[0], editors.EDITORS[4]])
+    page = open_page(qtbot, window, SettingsPage)
+    until(qtbot, lambda: page.code.editor.count() == 4)
+    until(qtbot, lambda: page.code.embedder.option is not None)
+    settle(qtbot, window)
+    return page.code
+
+
+def stored(window: Any, key: str) -> Any:
+    return settings.get(window.services.connections.db, key, "")
+
+
+def test_an_installed_editor_is_chosen_or_an_own_command(qtbot: Any, window: Any, card: CodeCard) -> None:
+    words = [card.editor.itemText(n) for n in range(card.editor.count())]
+    assert words == ["The first that is installed", "Visual Studio Code", "Zed", "Own command"]
+    assert not card.command.isVisible()
+    card.editor.setCurrentIndex(2)
+    until(qtbot, lambda: stored(window, editors.SETTING) == "zed")
+    card.editor.setCurrentIndex(3)
+    assert card.command.isVisible()
+    qtbot.keyClicks(card.command, "mine --at ")
+    qtbot.keyClick(card.command, Qt.Key.Key_Return)
+    settle(qtbot, window)
+    assert stored(window, editors.SETTING) == "zed"
+    assert not card.form.valid
+    qtbot.keyClicks(card.command, "{line} {file}")
+    qtbot.keyClick(card.command, Qt.Key.Key_Return)
+    until(qtbot, lambda: stored(window, editors.SETTING) == "mine --at {line} {file}")
+    window.services.hub.announce(Changed.SETTINGS)
+    settle(qtbot, window)
+    assert card.editor.currentText() == "Own command"
+    assert card.command.text() == "mine --at {line} {file}"
+
+
+def test_an_editor_that_is_not_installed_any_more_is_still_named(qtbot: Any, window: Any, card: CodeCard) -> None:
+    settings.put(window.services.connections.db, editors.SETTING, "sublime")
+    window.services.hub.announce(Changed.SETTINGS)
+    until(qtbot, lambda: card.editor.currentText() == "Sublime Text (not installed)")
+
+
+def test_the_embedding_model_of_the_workspace_is_kept(qtbot: Any, window: Any, card: CodeCard) -> None:
+    combo = card.embedder.combo
+    combo.setCurrentIndex(combo.findData(embedders.WORDS_ONLY))
+    until(qtbot, lambda: workspace_embedder(window.services.connections.db) == embedders.WORDS_ONLY)
+    assert card.embedder.about.text() == "Search needs no model for words and names."
+
+
+def test_a_folder_that_holds_no_model_says_so(qtbot: Any, window: Any, card: CodeCard, tmp_path: Path) -> None:
+    (tmp_path / "no-model").mkdir()
+    card.embedder.choose_folder(str(tmp_path / "no-model"))
+    until(qtbot, lambda: workspace_embedder(window.services.connections.db) == str(tmp_path / "no-model"))
+    until(qtbot, lambda: card.embedder.combo.currentText() == "no-model (not here)")
+
+
+def test_the_command_is_started_with_the_place(qtbot: Any, window: Any, card: CodeCard, tmp_path: Path) -> None:
+    out, script, file = tmp_path / "opened", tmp_path / "editor", tmp_path / "a file.py"
+    script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{out}.part" && mv "{out}.part" "{out}"\n')
+    script.chmod(0o755)
+    file.write_text("x = 1\n")
+    settings.put(window.services.connections.db, editors.SETTING, f"{script} -n {{line}} {{file}}")
+    page = window.current_page
+    open_in_editor(page, file, 7)
+    until(qtbot, out.exists, "the editor was not started")
+    assert out.read_text().splitlines() == ["-n", "7", str(file)]
+    (tmp_path / "a file.py").unlink()
+    open_in_editor(page, file, 7)
+    until(qtbot, lambda: any("no longer there" in banner.text for banner in page.banners.banners))

@@ -1,0 +1,193 @@
+"""The choice of an embedding model: those that are here, those that could be, none, or a folder of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QSize, Signal, Slot
+from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
+
+from app.services import Services
+from core.errors import AppError
+from ui import format as fmt
+from ui.theme import theme
+from ui.widgets.basic import label
+
+if TYPE_CHECKING:
+    from core.code_index.embedders import EmbedderChoice as ModelHere
+
+BEST, FOLDER = "", "folder…"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A model that can be chosen. `speed` in chunks a second, 0 where nothing is embedded; `there` says it is here."""
+
+    key: str
+    name: str
+    about: str
+    speed: float = 0.0
+    there: bool = True
+
+
+def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
+    """Looks into folders: never on the GUI thread. `kept` is a setting that must be among them.
+
+    `inherited` is the setting that an empty choice stands for; without one that is the best model there is.
+    """
+    # With it comes NumPy, which the widget need not wait for.
+    from core.code_index import embedders
+
+    here = embedders.available()
+    out = [Option(found.key, found.name, _about(found), _speed(found.seconds(1000))) for found in here]
+    have = {option.key for option in out}
+    for model in embedders.KNOWN:
+        if model.key not in have:
+            error = embedders.missing(model)
+            about = f"{model.about} {error.hint}" if not model.package else f"{model.about} {error.message}"
+            speed = _speed(embedders.estimate(model, 1000)["seconds"])
+            out.append(Option(model.key, f"{model.name} (not here)", about, speed, there=False))
+    out.append(Option(embedders.WORDS_ONLY, "None: words and names only", "Search needs no model for words and names."))
+    if kept and kept not in {option.key for option in out}:
+        out.append(_own(kept))
+    first = _own(inherited or embedders.AUTO)
+    words = "Best available" if inherited is None else "As in Settings"
+    name = f"{words} ({first.name})" if first.there or inherited else f"{words} (none is here yet)"
+    return [Option(BEST, name, first.about, first.speed, first.there), *out]
+
+
+def _own(setting: str) -> Option:
+    from core.code_index import embedders
+
+    try:
+        found = embedders.choose(setting)
+    except AppError as error:
+        return Option(setting, f"{Path(setting).name} (not here)", f"{error.message} {error.hint}", there=False)
+    if found is None:
+        return Option(setting, "words and names only", "Search needs no model for words and names.")
+    return Option(setting, found.name, _about(found), _speed(found.seconds(1000)))
+
+
+def _speed(seconds: float) -> float:
+    return 1000 / max(1e-9, seconds)
+
+
+def _about(found: ModelHere) -> str:
+    return f"{found.about} Takes {fmt.size(found.bytes_needed)} of memory."
+
+
+class EmbedderChoice(QWidget):
+    """A combo box that fills itself. `value_changed()` when another is chosen, `filled()` once the models are known.
+
+    `inherited` is the workspace's setting, where an empty choice means that.
+    """
+
+    value_changed = Signal()
+    filled = Signal()
+
+    def __init__(self, services: Services, value: str = "", inherited: str | None = None) -> None:
+        super().__init__()
+        self._services, self._wanted, self._inherited = services, value, inherited
+        self._options: list[Option] = []
+        self._filling = False
+        self.combo = _Combo()
+        self.combo.setObjectName("embedder_choice")
+        self.combo.currentIndexChanged.connect(self._on_chosen)
+        self.about = label("Looking for models…", "caption", wrap=True, name="embedder_about")
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(theme().sizes.half)
+        box.addWidget(self.combo)
+        box.addWidget(self.about)
+        self.read()
+
+    def setAccessibleName(self, name: str) -> None:
+        super().setAccessibleName(name)
+        self.combo.setAccessibleName(name)
+
+    def setFocus(self, *args: Any) -> None:
+        self.combo.setFocus(*args)
+
+    def read(self) -> None:
+        """Look which models there are."""
+        wanted, inherited = self._wanted, self._inherited
+        self._services.run(self, lambda: read_options(wanted, inherited), self._fill)
+
+    def _fill(self, options: list[Option]) -> None:
+        if self._wanted not in {option.key for option in options}:
+            # Chosen after it was asked what there is.
+            self.read()
+            return
+        self._options = options
+        self._filling = True
+        self.combo.clear()
+        for option in options:
+            self.combo.addItem(option.name, option.key)
+        self.combo.addItem("A folder…", FOLDER)
+        self.combo.setCurrentIndex(self.combo.findData(self._wanted))
+        self._filling = False
+        self._describe()
+        self.filled.emit()
+
+    @property
+    def option(self) -> Option | None:
+        """What is chosen; None until the models are known."""
+        return next((option for option in self._options if option.key == self._wanted), None)
+
+    def value(self) -> str:
+        """The setting: "" for the best there is, "none", a known name or a folder."""
+        return self._wanted
+
+    def set_value(self, value: str) -> None:
+        """Choose without a signal."""
+        if value != self._wanted:
+            self._wanted = value
+            self.read()
+
+    def _describe(self) -> None:
+        option = self.option
+        self.about.setText(option.about if option is not None else "")
+        self.combo.setAccessibleDescription(self.about.text())
+
+    @Slot(int)
+    def _on_chosen(self, _place: int) -> None:
+        if self._filling:
+            return
+        key = str(self.combo.currentData())
+        if key == FOLDER:
+            self._ask_folder()
+            return
+        self._wanted = key
+        self._describe()
+        self.value_changed.emit()
+
+    def _ask_folder(self) -> None:
+        self._filling = True
+        self.combo.setCurrentIndex(self.combo.findData(self._wanted))
+        self._filling = False
+        dialog = QFileDialog(self, "Folder of an embedding model")
+        dialog.setObjectName("embedder_folder")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self.choose_folder)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def choose_folder(self, name: str) -> None:
+        """A model's folder of one's own."""
+        self._wanted = name
+        self.value_changed.emit()
+        self.read()
+
+
+class _Combo(QComboBox):
+    """As wide as its words, up to a field's width."""
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint().boundedTo(QSize(theme().sizes.field, super().sizeHint().height()))
+
+    def minimumSizeHint(self) -> QSize:
+        return super().minimumSizeHint().boundedTo(QSize(theme().sizes.label, super().minimumSizeHint().height()))

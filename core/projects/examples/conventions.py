@@ -1,4 +1,4 @@
-"""What a code base does the same everywhere, by counting: each statement says its numbers, and only clear ones are made.
+"""What a code base does the same everywhere, by counting: each statement says its numbers, only clear ones are made.
 
 Counted are lines of text by patterns, names and imports from the parse; nothing is run.
 """
@@ -41,6 +41,10 @@ _RAISE = re.compile(r"^\s*(?:raise|throw(?:\s+new)?)\s+([A-Za-z_][\w.]*)\s*\(", 
 _EXCEPT = re.compile(r"^[ \t]*except\b[ \t]*([^:\n]*):", re.MULTILINE)
 _FUTURE = re.compile(r"^from __future__ import annotations", re.MULTILINE)
 _TYPED = re.compile(r"\)\s*->")
+_TEST_NAMES = (
+    ("test_ in front", r"test_"), ("_test at the end", r".*_test\.\w+$"),
+    (".test before the extension", r".*\.test\.\w+$"), ("Test at the end", r".*Tests?\.\w+$"),
+)  # fmt: skip
 _PLACES = {"snake_case": "words joined by underscores"}
 ASKED = {
     "tests": "How are tests written in this code base?", "layout": "Where do tests go in this code base?",
@@ -143,8 +147,7 @@ def _tests(language: str, files: Sequence[Known]) -> Iterator[Statement]:
         yield from _clear(
             "layout", language, f"{_title(language)} tests are in the folder {folder}", inside, len(tests)
         )
-    for words, pattern in (("test_ in front", r"test_"), ("_test at the end", r".*_test\.\w+$"),
-                           (".test before the extension", r".*\.test\.\w+$"), ("Test at the end", r".*Tests?\.\w+$")):  # fmt: skip
+    for words, pattern in _TEST_NAMES:
         named = [k.file.path for k in tests if re.match(pattern, PurePosixPath(k.file.path).name)]
         yield from _clear("layout", language, f"{_title(language)} test files have {words} of their name", named,
                           len(tests))  # fmt: skip

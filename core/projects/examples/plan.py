@@ -1,4 +1,4 @@
-"""What training on a project would be, before it starts: examples, held-out files, steps, time, and what is in the way."""
+"""What training on a project would be, before it starts: examples, held-out files, steps, time, what is in the way."""
 
 from __future__ import annotations
 

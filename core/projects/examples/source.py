@@ -1,4 +1,4 @@
-"""The files of a project as they are now on disk: scanned, read safely, parsed; what holds a secret is never read on."""
+"""The files of a project as they are on disk now: scanned, read safely, parsed; what holds a secret is left out."""
 
 from __future__ import annotations
 

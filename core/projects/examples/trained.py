@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from core.code_index.records import ParsedFile, digest
 from core.errors import AppError
 from core.projects.examples.symbols import symbols_of
@@ -18,6 +20,11 @@ FORMAT = 1
 WORTH_SHARE, WORTH_SYMBOLS = 0.2, 20
 # A page looks into so many changed files at most; of more, the numbers are scaled up.
 MOST_PARSED = 200
+
+
+def snapshot_path(folder: Path, job_id: str) -> Path:
+    """Where a project's folder keeps what the examples of that job were made of."""
+    return folder / "trained" / f"{job_id}.json"
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,6 @@ class Snapshot:
 
     def write(self, path: Path) -> None:
         """Keep it, whole or not at all. Raises AppError."""
-        import orjson
-
         path.parent.mkdir(parents=True, exist_ok=True)
         files = {name: [hash_, self.symbols[name]] for name, hash_ in self.hashes.items()}
         atomic_write(path, orjson.dumps({"format": FORMAT, "files": files}))
@@ -66,7 +71,7 @@ def texts_of(parsed: ParsedFile) -> dict[str, str]:
 class Drift:
     """Numbers of symbols: in the code now, of them `new` and `changed` since; `gone` are those no longer there.
 
-    One that was only moved or renamed with its text unchanged is neither. `estimated`: only some files were looked into.
+    One that was only moved with its text unchanged is neither. `estimated`: only some files were looked into.
     """
 
     symbols: int

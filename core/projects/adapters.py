@@ -42,7 +42,7 @@ _MONTHS = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """How a project is to be trained. `limits` are fields of `examples.records.Limits`, `overrides` training settings."""
+    """How a project is to be trained: `limits` are fields of `examples.records.Limits`."""
 
     preset: str = DEFAULT_PRESET
     overrides: Mapping[str, Any] | None = None
@@ -81,8 +81,8 @@ def base_of(db: Database, project: Project) -> BaseModel:
     models.require_folder(base)
     if not chat_template_in(base.path):
         raise AppError(
-            "no_chat_template", f"The base model {base.name} has no chat template, so it can't be trained on questions.",
-            hint="Choose another base for the project, such as the instruct version of this one.", action="page:adapters",
+            "no_chat_template", f"The base model {base.name} has no chat template, so it can't be trained on answers.",
+            hint="Choose another base for the project, such as the instruct version of it.", action="page:adapters",
         )  # fmt: skip
     return base
 
@@ -165,13 +165,19 @@ def look_completed(db: Database, workspace: Workspace, job: Job) -> Changed:
     try:
         return start(db, workspace, project.id, Wanted(**job.params["wanted"]), job.result)[0]
     except AppError as error:
-        before = record_of(project)
-        if error.code == "training_under_way":
-            return Changed.NOTHING
-        return _keep(db, project.id, Record(
-            decision=Decision.NOT_STARTED, words=error.message, hint=error.hint, in_use=before.in_use if before else {},
-            decided_at=now(),
-        ))  # fmt: skip
+        return not_started(db, project.id, error)
+
+
+def not_started(db: Database, project_id: str, error: AppError) -> Changed:
+    """Let the project say why no training began; one that is under way goes on."""
+    project = _there(db, project_id)
+    if project is None or error.code == "training_under_way":
+        return Changed.NOTHING
+    before = record_of(project)
+    return _keep(db, project.id, Record(
+        decision=Decision.NOT_STARTED, words=error.message, hint=error.hint, in_use=before.in_use if before else {},
+        decided_at=now(),
+    ))  # fmt: skip
 
 
 def examples_completed(db: Database, _workspace: Workspace, job: Job) -> Changed:
@@ -214,7 +220,7 @@ def _there(db: Database, project_id: str) -> Project | None:
 
 
 def use_all_the_same(db: Database, project_id: str) -> Changed:
-    """The last adapter becomes the project's although it was not found to be better. Raises AppError `no_adapter_kept`."""
+    """The last adapter becomes the project's, better or not. Raises AppError `no_adapter_kept`."""
     with transaction(db):
         project = projects.get(db, project_id)
         record = record_of(project)

@@ -75,7 +75,7 @@ def make(
         False: choose.within(training, work.limits.shares, work.limits.total, admit, work.drop),
     }  # fmt: skip
     trained = sum(tokens[example] for chosen in kept.values() for example in chosen) if measure else None
-    return _made(work, known, unused, symbols, kept, out, [s.text for s in found], trained)
+    return _made(work, known, unused, symbols, kept, out, tuple(s.text for s in found), trained)
 
 
 def _made(

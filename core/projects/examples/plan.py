@@ -17,7 +17,8 @@ from core.training.estimate import Estimate, Material, estimate
 class Plan:
     """`kinds` maps each kind of example to {"train", "validation"}; `problem` says why a run can't begin, if so.
 
-    `symbols` and `examples` are {"in", "used", "rejected": {reason: count}}; `left_out` counts files by reason.
+    `symbols` and `examples` are {"in", "used", "rejected": {reason: count}}; `left_out` counts files by reason;
+    `counts` is all of it as it was counted.
     """
 
     kinds: Mapping[str, Mapping[str, int]]
@@ -31,6 +32,7 @@ class Plan:
     conventions: tuple[str, ...]
     estimate: Estimate
     problem: AppError | None
+    counts: Mapping[str, Any]
 
     @property
     def words(self) -> str:
@@ -54,7 +56,7 @@ def plan(
         kinds, training, validation, tuple(counts["held_out"]), int(counts["files"]),
         {**counts["unused_files"], **counts.get("left_out", {})}, counts["symbols"], counts["examples"],
         tuple(counts["conventions"]), estimate(config, material, seconds_per_token, preset),
-        problem(counts, limits or Limits()),
+        problem(counts, limits or Limits()), counts,
     )  # fmt: skip
 
 

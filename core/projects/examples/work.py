@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from sqlite_utils import Database
 
 from core.code_index.records import ParsedFile
 from core.code_index.spec import ProjectSpec
@@ -17,6 +18,8 @@ from core.datasets.store import unique_name
 from core.errors import AppError
 from core.models import store as models
 from core.models.rendering import ChatTokenizer, load_tokenizer
+from core.projects import projects
+from core.projects.adapter_state import record_of
 from core.projects.assistant import system_prompt
 from core.projects.examples.make import Measure, make
 from core.projects.examples.plan import problem
@@ -55,7 +58,7 @@ def run(context: JobContext) -> dict[str, Any]:
         made, counts, snapshot = _make(context)
         if error := problem(counts, _limits(context)):
             raise error
-        snapshot.write(snapshot_path(spec.index_path, context.job_id))
+        _keep_snapshot(context, db, spec, snapshot)
         write_json(context.run_dir / COUNTS, counts)
         _write(path, made, system_prompt(spec.name))
         row = {"name": unique_name(db, str(context.params["name"])), "source_path": spec.root}
@@ -67,6 +70,17 @@ def run(context: JobContext) -> dict[str, Any]:
         return _result(context, intake)
     finally:
         db.close()
+
+
+def _keep_snapshot(context: JobContext, db: Database, spec: ProjectSpec, snapshot: Snapshot) -> None:
+    """With that of the adapter in use; those of other runs are of no use any more."""
+    path = snapshot_path(spec.index_path, context.job_id)
+    snapshot.write(path)
+    record = record_of(projects.get(db, spec.id))
+    used = snapshot_path(spec.index_path, record.in_use["examples_job"]) if record and record.in_use else path
+    for other in path.parent.glob("*.json"):
+        if other not in (path, used):
+            other.unlink(missing_ok=True)
 
 
 def _result(context: JobContext, intake: Intake) -> dict[str, Any]:

@@ -111,7 +111,9 @@ def test_held_out_files_are_the_validation_split_and_no_training_answer_says_whe
     assert 0 < len(out) < 20
     assert {example.path for example in found.validation} == out
     assert not {example.path for example in found.training} & out
-    names = {s.name for file in parsed(files(20)) for s in symbols_of(file.parsed) if file.path in out and not s.is_file}
+    names = {
+        s.name for file in parsed(files(20)) for s in symbols_of(file.parsed) if file.path in out and not s.is_file
+    }
     for example in found.training:
         if example.what is What.WHERE:
             assert names.isdisjoint(re.findall(r"\w+", example.answer))
@@ -145,7 +147,9 @@ def test_some_files_are_held_out_never_all_and_always_the_same(paths: set[str]) 
     st.lists(st.tuples(st.sampled_from(NOUNS), st.integers(0, 12)), min_size=0, max_size=9, unique_by=lambda t: t[0]),
     st.integers(1, 60), st.integers(1, 12),
 )  # fmt: skip
-def test_counts_add_up_whatever_the_code_and_the_caps(modules: list[tuple[str, int]], total: int, per_file: int) -> None:
+def test_counts_add_up_whatever_the_code_and_the_caps(
+    modules: list[tuple[str, int]], total: int, per_file: int
+) -> None:
     texts = {f"{noun}.py": module(noun, seed) for noun, seed in modules} | {"notes.md": "# Notes\n", "empty.py": "\n"}
     limits = Limits(total=total, per_file=per_file, most_validation=max(1, total // 5))
     found = made(texts, limits)
@@ -189,9 +193,9 @@ def test_what_looks_like_a_key_drops_the_example_and_not_the_file() -> None:
 
 
 @pytest.mark.parametrize(("text", "found"), [
-    ("sk-ant-" + "a1B2" * 8, True), ("postgres://admin:hunter2x@db/main", True), ("AKIA" + "ABCDEFGH23456722", True),
-    ("value = '" + "0f3a9b7c21de4586" * 3 + "'", True), ("def test_the_window_opens_again(qtbot: QtBot) -> None:", False),
-    ("from core.projects.examples.records import CodeFile", False), ("password = os.environ['PASSWORD']", False),
+    ("sk-ant-" + "a1B2" * 8, True), ("postgres://admin:hunter2x@db/main", True),
+    ("AKIA" + "ABCDEFGH23456722", True), ("value = '" + "0f3a9b7c21de4586" * 3 + "'", True),
+    ("def test_the_window_opens_again(qtbot: QtBot) -> None:", False), ("from core.projects.examples.records import CodeFile", False), ("password = os.environ['PASSWORD']", False),
     ("https://example.org/a/b:c", False), ("application/vnd.openxmlformats-officedocument", False),
 ])  # fmt: skip
 def test_keys_are_known_by_their_form(text: str, found: bool) -> None:

@@ -102,7 +102,10 @@ def room(available: Mapping[What, int], shares: Mapping[What, float], total: int
         middle = (low + high) / 2
         fits = sum(min(most[what], math.ceil(share / whole * middle)) for what, share in present.items()) <= taken
         low, high = (middle, high) if fits else (low, middle)
-    return {what: max(1, min(most[what], math.ceil(share / whole * low))) for what, share in present.items()}
+    out = {what: max(1, min(most[what], math.ceil(share / whole * low))) for what, share in present.items()}
+    for what in sorted(out, key=lambda what: -present[what]):
+        out[what] += max(0, min(most[what] - out[what], taken - sum(out.values())))
+    return out
 
 
 def within(

@@ -183,7 +183,8 @@ def test_what_looks_like_a_key_drops_the_example_and_not_the_file() -> None:
     secret = "Zx9" + "Qw7Rt2Yp4Lk8Jh6Gf3Ds1" + "aBcDeFgH"
     texts = files(8)
     texts["shop/order.py"] += (
-        f'\n\ndef connect_to_bank(host):\n    value = "{secret}"\n    checked = host.strip()\n    return checked, value\n'
+        f'\n\ndef connect_to_bank(host):\n    value = "{secret}"\n    checked = host.strip()\n'
+        "    return checked, value\n"
     )
     found = made(texts)
     assert found.dropped[Why.KEY] >= 1
@@ -195,7 +196,8 @@ def test_what_looks_like_a_key_drops_the_example_and_not_the_file() -> None:
 @pytest.mark.parametrize(("text", "found"), [
     ("sk-ant-" + "a1B2" * 8, True), ("postgres://admin:hunter2x@db/main", True),
     ("AKIA" + "ABCDEFGH23456722", True), ("value = '" + "0f3a9b7c21de4586" * 3 + "'", True),
-    ("def test_the_window_opens_again(qtbot: QtBot) -> None:", False), ("from core.projects.examples.records import CodeFile", False), ("password = os.environ['PASSWORD']", False),
+    ("def test_the_window_opens_again(qtbot: QtBot) -> None:", False), ("password = os.environ['PASSWORD']", False),
+    ("from core.projects.examples.records import CodeFile", False),
     ("https://example.org/a/b:c", False), ("application/vnd.openxmlformats-officedocument", False),
 ])  # fmt: skip
 def test_keys_are_known_by_their_form(text: str, found: bool) -> None:

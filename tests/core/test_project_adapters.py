@@ -1,4 +1,4 @@
-"""A project's adapter: what is queued, when it becomes the project's, what is said where it does not, kills included."""
+"""A project's adapter: what is queued, when it becomes the project's, what is said where it does not; with kills."""
 
 from __future__ import annotations
 

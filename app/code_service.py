@@ -73,12 +73,12 @@ class CodeService(WorkerService):
         """Watch a project no more and let its index go, as before it is deleted or made anew."""
         self._watched.pop(project_id, None)
         if self._process is not None:
-            self._send(Call("forget", {"id": project_id}, self, nothing, ignore))
+            self._send(Call("forget", {"project_id": project_id}, self, nothing, ignore))
 
     def job_ended(self, project_id: str) -> None:
         """A job has written to the index of that project: what is open is looked at again."""
         if self._process is not None:
-            self._send(Call("reopen", {"id": project_id}, self, nothing, ignore))
+            self._send(Call("reopen", {"project_id": project_id}, self, nothing, ignore))
 
     def search(self, owner: QObject, spec: ProjectSpec, text: str, done: Done, failed: Failed, *, k: int = 10) -> str:
         """Symbols that fit a text; `done({"found": [...], "notices": [...], "total", "seconds"})`. Returns the id."""

@@ -22,7 +22,7 @@ class Output:
     def __init__(self, token: CancelToken) -> None:
         self._token = token
 
-    def line(self, kind: str, **fields: Any) -> None:
+    def line(self, kind: str, /, **fields: Any) -> None:
         """One line on stdout, in UTF-8 whatever the locale."""
         if sys.stdout is None:
             return

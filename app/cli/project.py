@@ -14,13 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.code_index.scan import check_root
-
 from app.cli.arguments import Parser, add_vertical, refuse_unreadable
 from app.cli.session import Session, run_session
 from app.cli.steps import Steps
 from core import jobs
 from core.code_index.client import CodeClient
+from core.code_index.scan import check_root
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
@@ -35,6 +34,7 @@ from core.training import store as training
 from core.workspace.paths import Workspace
 
 MOST_FOUND = 200
+CONTEXT_FULL = "context_full"
 
 
 def parse(args: Sequence[str]) -> argparse.Namespace:
@@ -114,7 +114,7 @@ class ProjectCall:
         """Make the project, or find it, and bring its index up to date."""
         root = self.options.folder.absolute()
         for warning in check_root(root, self.session.workspace.root):
-            self.out.line("notice", **warning.to_json())
+            self.out.line("notice", message=warning)
         project = self._project(root.resolve())
         job = self._steps().run(
             jobs.create(
@@ -189,23 +189,34 @@ class ProjectCall:
         with self._client() as client:
             budget = assistant.budget(base.context_length)
             found = client.context(spec_of(self.session.workspace, project), self.options.text, budget, self.token)
-        given = Given.from_json(found)
-        self.out.line("given", **given.to_json())
-        system = assistant.system_prompt(project.name)
-        messages = [
-            {"role": "system", "content": system},
-            {"role": "user", "content": assistant.compose(self.options.text, given)},
-        ]
         with InferenceClient(self.session.workspace.logs / "ask.log") as engine:
             engine.load(base.path, base.engine, self.token)
-            request = GenerateRequest(messages, adapter, Sampling(0.0, max_tokens=self.options.max_tokens), fit=True)
-            said, result = engine.generate(request, self.token)
+            given, said, result = self._answer(engine, Given.from_json(found), project, adapter)
+        self.out.line("given", **given.to_json())
         places = [place.place for place in assistant.cited(said, given)]
         self.out.line(
             "answer", question=self.options.text, text=said, places=places, adapter=adapter.name if adapter else "",
             base=base.name, finish_reason=result["finish_reason"], stats=result["stats"],
         )  # fmt: skip
         return 0 if said.strip() else 3
+
+    def _answer(
+        self, engine: InferenceClient, given: Given, project: Project, adapter: AdapterRef | None
+    ) -> tuple[Given, str, Mapping[str, Any]]:
+        """Ask with as much of the code as the model can read."""
+        while True:
+            messages = [
+                {"role": "system", "content": assistant.system_prompt(project.name)},
+                {"role": "user", "content": assistant.compose(self.options.text, given)},
+            ]
+            request = GenerateRequest(messages, adapter, Sampling(0.0, max_tokens=self.options.max_tokens), fit=True)
+            try:
+                return given, *engine.generate(request, self.token)
+            except AppError as error:
+                less = assistant.fewer(given) if error.code == CONTEXT_FULL else None
+                if less is None:
+                    raise
+                given = less
 
     def _who(self, project: Project) -> tuple[BaseModel, AdapterRef | None]:
         adapter = training.get_adapter(self.db, project.artifact_id) if project.artifact_id else None

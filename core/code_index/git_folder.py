@@ -110,18 +110,25 @@ def _linked(top: Path) -> Path:
     said = plain.read_file(top, ".git", _SMALL)
     if not said.startswith(b"gitdir: "):
         raise plain.Unread(Left.UNREADABLE, "it does not say where the repository is")
-    folder = Path(os.path.realpath(top / os.fsdecode(said[8:].strip(b"\r\n"))))
-    back = os.fsdecode(plain.read_file(folder, "gitdir", _SMALL).strip())
-    if os.path.realpath(folder / back) != os.path.join(top, ".git"):
+    folder = _resolved(top, said[8:])
+    if _resolved(folder, plain.read_file(folder, "gitdir", _SMALL)) != top / ".git":
         raise plain.Unread(Left.LINK_OUT, "it leads to a repository that does not know of it")
     return folder
 
 
 def _common(folder: Path) -> Path:
     try:
-        return Path(os.path.realpath(folder / os.fsdecode(plain.read_file(folder, "commondir", _SMALL).strip())))
+        said = plain.read_file(folder, "commondir", _SMALL)
     except plain.Unread:
         return folder
+    return _resolved(folder, said)
+
+
+def _resolved(folder: Path, said: bytes) -> Path:
+    """The path that a line of a file in `folder` names."""
+    if b"\0" in said:
+        raise plain.Unread(Left.UNREADABLE, "it names no path")
+    return Path(os.path.realpath(folder / os.fsdecode(said.strip(b"\r\n"))))
 
 
 class _Bounded(io.BytesIO):

@@ -29,6 +29,11 @@ class ProjectSpec:
         """The folder with the index."""
         return Path(self.folder)
 
+    @property
+    def vectors_path(self) -> Path:
+        """The folder with the embedding caches."""
+        return Path(self.vectors)
+
     def to_json(self) -> dict[str, Any]:
         """For the worker."""
         return asdict(self)

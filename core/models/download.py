@@ -146,6 +146,25 @@ def _here(offer: Offer) -> int:
     return sum(min(path.stat().st_size, size) for path, size in names if path.is_file())
 
 
+def discard(repo: str, commit: str) -> int:
+    """Delete what has come of a download that is not whole; returns its bytes. Any thread.
+
+    Raises AppError `download_busy` while it is coming.
+    """
+    offer = Offer(RepoName(repo, ""), commit, (), {})
+    if not offer.part.is_dir():
+        return 0
+    lock = FileLock(offer.folder.with_name(f".lock-{offer.label}"))
+    if not lock.try_acquire():
+        raise AppError("download_busy", f"{repo} is being downloaded.", hint="Stop the download first.")
+    try:
+        size = sum(path.stat().st_size for path in offer.part.rglob("*") if path.is_file())
+        shutil.rmtree(offer.part)
+    finally:
+        lock.release()
+    return size
+
+
 def _free(folder: Path) -> int:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     return shutil.disk_usage(there).free

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 GIVEN = "given"
@@ -84,6 +84,23 @@ def given_of(stats: Mapping[str, Any]) -> Given | None:
     """What the answer with these numbers was given, None for one that is not about a project."""
     found = stats.get(GIVEN)
     return Given.from_json(found) if isinstance(found, Mapping) else None
+
+
+def fewer(given: Given) -> Given | None:
+    """What is sent when it was too long for the model: the better half of the sources; None where one or none is left.
+
+    How many tokens a text has is known only where the model is.
+    """
+    used = given.used
+    if len(used) < 2:
+        return None
+    kept = {id(source) for source in used[: len(used) // 2]}
+    sources = [
+        replace(source, used=False, why="It did not fit into what the model can read at once.")
+        if source.used and id(source) not in kept else source
+        for source in given.sources
+    ]  # fmt: skip
+    return replace(given, sources=sources)
 
 
 def budget(context_tokens: int, asked_tokens: int = 0) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.projects.assistant import Cited, Given, Source, budget, cited, compose, given_of
+from core.projects.assistant import Cited, Given, Source, budget, cited, compose, fewer, given_of
 
 
 def source(path: str = "core/refunds/policy.py", start: int = 41, end: int = 58, **more: Any) -> Source:
@@ -64,3 +64,13 @@ def test_the_budget_leaves_room_for_the_conversation() -> None:
     assert budget(1_024, 1_000) == 256
     assert budget(0) == 2_400
     assert budget(1_000_000) == 6_000
+
+
+def test_what_is_too_long_is_sent_by_half_and_the_rest_is_named() -> None:
+    given = Given([source(f"{name}.py") for name in "abc"])
+    half = fewer(given)
+    assert half is not None
+    assert [s.path for s in half.used] == ["a.py"]
+    assert len(half.sources) == 3
+    assert "did not fit" in half.sources[2].why
+    assert fewer(half) is None

@@ -18,6 +18,7 @@ from core.jobs import JobState
 from core.memory import Memory, Pressure
 from core.models import store as models
 from core.workspace import secrets
+from core.workspace.paths import models_cache
 from tests.contract.hub_server import TOKEN, HubServer
 from tests.core.test_secrets import MemoryKeyring
 from tests.support.hf_model import write_hf_model
@@ -96,6 +97,28 @@ def test_a_stopped_download_is_resumed_from_its_banner(
     hub.released.set()
     click(qtbot, page.banners, "banner_action")
     until(qtbot, lambda: len(models.listing(db)) == 2)
+
+
+def test_what_has_come_of_a_download_can_be_discarded(
+    qtbot: QtBot, qapp: Any, window: MainWindow, services: Services, hub: HubServer, trained: str
+) -> None:
+    hub.hold["model.safetensors"] = 65536
+    page = opened(qtbot, window)
+    made = asked(qtbot, qapp, page, REPO)
+    click(qtbot, made, "download_go")
+    until(qtbot, hub.held.is_set)
+    until(qtbot, lambda: bool(page.strip.jobs))
+    click(qtbot, page.strip, "strip_stop")
+    db = services.connections.db
+    until(qtbot, lambda: [j.status for j in jobs.listing(db, kind="download_base")] == [JobState.CANCELLED])
+    assert list((models_cache() / "hub").glob(".part-*"))
+    made = asked(qtbot, qapp, page, REPO)
+    until(qtbot, lambda: made.discard.isVisible() and made.discard.isEnabled())
+    click(qtbot, made, "download_discard")
+    until(qtbot, lambda: not list((models_cache() / "hub").glob(".part-*")))
+    until(qtbot, lambda: made.go.isEnabled() and not made.discard.isVisible())
+    hub.released.set()
+    made.leave()
 
 
 def test_what_is_too_large_is_said_before_the_start(

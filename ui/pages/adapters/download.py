@@ -11,9 +11,11 @@ from PySide6.QtWidgets import QWidget
 
 from app.services import Services
 from core import memory
+from core.db.connection import explain
 from core.errors import AppError
 from core.inference.arbiter import base_needs
 from core.jobs import Job
+from core.models.download import discard
 from core.models.hub_files import is_revision, parse_name
 from ui import format as fmt
 from ui.dialogs.base import Dialog
@@ -61,7 +63,9 @@ class DownloadDialog(Dialog):
         self.facts = Facts()
         self.about = label("", "muted", wrap=True, name="download_about")
         self.title = label("", "section", name="download_title")
-        self.offer = Card("", row(self.title, self.pill, stretch=self.title), self.facts, self.about)
+        self.discard = Button("", "link", "ph.trash", on_click=self._discard, name="download_discard")
+        self.offer = Card("", row(self.title, self.pill, stretch=self.title), self.facts, row(self.discard, None),
+                          self.about)  # fmt: skip
         self.offer.setObjectName("download_offer")
         self.state = label("", "muted", wrap=True, name="download_state")
         # In the largest fonts it is higher than a small screen.
@@ -168,6 +172,8 @@ class DownloadDialog(Dialog):
             ("In memory", f"about {fmt.size(needs)} of {fmt.size(budget)}"), ("Commit", str(facts["commit"])[:12]),
         ]  # fmt: skip
         listed = "\n".join(f"{file['name']}, {fmt.size(int(file['size']))}" for file in facts["files"])
+        self.discard.setVisible(bool(facts["here"]) and missing > 0)
+        self.discard.setText(f"Discard the {fmt.size(int(facts['here']))} that have come")
         self.facts.set_facts([Fact(name, value, listed if name == "Files" else "") for name, value in parts])
         self.about.setText(
             "Every file is checked against its hash. Stop keeps what has come, and Resume goes on there. Its licence "
@@ -177,6 +183,17 @@ class DownloadDialog(Dialog):
         self.go.set_icon("ph.download-simple")
         self.go.setText(f"Download {fmt.size(missing)}" if missing else "Add")
         self.hold("" if room else f"Free {fmt.size(missing + SPARE_BYTES - int(facts['free']))} on the disk first.")
+
+    def _discard(self) -> None:
+        facts = self._found
+        if facts is not None:
+            self.hold("What has come is being deleted.")
+            repo, commit = str(facts["repo"]), str(facts["commit"])
+            self._services.run(self, lambda: discard(repo, commit), lambda _size: self._look_up(), self._not_discarded)
+
+    def _not_discarded(self, exc: Exception) -> None:
+        self.hold("")
+        self.banners.show_error(explain(exc))
 
     def _say(self, text: str) -> None:
         self.state.setText(text)

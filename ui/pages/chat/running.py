@@ -34,7 +34,10 @@ class Side:
 
 @dataclass
 class Running:
-    """An answer under way, or several side by side, one after the other; the text of side `main` is the message's."""
+    """An answer under way, or several side by side, one after the other; the text of side `main` is the message's.
+
+    `prompt` is what is asked, `plain` the same without the code of its project.
+    """
 
     chat: Chat
     base: BaseModel
@@ -48,6 +51,7 @@ class Running:
     ident: str = ""
     stopping: bool = False
     code: CodeQuestion | None = None
+    plain: Sequence[Mapping[str, str]] = ()
 
     @property
     def looking(self) -> bool:

@@ -19,7 +19,7 @@ from core.models import store as models
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.analyses import Analysis
-from core.projects.assistant import GIVEN
+from core.projects.assistant import GIVEN, fewer
 from core.projects.attachments import Attachment
 from core.projects.chats import PROMPT, Chat, Message
 from core.training.store import Adapter
@@ -174,7 +174,7 @@ class ChatSession(QObject):
                 running.side.text, running.side.stats = found.answer, recalled_stats(found, code.given)
                 self._finish(running, chats.COMPLETE)
                 return
-            running.prompt = with_code(running.prompt, code)
+            running.plain, running.prompt = running.prompt, with_code(running.prompt, code)
             self._load()
 
         self.knowledge.look_up(code, running.base, running.prompt, looked_up)
@@ -269,6 +269,13 @@ class ChatSession(QObject):
         if running is not self.running:
             return
         error = explain(exc)
+        if error.code == "context_full" and running.code is not None and not running.side.text:
+            less = fewer(running.code.given) if running.code.given is not None else None
+            if less is not None:
+                running.code.given, running.ident = less, ""
+                running.prompt = with_code(running.plain, running.code)
+                self._next(running)
+                return
         if error.code == "engine_closed":
             self._finish(running, chats.INTERRUPTED)
             return

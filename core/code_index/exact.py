@@ -1,0 +1,75 @@
+"""Symbols by the very name that was typed, and what is defined under it without being a symbol of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from core.code_index.fusion import LEG_DEPTH
+from core.code_index.query import Query, split_chain
+from core.code_index.records import Filters, Hit
+
+# A name with more definitions than this says little, unless it is all that was asked for.
+MOST_DEFINITIONS, MOST_DEFINITIONS_ALONE = 8, 64
+# Of two definitions of one name, what declares it comes before what adds to it.
+_KINDS = ("class", "struct", "interface", "enum", "type", "function", "macro", "method", "impl", "module", "text")
+_DECLARES = (
+    r"(?:def|func|function|fn|class|const|let|var|val|static|type|struct|enum|interface|trait|define|macro_rules!)"
+)
+
+
+class ByName(Protocol):
+    """The leg of the store that knows definitions."""
+
+    def by_exact(self, names: Sequence[str], k: int, filters: Filters | None = None, most: int = 8) -> list[Hit]:
+        """Definitions of names in lower case; of none that has more than `most`."""
+        ...
+
+
+def by_exact(store: ByName, query: Query, by_words: Sequence[Hit]) -> list[Hit]:
+    """Definitions of the query's identifiers, in their order; of a chain ("Session.get") those in what it names.
+
+    A name without any is looked for among what the words found: a constant, or a function inside of another, is
+    defined in the text of what stands around it.
+    """
+    hits: dict[str, Hit] = {}
+    for name in query.identifiers:
+        parts = split_chain(name)
+        found = _in_chain(store, query, parts) if len(parts) > 1 else []
+        found = found or _plain(store, query, parts[-1]) or _defined_inside(parts[-1], by_words)
+        hits |= {hit.row["id"]: hit for hit in found if hit.row["id"] not in hits}
+    return list(hits.values())[:LEG_DEPTH]
+
+
+def _in_chain(store: ByName, query: Query, parts: Sequence[str]) -> list[Hit]:
+    tail = [part.lower() for part in parts[-2:]]
+    most = 4 * MOST_DEFINITIONS_ALONE
+    found = store.by_exact([tail[-1]], most, query.filters, most=most)
+    return _ordered([hit for hit in found if split_chain(hit.row["qualified"].lower())[-2:] == tail], parts[-1])
+
+
+def _plain(store: ByName, query: Query, name: str) -> list[Hit]:
+    most = MOST_DEFINITIONS_ALONE if query.is_a_name else MOST_DEFINITIONS
+    return _ordered(store.by_exact([name.lower()], 4 * LEG_DEPTH, query.filters, most=most), name)
+
+
+def _ordered(hits: Sequence[Hit], name: str) -> list[Hit]:
+    """As written before other cases, no tests before tests; a symbol in parts is one place in the ranks."""
+
+    def order(hit: Hit) -> tuple[bool, bool, int, str, int]:
+        row = hit.row
+        kind = _KINDS.index(row["kind"]) if row["kind"] in _KINDS else len(_KINDS)
+        return row["name"] != name, bool(row["is_test"]), kind, row["path"], row["start_line"]
+
+    return sorted((hit for hit in hits if hit.row["part"] == 1), key=order)
+
+
+def _defined_inside(name: str, hits: Sequence[Hit]) -> list[Hit]:
+    escaped = re.escape(name)
+    defines = re.compile(
+        rf"(?<![\w.]){_DECLARES}\b[^\n=(]{{0,200}}?(?<!\w){escaped}(?!\w)|^\s*{escaped}\s*(?::[^=\n]{{1,200}})?=(?!=)",
+        re.MULTILINE,
+    )
+    found = [hit for hit in hits if defines.search(hit.row["text"])]
+    return sorted(found, key=lambda hit: bool(hit.row["is_test"]))[:MOST_DEFINITIONS]

@@ -1,0 +1,103 @@
+"""Embedding models as a worker holds them: each once, loaded when first needed, and only if there is memory for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from core.cancel import CancelToken
+from core.code_index.active import folder_name
+from core.code_index.embedders import EmbedderChoice, available, choose
+from core.errors import AppError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Ask = Callable[[int], bool]
+Hold = Callable[[int], None]
+
+
+class GatedEmbedder:
+    """An `Embedder` that asks for memory before it loads. `ask(bytes)` may wait; `hold(bytes)` is told what is held."""
+
+    def __init__(self, choice: EmbedderChoice, ask: Ask, hold: Hold) -> None:
+        self._inner = choice.open()
+        self._ask, self._hold = ask, hold
+        self._guard = threading.Lock()
+        self.loaded = False
+        self.key, self.name, self.slug = choice.key, choice.name, self._inner.slug
+        self.dimension, self.max_tokens = self._inner.dimension, self._inner.max_tokens
+        self.soft_limit, self.bytes_needed = self._inner.soft_limit, self._inner.bytes_needed
+
+    def load(self) -> None:
+        """Bring it into memory. Raises AppError `no_memory_for_embedder`, `embedder_failed` or `damaged_weights`."""
+        with self._guard:
+            if self.loaded:
+                return
+            if not self._ask(self.bytes_needed):
+                raise AppError(
+                    "no_memory_for_embedder",
+                    f"There is no room in memory for the embedding model {self.name} now "
+                    f"(about {self.bytes_needed / 1e9:.1f} GB).",
+                    hint="Search by words and names works meanwhile.",
+                )
+            self._inner.load()
+            self.loaded = True
+            self._hold(self.bytes_needed)
+
+    def relieve(self) -> None:
+        """Give its memory back until it is needed again."""
+        with self._guard:
+            self._inner.close()
+            self.loaded = False
+            self._hold(0)
+
+    def embed(self, texts: Sequence[str], token: CancelToken | None = None) -> np.ndarray:
+        """As `Embedder.embed`."""
+        self.load()
+        return self._inner.embed(texts, token)
+
+    def embed_query(self, text: str) -> np.ndarray:
+        """As `Embedder.embed_query`."""
+        self.load()
+        return self._inner.embed_query(text)
+
+
+class Models:
+    """The models of a worker, by what names their vectors."""
+
+    def __init__(self, ask: Ask, hold: Hold) -> None:
+        self._ask, self._hold = ask, hold
+        self._models: dict[str, GatedEmbedder] = {}
+
+    def wanted(self, setting: str) -> GatedEmbedder | None:
+        """The model of a setting, None for words alone. Raises AppError `embedder_missing`, ..."""
+        choice = choose(setting)
+        return None if choice is None else self._of(choice)
+
+    def of_index(self, slug: str, setting: str) -> GatedEmbedder | None:
+        """The model that an index was made with, None where it is not here any more."""
+        for choice in self._candidates(setting):
+            if folder_name(choice.slug) == slug:
+                return self._of(choice)
+        return None
+
+    @staticmethod
+    def _candidates(setting: str) -> list[EmbedderChoice]:
+        try:
+            first = choose(setting)
+        except AppError:
+            first = None
+        return [*([first] if first is not None else []), *available()]
+
+    def _of(self, choice: EmbedderChoice) -> GatedEmbedder:
+        if choice.slug not in self._models:
+            self._models[choice.slug] = GatedEmbedder(choice, self._ask, self._hold)
+        return self._models[choice.slug]
+
+    def relieve(self) -> None:
+        """Give the memory of all of them back."""
+        for model in self._models.values():
+            if model.loaded:
+                model.relieve()

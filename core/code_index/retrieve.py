@@ -1,0 +1,228 @@
+"""Find code for a question: four legs over the index, fused, as whole symbols as they stand on disk now.
+
+The pipeline and its weights were measured (notes/retrieval.md, section 4): meaning (cosine), words (BM25 over code
+tokens), exact names, words of names for short queries; 50 of each, the same filters, reciprocal rank fusion. A leg that
+can't answer is left out with a notice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from core.code_index.embedder import SOFT_LIMIT, Embedder
+from core.code_index.exact import by_exact
+from core.code_index.fusion import LEG_DEPTH, Fused, Reranker, fuse
+from core.code_index.query import EXACT, MEANING, NAME, WORDS, Query, parse
+from core.code_index.records import Filters, Found, Hit
+from core.code_index.sources import Sources
+from core.code_index.symbols import Symbol, symbols
+from core.errors import AppError, Cancelled, bug_report
+
+RERANKED = 30
+_MOST_IMPORTS = 30
+
+
+class Legs(Protocol):
+    """What is asked of the store (`core.code_index.store.ChunkStore`)."""
+
+    def by_vector(self, vector: Any, k: int, filters: Filters | None = None) -> list[Hit]:
+        """By cosine."""
+        ...
+
+    def by_words(self, tokens: Sequence[str], k: int, filters: Filters | None = None) -> list[Hit]:
+        """By BM25 over header and text."""
+        ...
+
+    def by_name_words(self, tokens: Sequence[str], k: int, filters: Filters | None = None) -> list[Hit]:
+        """By BM25 over names."""
+        ...
+
+    def by_exact(self, names: Sequence[str], k: int, filters: Filters | None = None, most: int = 8) -> list[Hit]:
+        """Definitions of names."""
+        ...
+
+    def by_reference(self, names: Iterable[str], k: int, filters: Filters | None = None) -> list[Hit]:
+        """Rows that use names."""
+        ...
+
+    def file_rows(self, paths: Sequence[str], columns: Sequence[str] = ...) -> dict[str, list[dict[str, Any]]]:
+        """Rows of files, by line."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """`rows` and `embedded`."""
+        ...
+
+
+COLUMNS = (
+    "id", "path", "lang", "kind", "name", "qualified", "parent", "part", "nparts", "start_line", "end_line",
+    "complexity", "signature", "doc", "refs", "imports", "is_test", "file_hash", "text",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """What was found, the best first. `total` counts the chunks that any leg named, `legs` are those that answered.
+
+    `notices` are sentences for the user: what was not searched and why, what had changed, what is gone.
+    """
+
+    query: Query
+    found: tuple[Found, ...]
+    notices: tuple[str, ...]
+    total: int
+    seconds: float
+    legs: tuple[str, ...]
+
+
+@dataclass
+class _Search:
+    """One search as it goes on."""
+
+    store: Legs
+    query: Query
+    notices: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
+
+    def leg(self, name: str, ask: Callable[[], list[Hit]]) -> list[Hit]:
+        """What a leg finds; nothing, and a notice, where it can't."""
+        try:
+            hits = ask()
+        except Cancelled:
+            raise
+        except AppError as exc:
+            self.tell(f"{_LEG_NAMES[name]} was left out: {exc.message}")
+            return []
+        except Exception as exc:
+            self.tell(f"{_LEG_NAMES[name]} was left out: {bug_report(exc).message}")
+            return []
+        self.answered.append(name)
+        return hits
+
+    def tell(self, notice: str) -> None:
+        """Add a notice, each once."""
+        if notice not in self.notices:
+            self.notices.append(notice)
+
+
+_LEG_NAMES: Mapping[str, str] = {
+    MEANING: "Search by meaning", WORDS: "Search by words", NAME: "Search by names", EXACT: "Search for the symbol",
+}  # fmt: skip
+
+
+def retrieve(
+    store: Legs, embedder: Embedder | None, root: Path, text: str, filters: Filters | None = None, k: int = 10, *,
+    embedded: tuple[int, int] | None = None, reranker: Reranker | None = None,
+) -> Retrieved:  # fmt: skip
+    """The `k` best symbols for a query as typed (`core.code_index.query` tells its filters). Raises only Cancelled.
+
+    `embedded` is (chunks with a vector, chunks) where it is known; else the store is asked, which takes a scan.
+    """
+    started = time.perf_counter()
+    query = parse(text, filters)
+    search = _Search(store, query, list(query.notices))
+    if query.is_empty:
+        search.tell("Nothing was searched for: type what to look for, beside filters.")
+        return Retrieved(query, (), tuple(search.notices), 0, time.perf_counter() - started, ())
+    fused = fuse(_ask(search, embedder, embedded), query.weights)
+    if reranker is not None:
+        best = fused[:RERANKED]
+        fused = [*_rerank(search, reranker, best), *fused[RERANKED:]]
+    sources = Sources(root, embedder.soft_limit if embedder else SOFT_LIMIT)
+    found = _found(search, fused, sources, max(0, k))
+    return Retrieved(
+        query, tuple(found), tuple(search.notices), len(fused), time.perf_counter() - started, tuple(search.answered),
+    )  # fmt: skip
+
+
+def _rerank(search: _Search, reranker: Reranker, best: Sequence[Fused]) -> Sequence[Fused]:
+    """The reranker's order; the fused one where it fails."""
+    try:
+        return reranker(search.query.text, best)
+    except AppError as exc:
+        search.tell(f"The results were not reordered: {exc.message}")
+        return best
+
+
+def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] | None) -> dict[str, list[Hit]]:
+    query, store = search.query, search.store
+    legs: dict[str, list[Hit]] = {}
+    if embedder is None:
+        search.tell("Without an embedding model only words and names are searched, not the meaning.")
+    else:
+        legs[MEANING] = search.leg(MEANING, lambda: _by_meaning(search, embedder, embedded))
+    legs[WORDS] = search.leg(WORDS, lambda: store.by_words(query.tokens, LEG_DEPTH, query.filters))
+    if query.weights[NAME]:
+        legs[NAME] = search.leg(NAME, lambda: store.by_name_words(query.name_words, LEG_DEPTH, query.filters))
+    if query.identifiers:
+        legs[EXACT] = search.leg(EXACT, lambda: by_exact(store, query, legs[WORDS]))
+    return legs
+
+
+def _by_meaning(search: _Search, embedder: Embedder, embedded: tuple[int, int] | None) -> list[Hit]:
+    hits = search.store.by_vector(embedder.embed_query(search.query.text), LEG_DEPTH, search.query.filters)
+    counts = search.store.counts() if embedded is None else {}
+    done, rows = embedded or (counts["embedded"], counts["rows"])
+    if done < rows:
+        search.tell(
+            f"The meaning of {done / rows:.0%} of the code is known so far; the rest is found by words and names."
+        )
+    return hits
+
+
+def _found(search: _Search, fused: Sequence[Fused], sources: Sources, k: int) -> list[Found]:
+    kept: list[Symbol] = []
+    files: dict[str, list[dict[str, Any]]] = {}
+    at = 0
+    while len(kept) < k and at < len(fused):
+        slab = fused[at : at + 2 * k + 10]
+        at += len(slab)
+        wanted = [path for path in dict.fromkeys(str(one.row["path"]) for one in slab) if path not in files]
+        try:
+            files |= search.store.file_rows(wanted, COLUMNS)
+        except AppError as exc:
+            search.tell(f"What stands around the results is not shown: {exc.message}")
+        kept = symbols(slab, files, kept)
+    out: list[Found] = []
+    stale: set[str] = set()
+    for symbol in kept:
+        if len(out) == k:
+            break
+        current = sources.current(symbol)
+        if current is None:
+            search.tell(sources.why_not(symbol))
+            continue
+        if current.stale:
+            stale.add(symbol.path)
+        out.append(_shown(symbol, current.symbol, stale=current.stale, rows=current.rows or files.get(symbol.path, [])))
+    if stale:
+        count = "1 file has" if len(stale) == 1 else f"{len(stale)} files have"
+        search.tell(f"{count} changed since it was indexed and was read again." if len(stale) == 1
+                    else f"{count} changed since they were indexed and were read again.")  # fmt: skip
+    return out
+
+
+def _shown(symbol: Symbol, current: Symbol, *, stale: bool, rows: Sequence[Mapping[str, Any]]) -> Found:
+    row = current.row
+    parent = next((other for other in rows if row["parent"] and other["qualified"] == row["parent"]), None)
+    imports = [name for other in rows for name in other.get("imports") or ()]
+    signature = str(parent["signature"]) if parent else ""
+    lines = [
+        *imports[:_MOST_IMPORTS],
+        *(["…"] if len(imports) > _MOST_IMPORTS else []),
+        *([signature] if signature else []),
+    ]
+    return Found(
+        path=current.path, start_line=current.start, end_line=current.end, kind=row["kind"],
+        qualified=row["qualified"], language=row["lang"], score=symbol.score, legs=dict(symbol.legs),
+        text=current.text, stale=stale, signature=row["signature"], context="\n".join(lines),
+        extra={
+            "id": symbol.row["id"], "name": row["name"], "parent": row["parent"], "parent_signature": signature,
+            "imports": tuple(imports), "complexity": row["complexity"], "is_test": bool(row["is_test"]),
+            "doc": row["doc"], "references": tuple(row["refs"] or ()), "parts": row["nparts"],
+        },
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""An index of a folder in one go: what the indexer does in many steps, for tests and benchmarks of what is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.code_index.chunking import parse_file
+from core.code_index.code_tokens import code_tokens, name_tokens
+from core.code_index.embedder import SOFT_LIMIT, Embedder
+from core.code_index.records import Chunk, digest
+from core.code_index.rows import rows_of
+from core.code_index.store import ChunkStore
+from core.code_index.store_writer import ChunkWriter
+from core.code_index.vectors import VectorCache
+
+BATCH = 512
+
+
+def index_folder(
+    folder: Path, root: Path, paths: Sequence[str], embedder: Embedder | None, cache: VectorCache | None = None
+) -> ChunkStore:
+    """Chunks, rows and, with an embedder, vectors of files below `root`; the store lies in `folder`."""
+    rows, chunks = [], {}
+    for path in paths:
+        data = (root / path).read_bytes()
+        parsed = parse_file(path, data, embedder.soft_limit if embedder else SOFT_LIMIT)
+        rows += rows_of(parsed, digest(data), code_tokens, name_tokens)
+        chunks.update({chunk.id: chunk for chunk in parsed.chunks})
+    if embedder is not None:
+        vectors = embed_chunks(list(chunks.values()), embedder, cache)
+        for row in rows:
+            row["vector"] = vectors[row["embed_hash"]]
+    writer = ChunkWriter.create(folder, embedder.dimension if embedder else None)
+    for start in range(0, len(rows), 2000):
+        writer.add(rows[start : start + 2000])
+    writer.optimise()
+    writer.close()
+    return ChunkStore.open(folder)
+
+
+def embed_chunks(chunks: Sequence[Chunk], embedder: Embedder, cache: VectorCache | None = None) -> dict[str, object]:
+    """embed_hash -> vector; what the cache has is not computed again."""
+    return embed_texts({chunk.embed_hash: chunk.embedded for chunk in chunks}, embedder, cache)
+
+
+def embed_texts(texts: dict[str, str], embedder: Embedder, cache: VectorCache | None = None) -> dict[str, object]:
+    """hash -> vector."""
+    vectors: dict[str, object] = dict(cache.get(texts)) if cache else {}
+    missing = [key for key in texts if key not in vectors]
+    for start in range(0, len(missing), BATCH):
+        part = missing[start : start + BATCH]
+        made = dict(zip(part, embedder.embed([texts[key] for key in part]), strict=True))
+        if cache:
+            cache.put(made)
+        vectors.update(made)
+    return vectors
+
+
+def files_of(root: Path) -> list[str]:
+    """All files below a folder, as paths with "/"."""
+    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())

@@ -163,7 +163,7 @@ class Application(QObject):
         gc.collect()
         gc.freeze()
         if self.options.self_exit and self.session is not None:
-            heavy = [name for name in HEAVY if name in sys.modules]
+            heavy = [name for name in HEAVY if sys.modules.get(name) is not None]
             report = {"seconds": round(seconds_since_process_start(), 3), "heavy": heavy}
             sys.stdout.write(orjson.dumps(report).decode() + "\n")
             sys.stdout.flush()

@@ -57,6 +57,6 @@ class CodeSource:
 def read_code(root: Path, path: str) -> CodeFile:
     """One file. Raises `Unread`, also for one that holds a secret by now."""
     data = read_file(root, path)
-    if why := secrets.by_name(path) or (secrets.by_content(data) if secrets.suspicious([data]) else ""):
+    if why := secrets.by_name(path) or secrets.by_content(data):
         raise Unread(Left.SECRET, why)
     return CodeFile(parse_file(path, data), digest(data), decode(data))

@@ -16,6 +16,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from core import jobs
+from core.datasets.store import unique_name
 from core.db.connection import new_id, now, transaction
 from core.errors import AppError
 from core.events import Changed
@@ -136,7 +137,7 @@ def start(
         params = _params(workspace, project, base, wanted)
         if counts is not None and (error := problem(counts, Limits(**(wanted.limits or {})))) is not None:
             raise error
-        name, run_id = name_for(project), new_id()
+        name, run_id = unique_name(db, name_for(project)), new_id()
         examples = jobs.create(
             db, "project_examples", f"Examples from {project.name}", {**params, "name": name, "run": run_id}
         )

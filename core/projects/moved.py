@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.code_index.plain import Unread
+from core.code_index.chunking import parse_file
+from core.code_index.plain import Unread, read_file
 from core.code_index.records import ParsedFile
 from core.projects.adapter_state import record_of
-from core.projects.examples.source import read_code
 from core.projects.examples.trained import Drift, Snapshot, drift_of, snapshot_path
 from core.projects.projects import Project
 
@@ -28,6 +28,7 @@ def drift(project: Project, folder: Path, current: Mapping[str, str]) -> Drift |
 
 def _parsed(root: Path, path: str) -> ParsedFile | None:
     try:
-        return read_code(root, path).parsed
+        # Only hashes are kept of it, so nothing has to be looked for in it.
+        return parse_file(path, read_file(root, path))
     except Unread:
         return None

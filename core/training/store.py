@@ -159,9 +159,16 @@ def list_runs(db: Database, limit: int = 2_000) -> list[TrainingRun]:
 
 
 def get_run(db: Database, run_id: str) -> TrainingRun:
-    """One run. Raises AppError `no_such_run`."""
+    """One run. Raises AppError `no_such_run`, or `run_waits` for one whose dataset is not made yet."""
     row = db.execute(f"{_RUN_SQL} and t.id = ?", [run_id]).fetchone()
     if row is None:
+        sql = "select title from jobs where id = ? and kind = 'training' and deleted_at is null"
+        waiting = db.execute(f"{sql} and id not in (select id from training_jobs)", [run_id]).fetchone()
+        if waiting is not None:
+            raise AppError(
+                "run_waits", f"“{waiting['title']}” waits for the job that makes its dataset.",
+                hint="It can be opened when its dataset is there.",
+            )  # fmt: skip
         raise AppError("no_such_run", "That training run no longer exists.", hint="Look in the trash.")
     return _run_value(db, row)
 

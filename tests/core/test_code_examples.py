@@ -179,6 +179,13 @@ def test_no_kind_takes_more_than_its_share(available: dict[What, int], total: in
         assert count <= SHARES[what] / min(1.0, whole) * min(total, sum(available.values())) + 1
 
 
+def test_tests_come_after_what_they_test() -> None:
+    tests = {f"tests/test_{noun}.py": module(noun, 40 + n).replace("def ", "def test_") for n, noun in enumerate(NOUNS)}
+    few = made({**files(10), **tests}, Limits(total=30, per_file=20)).training
+    code = [example for example in few if example.what is not What.CONVENTION]
+    assert sum(example.is_test for example in code) < len(code) / 3
+
+
 def test_what_looks_like_a_key_drops_the_example_and_not_the_file() -> None:
     secret = "Zx9" + "Qw7Rt2Yp4Lk8Jh6Gf3Ds1" + "aBcDeFgH"
     texts = files(8)

@@ -177,6 +177,9 @@ def test_the_dataset_has_the_split_of_the_files_and_says_where_it_is_from(here: 
 
 def test_the_run_is_claimed_after_its_examples_and_not_before(here: Place, project: Project) -> None:
     _, chain = adapters.start(here.db, here.workspace, project.id, SMALL)
+    with pytest.raises(AppError) as error:
+        training.get_run(here.db, chain.training.id)
+    assert error.value.code == "run_waits"
     claimed = jobs.claim_next(here.db)
     assert claimed is not None
     assert claimed.id == chain.examples.id
@@ -308,6 +311,8 @@ def test_a_worse_one_leaves_the_earlier_in_use(here: Place, project: Project) ->
     second = ended(here, project, "worse")
     now = projects.get(here.db, project.id)
     assert now.artifact_id == first != second
+    names = {adapter.name for adapter in training.list_adapters(here.db)}
+    assert names == {adapters.name_for(project), f"{adapters.name_for(project)} 2"}
     assert "the earlier one stays in use" in state(here, project).words
     record = adapter_state.record_of(now)
     assert record is not None

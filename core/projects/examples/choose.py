@@ -16,6 +16,7 @@ WORDS = re.compile(r"\w+|[^\w\s]")
 LEAST_FOR_LIKENESS = 12
 # Answers alike in 0.8 share two of their 16 buckets with a probability of 0.997.
 BUCKETS_SHARED, CROWDED = 2, 24
+TESTS_LATER = 4
 
 
 def place_of(path: str) -> float:
@@ -69,14 +70,19 @@ class Sieve:
 
 
 def in_turns(examples: Iterable[Example]) -> list[Example]:
-    """One of each file after the other, files and what is in them in an order that depends on the texts alone."""
+    """One of each file after the other, files and what is in them in an order that depends on the texts alone.
+
+    Tests come some turns later: there are many of them, and what they test is asked for more often.
+    """
     by_file: dict[str, list[tuple[str, Example]]] = defaultdict(list)
     for example in examples:
         by_file[example.path].append((example.id, example))
     turns = []
     for path, own in by_file.items():
         own.sort(key=lambda item: item[0])
-        turns += [(turn, digest(path), example) for turn, (_, example) in enumerate(own)]
+        turns += [
+            (turn + example.is_test * TESTS_LATER, digest(path), example) for turn, (_, example) in enumerate(own)
+        ]
     turns.sort(key=lambda item: item[:2])
     return [example for _, _, example in turns]
 

@@ -66,6 +66,7 @@ class Example:
     symbol: str
     language: str
     file_hash: str
+    is_test: bool = False
 
     @property
     def id(self) -> str:

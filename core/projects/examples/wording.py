@@ -142,5 +142,5 @@ def _example(subject: Subject, what: What, question: str, answer: str) -> Exampl
     symbol = subject.symbol
     return Example(
         what, question, answer, symbol.path, symbol.start_line, symbol.end_line, symbol.qualified, symbol.language,
-        subject.file_hash,
+        subject.file_hash, symbol.is_test,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from app.adapter_training import tell_decisions
 from app.crash import CrashReporter
 from app.gc_guard import GuiThreadCollector
 from app.job_watch import JobWatch
@@ -121,6 +122,7 @@ class Application(QObject):
         instance = SingleInstance(opened.workspace.root, services.root)
         instance.listen()
         instance.raise_requested.connect(window.come_to_front)
+        tell_decisions(services)
         JobWatch(services.queue, self._system, window.isActiveWindow, services.root)
         self.session = Session(opened, services, window, instance)
         services.navigator.workspace_requested.connect(self._on_workspace_requested)
@@ -161,7 +163,7 @@ class Application(QObject):
         gc.collect()
         gc.freeze()
         if self.options.self_exit and self.session is not None:
-            heavy = [name for name in HEAVY if name in sys.modules]
+            heavy = [name for name in HEAVY if sys.modules.get(name) is not None]
             report = {"seconds": round(seconds_since_process_start(), 3), "heavy": heavy}
             sys.stdout.write(orjson.dumps(report).decode() + "\n")
             sys.stdout.flush()

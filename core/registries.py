@@ -62,6 +62,8 @@ CODE_LANGUAGES: Registry[Any] = Registry(
     },
 )
 
+RUN_OWNERS: Registry[Any] = Registry("run_owner", {"project": "core.projects.adapters:run_completed"})
+
 JOB_KINDS: Registry[Any] = Registry(
     "job_kind",
     {
@@ -85,6 +87,8 @@ JOB_KINDS: Registry[Any] = Registry(
         "rewrite": "core.generation.jobs:REWRITE",
         "ask_claude": "core.generation.account:ASK_CLAUDE",
         "index_project": "core.projects.jobs:INDEX",
+        "look_at_examples": "core.projects.examples.jobs:LOOK",
+        "project_examples": "core.projects.examples.jobs:EXAMPLES",
     },
 )
 

@@ -130,8 +130,12 @@ class _Chunker:
         while waiting:
             definition = waiting.pop()
             children = self._children(definition)
-            yield self._plan(definition, list(self._skeleton(definition, children)))
-            waiting.extend(reversed(children))
+            if children:
+                yield self._plan(definition, list(self._skeleton(definition, children)))
+                waiting.extend(reversed(children))
+            else:
+                first, last = definition.first, definition.last
+                yield _Plan(definition, (_Piece(first, last),), self._size(first, last))
 
     def _plan(self, definition: Definition, pieces: Sequence[_Piece]) -> _Plan:
         sizes = (self._size(p.first, p.last) if p.instead is None else weight(p.instead) for p in pieces)
@@ -141,7 +145,9 @@ class _Chunker:
         return self._sizes[last + 1] - self._sizes[first]
 
     def _too_long(self, plan: _Plan) -> bool:
-        return plan.size > self.limit or any(p.first <= row <= p.last for row in self._wide for p in plan.pieces)
+        if plan.size > self.limit:
+            return True
+        return any(p.first <= row <= p.last for row in self._wide for p in plan.pieces)
 
     def _wanted(self, plans: Sequence[_Plan]) -> list[int]:
         """How many rows of these plans stand above each row."""
@@ -201,7 +207,7 @@ class _Chunker:
             cut = split(list(self._rows(pieces)), self.limit, level)
             parts = [(rows[0].first, rows[-1].last, joined(rows), _own(rows)) for rows in cut]
         else:
-            parts = [(pieces[0].first, pieces[-1].last, "\n".join(self._lines_of(pieces)), pieces)]
+            parts = [(pieces[0].first, pieces[-1].last, self._text(pieces), pieces)]
         branches = self.parsed.branches
         complexity = 1 + sum(bisect_left(branches, p.last + 1) - bisect_left(branches, p.first)
                              for p in pieces if p.instead is None)  # fmt: skip
@@ -215,12 +221,11 @@ class _Chunker:
                 doc=definition.doc, references=self._references(definition, own), is_test=definition.is_test, text=text,
             )  # fmt: skip
 
-    def _lines_of(self, pieces: Sequence[_Piece]) -> Iterator[str]:
-        for piece in pieces:
-            if piece.instead is None:
-                yield from self.lines[piece.first : piece.last + 1]
-            else:
-                yield piece.instead
+    def _text(self, pieces: Sequence[_Piece]) -> str:
+        said = (
+            "\n".join(self.lines[first : last + 1]) if instead is None else instead for first, last, instead in pieces
+        )
+        return "\n".join(said)
 
     def _rows(self, pieces: Sequence[_Piece]) -> Iterator[Row]:
         for piece in pieces:
@@ -231,14 +236,13 @@ class _Chunker:
                 yield Row(piece.first, piece.last, piece.instead, weight(piece.instead))
 
     def _references(self, definition: Definition, pieces: Sequence[_Piece]) -> tuple[str, ...]:
-        names: dict[str, None] = {}
+        names: list[str] = []
         rows = self._call_rows
         for first, last, instead in pieces:
             if instead is None:
-                names.update(dict.fromkeys(self._called[bisect_left(rows, first) : bisect_left(rows, last + 1)]))
-        names.update(dict.fromkeys(definition.also))
-        names.pop("", None)
-        return tuple(names)[: LIMITS.references]
+                names += self._called[bisect_left(rows, first) : bisect_left(rows, last + 1)]
+        names += definition.also
+        return tuple(name for name in dict.fromkeys(names) if name)[: LIMITS.references] if names else ()
 
 
 def _own(rows: Sequence[Row]) -> list[_Piece]:

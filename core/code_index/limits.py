@@ -10,8 +10,9 @@ class Limits:
     """Sizes in characters unless said otherwise; `soft` in characters that are not blank.
 
     `nested` is the share of `soft` from which on a function inside a function that is too long is a chunk of its own.
-    `depth` definitions may stand in one another; deeper ones stay in the text of the one around them. `parse_s` is the
-    processor time that the grammar may take for one file before it is cut by lines.
+    `depth` definitions may stand in one another; deeper ones stay in the text of the one around them. Below `levels`
+    nodes of the syntax tree nothing is looked for. `parse_s` is the processor time that the grammar may take for one
+    file before it is cut by lines.
     """
 
     soft: int = 1600
@@ -22,6 +23,7 @@ class Limits:
     references: int = 64
     nested: float = 0.125
     depth: int = 16
+    levels: int = 500
     parse_s: float = 10.0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from core.code_index.languages import Language
+from core.code_index.languages.language import NEVER
 from core.code_index.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -28,16 +29,17 @@ class Outline:
         self._above = {_last_row(node): (node, role) for role in ("leading", "comment")
                        for node in captures.get(role, ())}  # fmt: skip
 
-    def rows(self, node: Node, wrapper: Node | None) -> tuple[int, int, int]:
-        """(row of its name, first row, last row); widened to the wrapper that ends with it."""
-        name = node.child_by_field_name("name") or node
+    def rows(self, node: Node, wrapper: Node | None) -> tuple[int, int]:
+        """Its first row and its last; widened to the wrapper that ends with it."""
         first, last = node.start_point[0], _last_row(node)
         if wrapper is not None and _last_row(wrapper) == last:
             first = wrapper.start_point[0]
-        return name.start_point[0], first, last
+        return first, last
 
     def lead(self, first: int, floor: int) -> tuple[int, str]:
         """The first row of the comments and attributes right above row `first`, below `floor`; the comments' text."""
+        if first - 1 not in self._above:
+            return first, ""
         spans: list[tuple[int, int]] = []
         while first - 1 > floor and (found := self._above.get(first - 1)):
             node, role = found
@@ -50,13 +52,12 @@ class Outline:
         comments = [line for row, end in reversed(spans) for line in self.lines[row:end]]
         return first, _clean("\n".join(_COMMENT_MARKS.sub("", line[: LIMITS.doc]) for line in comments))
 
-    def signature(self, node: Node) -> str:
-        """The definition up to its body in one line, without what decorates it."""
-        name = node.child_by_field_name("name") or node
+    def signature(self, name: Node, body: Node | None) -> str:
+        """From the line of a definition's name up to its body in one line, so without what decorates it."""
         row, column = name.start_point
-        start = max(name.start_byte - column, name.start_byte - _SPAN)
-        body = _body(node)
-        if body is not None and body.start_byte > name.start_byte:
+        at = name.start_byte
+        start = max(at - column, at - _SPAN)
+        if body is not None and body.start_byte > at:
             text = self.source[start : min(body.start_byte, start + _SPAN)].decode("utf-8", "replace")
         else:
             text = self.lines[row][:_SPAN]
@@ -85,9 +86,12 @@ class Outline:
 
     def marks_test(self, name: str, first: int, head: int) -> bool:
         """Whether its name or the lines down to it say that it is a test."""
-        if self.language.test_name.search(name):
+        language = self.language
+        if language.test_name is not NEVER and language.test_name.search(name):
             return True
-        return self.language.test_mark.search("\n".join(self.lines[first : head + 1])) is not None
+        return language.test_mark is not NEVER and bool(
+            language.test_mark.search("\n".join(self.lines[first : head + 1]))
+        )
 
 
 def _last_row(node: Node) -> int:
@@ -96,7 +100,8 @@ def _last_row(node: Node) -> int:
     return row - 1 if not column and row > node.start_point[0] else row
 
 
-def _body(node: Node) -> Node | None:
+def body_of(node: Node) -> Node | None:
+    """The body of a definition, or that of the function it assigns."""
     body = node.child_by_field_name("body")
     if body is not None:
         return body

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.code_index.languages import Language, Name, named
 from core.code_index.limits import LIMITS
-from core.code_index.outline import Outline
+from core.code_index.outline import Outline, body_of
 from core.code_index.records import Kind
 
 if TYPE_CHECKING:
@@ -114,8 +114,11 @@ def _tree(grammar: Grammar, source: bytes) -> Tree:
 def _captures(query: Query, root: Node) -> Mapping[str, list[Node]]:
     from tree_sitter import QueryCursor
 
-    # Without its progress callback: in tree-sitter 0.26.1 that crashes the process.
-    return QueryCursor(query).captures(root)
+    # Not its progress callback: in tree-sitter 0.26.1 that crashes the process. Without a depth, a pattern that waits
+    # for its last child at each of n levels takes time that grows with the square (a chain of 10,000 calls: 4 s).
+    cursor = QueryCursor(query)
+    cursor.set_max_start_depth(LIMITS.levels)
+    return cursor.captures(root)
 
 
 def _deadline() -> Callable[..., bool]:
@@ -156,6 +159,7 @@ def _definitions(outline: Outline, captures: Mapping[str, list[Node]], *, in_tes
         name = outline.language.naming(node, outline.source)
         if name is None:
             continue
+        name = Name(_tidy(name.own), _tidy(name.owner))
         if role == "owner":
             deep = top.owners >= LIMITS.depth
             stack.append(_Open(end, top.definition, top.prefix if deep else _dotted(top.prefix, *reversed(name)),
@@ -169,12 +173,10 @@ def _definitions(outline: Outline, captures: Mapping[str, list[Node]], *, in_tes
 
 
 def _in_order(captures: Mapping[str, list[Node]]) -> Iterator[tuple[int, int, str, Node]]:
-    found = [(node.start_byte, -node.end_byte, rank, role, node)
-             for rank, role in enumerate(("wrapper", "owner", *KINDS))
-             for node in captures.get(role, ())]  # fmt: skip
-    found.sort(key=lambda item: item[:3])
-    for start, end, _, role, node in found:
-        yield start, -end, role, node
+    nodes = [(role, node) for role in ("wrapper", "owner", *KINDS) for node in captures.get(role, ())]
+    # The number keeps those with the same range in this order, wrappers first.
+    for start, end, number in sorted((n.start_byte, -n.end_byte, i) for i, (_, n) in enumerate(nodes)):
+        yield start, -end, *nodes[number]
 
 
 _CLASSES = frozenset({Kind.CLASS, Kind.INTERFACE, Kind.ENUM, Kind.STRUCT, Kind.IMPL})
@@ -186,17 +188,24 @@ def _made(outline: Outline, kind: Kind, name: Name, node: Node, top: _Open) -> D
         return None
     if kind is Kind.FUNCTION and (around.kind in _CLASSES or top.owners or name.owner):
         kind = Kind.METHOD
-    rows = outline.rows(node, top.wrapper)
+    first, last = outline.rows(node, top.wrapper)
     top.wrapper = None
+    name_node, body = node.child_by_field_name("name") or node, body_of(node)
     prefix = _dotted(top.prefix, name.owner)
     return Definition(
-        kind, name.own, _dotted(prefix, name.own), prefix, *rows,
+        kind, name.own, _dotted(prefix, name.own), prefix, name_node.start_point[0], first, last,
         node_type=node.type,
-        signature=outline.signature(node),
-        doc=outline.docstring(node.child_by_field_name("body")),
+        signature=outline.signature(name_node, body),
+        doc=outline.docstring(body),
         is_test=around.is_test,
         depth=around.depth + 1,
     )  # fmt: skip
+
+
+def _tidy(name: str) -> str:
+    """A name in one line: a method may be named by an expression."""
+    short = name if name.isidentifier() else " ".join(name.split())
+    return short[: LIMITS.signature]
 
 
 def _dotted(*names: str) -> str:

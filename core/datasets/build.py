@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Protocol
 import orjson
 
 from core.cancel import CancelToken
-from core.datasets.candidates import Candidate, Found, Refused
+from core.datasets.candidates import TRAIN, VALIDATION, Candidate, Found, Refused
 from core.datasets.messages import USED, check, supervised
 from core.datasets.spool import Spool
 from core.errors import AppError, Where
@@ -93,6 +93,9 @@ class _Facts:
     repeated: int = 0
     unanswered: int = 0
     unused: Counter[str] = field(default_factory=Counter)
+    # Which rows say that they validate, and how many say either.
+    validating: set[int] = field(default_factory=set)
+    split_given: int = 0
 
     def notes(self) -> list[str]:
         """What a reader of the dataset has to know of its rows."""
@@ -162,6 +165,9 @@ class Builder:
             return
         self.spool.remember(messages, item.line)
         facts = self._facts
+        facts.split_given += bool(item.split)
+        if item.split == VALIDATION:
+            facts.validating.add(len(facts.turns))
         facts.repeated += len(repeated)
         empty = sum(m["role"] == "assistant" and not m["content"].strip() for m in messages)
         facts.unanswered += max(0, empty - item.cut)
@@ -175,7 +181,8 @@ class Builder:
         system = messages[0]["content"] if messages[0]["role"] == "system" else ""
         if system in facts.prompts or len(facts.prompts) < _PROMPTS:
             facts.prompts[system] += 1
-        source = {"line": item.line} | ({"id": item.source_id} if item.source_id else {})
+        source: dict[str, Any] = {"line": item.line} | ({"id": item.source_id} if item.source_id else {})
+        source |= {"provenance": dict(item.provenance)} if item.provenance else {}
         row = {"id": f"row-{len(facts.turns)}", "messages": messages, "source": source}
         if len(facts.sample) < SAMPLES:
             facts.sample.append({"id": row["id"], "messages": [_short(message) for message in messages]})
@@ -197,15 +204,20 @@ class Builder:
         self._facts.supervised_tokens += rendered.supervised
         return len(rendered.ids)
 
+    def _validation(self) -> frozenset[int]:
+        """The rows that validate: those that say so, else a random pick where none says anything."""
+        facts = self._facts
+        return frozenset(facts.validating) if facts.split_given else self._split.pick(len(facts.turns))
+
     def _finish(self, rows: Path, folder: Path) -> dict[str, Any]:
-        validation = self._split.pick(len(self._facts.turns))
+        validation = self._validation()
         index = array("Q")
         digest, offset = hashlib.sha256(), 0
         with rows.open("rb") as source, (folder / DATA).open("wb") as out:
             for position, line in enumerate(source):
                 self._token.raise_if_cancelled()
-                name = b"validation" if position in validation else b"train"
-                data = line[:-1] + b',"split":"' + name + b'"}\n'
+                name = VALIDATION if position in validation else TRAIN
+                data = line[:-1] + b',"split":"' + name.encode() + b'"}\n'
                 index.append(offset << 1 | (position in validation))
                 digest.update(data)
                 out.write(data)
@@ -213,20 +225,39 @@ class Builder:
         (folder / INDEX).write_bytes(index.tobytes())
         return self._columns(validation, offset, digest.hexdigest())
 
+    def _reason(self, validating: int) -> str:
+        if not self._facts.split_given:
+            return self._split.reason(len(self._facts.turns))
+        return "" if validating else "No validation set: every conversation of the file says that it is for training."
+
+    def _split_facts(self, validating: int, reason: str) -> dict[str, Any]:
+        total, given = len(self._facts.turns), self._facts.split_given
+        if not given:
+            return {"share": self._split.share, "seed": self._split.seed, "reason": reason}
+        return {"share": round(validating / total, 4), "seed": None, "reason": reason, "given": given}
+
+    def _split_notes(self) -> list[str]:
+        facts = self._facts
+        if not facts.split_given:
+            return []
+        silent = len(facts.turns) - facts.split_given
+        words = f"The split is the file's own: {len(facts.validating):,} of {len(facts.turns):,} are for validation"
+        return [f"{words}; {silent:,} say nothing and train." if silent else f"{words}."]
+
     def _columns(self, validation: frozenset[int], size: int, content_hash: str) -> dict[str, Any]:
         facts, total = self._facts, len(self._facts.turns)
         validating = sum(facts.turns[position] for position in validation)
         training = sum(facts.turns) - validating
         tokens = facts.tokens if len(facts.tokens) == total else None
-        reason = self._split.reason(total)
+        reason = self._reason(len(validation))
         stats = {
             "length_unit": "tokens" if tokens else "characters",
             "histogram": histogram(tokens or facts.characters),
             "total_tokens": sum(tokens) if tokens else None,
             "supervised_tokens": facts.supervised_tokens if tokens else None,
             "average_turns": round(sum(facts.turns) / total, 2),
-            "split": {"share": self._split.share, "seed": self._split.seed, "reason": reason},
-            "notes": [*self.notes, *facts.notes(), *([reason] if reason else [])],
+            "split": self._split_facts(len(validation), reason),
+            "notes": [*self.notes, *self._split_notes(), *facts.notes(), *([reason] if reason else [])],
         }
         return {
             "file_size": size, "content_hash": content_hash, "status": "ready", "training_ready": int(training > 0),

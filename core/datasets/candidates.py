@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.cancel import CancelToken
@@ -14,16 +14,23 @@ from core.reading.errors import shown
 from core.reading.importer import Importer
 from core.reading.records import Broken, Read, Record
 
+SPLITS = (TRAIN, VALIDATION) = ("train", "validation")
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A conversation from `units` records, `cut` of which have no answer; messages are not checked yet."""
+    """A conversation from `units` records, `cut` of which have no answer; messages are not checked yet.
+
+    `split` is "train" or "validation" where the record says which, else empty; `provenance` is kept with the row.
+    """
 
     line: int
     units: int
     cut: int
     messages: Any
     source_id: str
+    split: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,11 @@ def _converted(read: Record, importer: Importer) -> Found:
         row = importer.convert(read.value)
     except AppError as error:
         return Refused(read.line, error)
-    return Candidate(read.line, 1, 0, row.get("messages"), _ident(row.get("id")))
+    split, provenance = row.get("split"), row.get("provenance")
+    return Candidate(
+        read.line, 1, 0, row.get("messages"), _ident(row.get("id")), split if split in SPLITS else "",
+        provenance if isinstance(provenance, Mapping) else {},
+    )  # fmt: skip
 
 
 def _ident(value: Any) -> str:

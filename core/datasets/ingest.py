@@ -60,9 +60,9 @@ class DatasetIngest:
 
     def build(
         self, importer: Importer | None, reads: Iterator[Read], row: dict[str, Any], *, base_model_id: str = "",
-        notes: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (), facts: Mapping[str, Any] | None = None,
     ) -> str:  # fmt: skip
-        """Write `data.jsonl` and report the row, which is `row` and what was counted.
+        """Write `data.jsonl` and report the row, which is `row` and what was counted; `facts` go into its `stats`.
 
         Returns the dataset's id, empty when nothing could be used or the dataset is present already.
         """
@@ -90,7 +90,7 @@ class DatasetIngest:
             )  # fmt: skip
         if columns is None:
             return ""
-        complete = self._complete(row | columns, ident, importer, folder, base)
+        complete = self._complete(row | columns, ident, importer, folder, {**base, **(facts or {})})
         self._file_by_content[columns["content_hash"]] = Path(row["source_path"]).name
         present = store.by_content(self._db, intake.workspace, columns["content_hash"]) if self._use_known else None
         if present is not None:
@@ -115,9 +115,9 @@ class DatasetIngest:
         return True
 
     def _complete(
-        self, row: dict[str, Any], ident: str, importer: Importer | None, folder: Path, base: Mapping[str, Any]
+        self, row: dict[str, Any], ident: str, importer: Importer | None, folder: Path, facts: Mapping[str, Any]
     ) -> dict[str, Any]:
-        row["stats"] |= base
+        row["stats"] |= facts
         file_format = getattr(importer, "format", importer.name if importer else "")
         return {"id": ident, "format": file_format, "file_path": self._intake.workspace.relative(folder / DATA), **row}
 

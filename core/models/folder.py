@@ -107,6 +107,17 @@ def mended_config(config: Mapping[str, Any], folder: Path) -> tuple[dict[str, An
     return out, notes
 
 
+def chat_template_in(folder: Path) -> bool:
+    """Whether a base's folder says how a chat is rendered; cheap, without its tokenizer."""
+    if any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    path = folder / "tokenizer_config.json"
+    try:
+        return bool(path.exists() and orjson.loads(path.read_bytes()).get("chat_template"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def slug(name: str) -> str:
     """A name as the beginning of a folder's."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100] or "base"

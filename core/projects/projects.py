@@ -155,6 +155,14 @@ def update(db: Database, project_id: str, **values: Any) -> Changed:
     return Changed.PROJECTS
 
 
+def keep_settings(db: Database, project_id: str, values: Mapping[str, Any]) -> Changed:
+    """Merge into a project's settings; values that are None are forgotten."""
+    with transaction(db):
+        before = get(db, project_id).settings
+        merged = {key: value for key, value in {**before, **values}.items() if value is not None}
+        return update(db, project_id, settings=merged)
+
+
 def keep_state(db: Database, project_id: str, state: Mapping[str, Any]) -> Changed:
     """What the project is left with; values that are None are forgotten, others are merged into what was there."""
     with transaction(db):

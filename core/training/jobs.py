@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from sqlite_utils import Database
 
+from core.errors import AppError
 from core.events import Changed
-from core.jobs import Job, JobKind
+from core.jobs import Job, JobKind, JobState
 from core.lanes import Lane
+from core.registries import RUN_OWNERS
 from core.training import store
 from core.workspace.paths import Workspace
+
+log = logging.getLogger(__name__)
 
 
 def _apply(db: Database, _workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:
@@ -26,6 +31,21 @@ def _apply(db: Database, _workspace: Workspace, job: Job, event: Mapping[str, An
     return Changed.NOTHING
 
 
+def _ended(db: Database, workspace: Workspace, job: Job) -> Changed:
+    """Tell who the run was for, in the transaction that completes it."""
+    owner = job.params.get("owner")
+    if not owner or job.status is not JobState.COMPLETED:
+        return Changed.NOTHING
+    try:
+        told = RUN_OWNERS.get(str(owner["kind"]))
+    except AppError as error:
+        # Of a later version, or a plugin that is gone: the run has ended well all the same.
+        log.warning("run %s: %s", job.id, error)
+        return Changed.NOTHING
+    changed: Changed = told(db, workspace, job)
+    return changed
+
+
 TRAINING = JobKind(
     name="training",
     handler="core.training.work:run",
@@ -35,4 +55,5 @@ TRAINING = JobKind(
     lane=Lane.GPU,
     resumable=True,
     page="training",
+    ended=_ended,
 )

@@ -73,6 +73,19 @@ def create_run(
 ) -> Job:
     """Check the dataset and queue a training job. Raises AppError `dataset_not_ready` and those of `check`."""
     check(config)
+    dataset = usable_dataset(db, dataset_id)
+    base = models.get(db, base_model_id)
+    models.require_folder(base)
+    ident = new_id()
+    params = {**run_params(name, preset, config, base), "dataset": dataset_facts(dataset)}
+    with transaction(db):
+        job = jobs.create(db, "training", f"Training {name}", params, job_id=ident)
+        insert_run(db, ident, params, dataset)
+    return job
+
+
+def usable_dataset(db: Database, dataset_id: str) -> Mapping[str, Any]:
+    """The row of a dataset that can be trained on. Raises AppError `dataset_not_ready`."""
     dataset = db.execute("select * from datasets where id = ? and deleted_at is null", [dataset_id]).fetchone()
     if dataset is None or dataset["status"] != "ready" or not dataset["training_ready"]:
         raise AppError(
@@ -81,26 +94,33 @@ def create_run(
             hint="Use a dataset that is ready and has training conversations; its page lists the problems.",
             action="page:datasets",
         )
-    base = models.get(db, base_model_id)
-    models.require_folder(base)
-    ident = new_id()
+    found: Mapping[str, Any] = dataset
+    return found
+
+
+def run_params(name: str, preset: str, config: TrainingConfig, base: BaseModel) -> dict[str, Any]:
+    """The parameters of a training job but for its dataset."""
+    return {"name": name, "preset": preset, "config": config.to_json(), "base": base_facts(base)}
+
+
+def dataset_facts(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """What a training job and a passport say of the dataset."""
+    names = ("id", "name", "file_path", "content_hash", "total_conversations", "system_prompt")
+    return {name: dataset[name] for name in names}
+
+
+def insert_run(db: Database, run_id: str, params: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
+    """The row of a run whose job is there."""
+    config = TrainingConfig(**params["config"])
     train_rows = int(dataset["total_conversations"]) - int(dataset["total_validation_conversations"])
-    params = {
-        "name": name, "preset": preset, "config": config.to_json(), "base": base_facts(base),
-        "dataset": {k: dataset[k] for k in (
-            "id", "name", "file_path", "content_hash", "total_conversations", "system_prompt")},
-    }  # fmt: skip
-    with transaction(db):
-        job = jobs.create(db, "training", f"Training {name}", params, job_id=ident)
-        db.execute(
-            "insert into training_jobs(id, name, dataset_id, base_model_id, preset, hyperparameters, total_epochs,"
-            " total_steps) values(?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                ident, name, dataset_id, base_model_id, preset, orjson.dumps(config.to_json()).decode(),
-                config.epochs, config.total_steps(max(1, train_rows)),
-            ],
-        )  # fmt: skip
-    return job
+    db.execute(
+        "insert into training_jobs(id, name, dataset_id, base_model_id, preset, hyperparameters, total_epochs,"
+        " total_steps) values(?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            run_id, params["name"], dataset["id"], params["base"]["id"], params["preset"],
+            orjson.dumps(config.to_json()).decode(), config.epochs, config.total_steps(max(1, train_rows)),
+        ],
+    )  # fmt: skip
 
 
 def base_facts(base: BaseModel) -> dict[str, Any]:
@@ -139,9 +159,16 @@ def list_runs(db: Database, limit: int = 2_000) -> list[TrainingRun]:
 
 
 def get_run(db: Database, run_id: str) -> TrainingRun:
-    """One run. Raises AppError `no_such_run`."""
+    """One run. Raises AppError `no_such_run`, or `run_waits` for one whose dataset is not made yet."""
     row = db.execute(f"{_RUN_SQL} and t.id = ?", [run_id]).fetchone()
     if row is None:
+        sql = "select title from jobs where id = ? and kind = 'training' and deleted_at is null"
+        waiting = db.execute(f"{sql} and id not in (select id from training_jobs)", [run_id]).fetchone()
+        if waiting is not None:
+            raise AppError(
+                "run_waits", f"“{waiting['title']}” waits for the job that makes its dataset.",
+                hint="It can be opened when its dataset is there.",
+            )  # fmt: skip
         raise AppError("no_such_run", "That training run no longer exists.", hint="Look in the trash.")
     return _run_value(db, row)
 

@@ -36,6 +36,11 @@ BETTER_BY = 0.005
 def run(context: JobContext) -> dict[str, Any]:
     """Train the run described by the job's params; see `core.training.store.create_run`."""
     params = context.params
+    if "dataset" not in params:
+        raise AppError(
+            "dataset_not_ready", "The dataset that this run was to train on was not made, or was deleted.",
+            hint="Start the training again from its project.", action="page:projects",
+        )  # fmt: skip
     config = check(TrainingConfig(**params["config"]))
     return _run(context, params, config)
 

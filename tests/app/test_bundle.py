@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.workspace.paths import source_root
+from tests.support.code_project import write_project
 from tests.support.patience import PATIENCE_S
 
 # What they are compared with is made once.
@@ -63,3 +64,17 @@ def test_its_workers_go_the_whole_way(bundle: Path, tmp_path: Path) -> None:
     # An installed app keeps its base models in the user's data folder, not in the bundle.
     assert (tmp_path / "data" / "models" / "practice" / "config.json").exists()
     assert not os.path.lexists(bundle.parent / "_internal" / "models_cache")
+
+
+def test_it_indexes_and_searches_a_project(bundle: Path, tmp_path: Path) -> None:
+    root = write_project(tmp_path / "shop")
+    said = []
+    for args in (["add", root, "--name", "Shop", "--embedder", "none"], ["search", "Shop", "basketTotal", "--json"]):
+        done = subprocess.run(
+            [bundle, "project", "--workspace", tmp_path / "w", *args],
+            env=environment(tmp_path), cwd=tmp_path, capture_output=True, text=True, timeout=3 * PATIENCE_S,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+        said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (said[0]["type"], said[0]["symbol"], said[0]["path"]) == ("found", "basketTotal", "web/basket.ts")

@@ -20,7 +20,13 @@ from core.workspace.paths import Workspace
 
 
 def run_in_process(db: Database, workspace: Workspace, kind: str, params: Mapping[str, Any]) -> Job:
-    job = jobs.claim_next(db, jobs.create(db, kind, "Test", params).id)
+    return run_claimed(db, workspace, jobs.create(db, kind, "Test", params))
+
+
+def run_claimed(db: Database, workspace: Workspace, queued: Job) -> Job:
+    """A queued job."""
+    kind = queued.kind
+    job = jobs.claim_next(db, queued.id)
     assert job is not None
     session = JobSession(workspace, job)
     session.begin(db)

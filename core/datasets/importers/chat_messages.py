@@ -1,4 +1,7 @@
-"""Chat `messages`, as OpenAI, Hugging Face and mlx-lm write them; `weight` 0 keeps an answer out of training."""
+"""Chat `messages`, as OpenAI, Hugging Face and mlx-lm write them; `weight` 0 keeps an answer out of training.
+
+`split` ("train" or "validation") and `provenance` (an object) of a record are kept.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ class ChatMessages:
 
     def convert(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
         """The messages as they are; the dataset's own check names what is wrong with them."""
-        return {"messages": record.get("messages"), "id": record.get("id")}
+        return {name: record.get(name) for name in ("messages", "id", "split", "provenance")}
 
 
 IMPORTER = ChatMessages()

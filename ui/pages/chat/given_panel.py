@@ -169,7 +169,7 @@ class Places(QWidget):
             return
         chips = [
             Button(
-                words if len(words) <= MOST_WORDS else f"…{words[-MOST_WORDS:]}", "chip", "ph.file-code",
+                words if len(words) <= MOST_WORDS else f"…{words[-MOST_WORDS:]}", "chip", "ph.file-text",
                 on_click=partial(self.wanted.emit, path, line), name="place",
                 tip=words if given else f"{words}\nThe model was not given these lines: check them.",
                 accessible=f"Open {words}",

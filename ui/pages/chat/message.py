@@ -146,6 +146,7 @@ class AnswerPart(QWidget):
         self.who.setText(said.who)
         self.text.set_text(said.text, caret=said.status == STREAMING)
         self.speed.setText(speed_text(said.stats))
+        self.places.show_places(said.places)
         self._tools.setVisible(said.status not in UNDER_WAY)
         self._show_pill(_PILLS.get(said.status))
         self.setAccessibleName(f"{said.who}: {said.text[:200]}")

@@ -85,7 +85,8 @@ class ProjectsFrame(Page):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.left_out.make_low(self.height() < 3 * theme().sizes.sidebar)
+        sizes = theme().sizes
+        self.left_out.make_low(self.height() < 3 * (sizes.sidebar + sizes.row))
 
     @Slot()
     def _fit_list(self) -> None:

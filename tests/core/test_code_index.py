@@ -354,7 +354,7 @@ def test_a_name_that_is_no_text_and_a_file_the_parser_dies_of(project: Project, 
         pytest.skip("this disk keeps UTF-8 names only")
     marker = project.folder / "stub-16" / "reading"
     marker.parent.mkdir(parents=True)
-    marker.write_text("2\0pkg/m7.py")
+    marker.write_text("2\0pkg/m7.py\0est_of_a_longer_name.py\0")
     report = project.refresh()
     assert (report.left_out, report.failed, report.used, adds_up(report)) == (1, 1, 11, True)
     assert "ended the indexing" in file(project, "pkg/m7.py").detail  # type: ignore[union-attr]

@@ -26,7 +26,7 @@ from core.code_index.limits import LIMITS
 from core.code_index.parsing import Definition, GrammarError, Parsed, parse
 from core.code_index.plain_chunks import sections, weight, weights
 from core.code_index.records import Chunk, Kind, ParsedFile, digest
-from core.code_index.splitting import Row, joined, levels, split
+from core.code_index.splitting import BLANKS, Row, joined, levels, split
 
 GAP = "..."
 _TEST_FOLDERS = frozenset({"test", "tests", "__tests__", "spec", "specs", "e2e", "testdata"})
@@ -49,8 +49,7 @@ def parse_file(path: str, data: bytes, soft_limit: int = LIMITS.soft) -> ParsedF
     if language == TEXT:
         return ParsedFile(path, language, _by_lines(path, language, lines, limit))
     try:
-        source = data if len(data) == len(text) and text.isascii() and "\r" not in text else text.encode()
-        parsed = parse(language, source, lines, in_tests=in_tests(path, language))
+        parsed = parse(language, text.encode(), lines, in_tests=in_tests(path, language))
         chunks = _Chunker(path, language, lines, parsed, limit).all()
     except MemoryError:
         raise
@@ -109,6 +108,7 @@ class _Chunker:
         self._names = _Names(path)
         self._sizes = [0, *accumulate(weights(lines))]
         self._call_rows = [row for row, _ in parsed.calls]
+        self._wide = [row for row, line in enumerate(lines) if len(line) > BLANKS * limit]
         self._called = [name for _, name in parsed.calls]
 
     def all(self) -> list[Chunk]:
@@ -124,7 +124,7 @@ class _Chunker:
             name = module_name(self.path)
             yield self._plan(Definition(
                 Kind.MODULE, name, name, "", 0, 0, len(self.lines) - 1, doc=self.parsed.doc,
-                signature=PurePosixPath(self.path).name, is_test=in_tests(self.path, self.language),
+                signature=name, is_test=in_tests(self.path, self.language),
             ), outside)  # fmt: skip
         waiting = list(reversed(self.parsed.definitions))
         while waiting:
@@ -141,7 +141,7 @@ class _Chunker:
         return self._sizes[last + 1] - self._sizes[first]
 
     def _too_long(self, plan: _Plan) -> bool:
-        return plan.size > self.limit
+        return plan.size > self.limit or any(p.first <= row <= p.last for row in self._wide for p in plan.pieces)
 
     def _wanted(self, plans: Sequence[_Plan]) -> list[int]:
         """How many rows of these plans stand above each row."""
@@ -255,11 +255,12 @@ def _own(rows: Sequence[Row]) -> list[_Piece]:
 
 
 def module_name(path: str) -> str:
-    """A file's name without its extension; its folder's where the file's own says nothing."""
+    """A file's name, with its folder's before it where the file's own says nothing ("shop/__init__.py").
+
+    With its ending, so that it is no name of a class: those are often named as their file is.
+    """
     place = PurePosixPath(path)
-    if place.stem in _FOLDER_NAMED and place.parent.name:
-        return place.parent.name
-    return place.stem or place.name
+    return f"{place.parent.name}/{place.name}" if place.stem in _FOLDER_NAMED and place.parent.name else place.name
 
 
 def _by_lines(path: str, language: str, lines: Sequence[str], limit: int) -> list[Chunk]:

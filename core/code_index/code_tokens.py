@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 # A dash joins words of two letters and more; between shorter ones it is a minus.
 _WORD = re.compile(r"[^\W_][\w$]*(?:(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})[\w$]+)*|_+[^\W_][\w$]*")
@@ -17,7 +18,8 @@ _OTHER_SUBWORD = re.compile(r"[^\W\d_]+|\d+")
 # Scripts without spaces between words: a pair of characters is what can be found of them.
 _PAIRED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+")
 _MARKED = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]|_|[^\W\d]\d|-")
-_QUERY_WORD = re.compile(r"[\w$]+(?:(?:\.|::|->|#|/)[\w$]+)*\(?|[\w$]+(?:-[\w$]+)+")
+_KEPT = 64
+_QUERY_WORD = re.compile(r"[\w$]+(?:-[\w$]+)+|[\w$]+(?:(?:\.|::|->|#|/)[\w$]+)*\(?")
 
 
 def code_tokens(text: str) -> list[str]:
@@ -26,16 +28,8 @@ def code_tokens(text: str) -> list[str]:
     Camel case, snake case, kebab case and digits are taken apart; repeated words stay, an identifier stays whole
     however long it is.
     """
-    out: list[str] = []
-    for match in _WORD.finditer(text if text.isascii() else unicodedata.normalize("NFKC", text)):
-        word = match[0].strip("_$")
-        if not word:
-            continue
-        parts = _parts(word)
-        out.append(word.lower())
-        if len(parts) > 1 or (parts and parts[0] != out[-1]):
-            out.extend(parts)
-    return out
+    words = _WORD.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
+    return [token for word in words for token in (_kept(word) if len(word) <= _KEPT else _tokens(word))]
 
 
 def name_tokens(name: str) -> list[str]:
@@ -50,23 +44,31 @@ def identifiers(text: str) -> list[str]:
     """What in a question is written as a name in code is, in order, each once, as written and without its brackets.
 
     That is: a word in camel or snake case, with a digit or a dash in it, in capitals, dotted (`a.b`, `a::b`: also its
-    last part), or followed by a bracket; and the only word there is.
+    last part), a path, or followed by a bracket; and the only word there is.
     """
     words = [match[0] for match in _QUERY_WORD.finditer(text)]
     found: dict[str, None] = {}
     for word in words:
         bare = word.rstrip("(")
-        dotted = re.split(r"\.|::|->|#|/", bare)
-        if (
-            len(words) == 1
-            or word != bare
-            or len(dotted) > 1
-            or _MARKED.search(bare)
-            or (len(bare) > 1 and bare.isupper())
-        ):
+        if "/" in bare:
+            found[bare] = None
+            continue
+        dotted = re.split(r"\.|::|->|#", bare)
+        named = word != bare or len(dotted) > 1 or _MARKED.search(bare) or (len(bare) > 1 and bare.isupper())
+        if named or len(words) == 1:
             found[bare] = None
             found[dotted[-1]] = None
     return list(found)
+
+
+def _tokens(word: str) -> tuple[str, ...]:
+    word = word.strip("_$")
+    whole = word.lower()
+    parts = _parts(word)
+    return (whole,) if parts == [whole] else (whole, *parts)
+
+
+_kept = lru_cache(maxsize=1 << 16)(_tokens)
 
 
 def _parts(word: str) -> list[str]:

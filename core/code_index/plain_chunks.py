@@ -12,6 +12,8 @@ from core.code_index.limits import LIMITS
 from core.code_index.splitting import Row, split
 
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mdx"})
+_BLANKS = b" \t\v\f\r\x1c\x1d\x1e\x1f"
+_BLANK = re.compile(r"[^\S\n]+")
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
@@ -36,8 +38,8 @@ def weights(lines: Sequence[str]) -> list[int]:
     """The same of each line, a hundred times as fast as line by line."""
     text = "\n".join(lines)
     if text.isascii():
-        return [len(line) for line in text.encode().translate(None, b" \t\v\f\x1c\x1d\x1e\x1f").split(b"\n")]
-    return [len("".join(line.split())) for line in lines]
+        return [len(line) for line in text.encode().translate(None, _BLANKS).split(b"\n")]
+    return [len(line) for line in _BLANK.sub("", text).split("\n")]
 
 
 def sections(path: str, lines: Sequence[str], limit: int) -> Iterator[Section]:

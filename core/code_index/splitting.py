@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _UNBROKEN = 1 << 30
-# A line of that many times the limit in blanks alone would otherwise weigh nothing.
-_BLANKS = 4
+# A line that is that many times as long as the limit is cut too, though most of it is blank.
+BLANKS = 4
 
 
 class Row(NamedTuple):
@@ -96,10 +96,10 @@ def _cut(rows: Sequence[Row], at: int, rest: int, limit: int, level: Sequence[in
 
 
 def _pieces(row: Row, limit: int) -> list[Row]:
-    if row.weight <= limit and len(row.text) <= _BLANKS * limit:
+    if row.first != row.last or (row.weight <= limit and len(row.text) <= BLANKS * limit):
         return [row]
-    size = limit if row.weight > limit else _BLANKS * limit
+    size = limit if row.weight > limit else BLANKS * limit
     texts = [row.text[start : start + size] for start in range(0, len(row.text), size)]
-    weights = [max(len("".join(text.split())), len(text) // _BLANKS) for text in texts]
+    weights = [max(len("".join(text.split())), len(text) // BLANKS) for text in texts]
     return [Row(row.first, row.last, text, weight, number > 0)
             for number, (text, weight) in enumerate(zip(texts, weights, strict=True))]  # fmt: skip

@@ -218,11 +218,10 @@ class Walk:
             self._flush()
 
     def _flush(self) -> None:
-        doubtful = set(secrets.suspicious([data for _, data in self._batch])) if self._batch else set()
-        for index, (file, data) in enumerate(self._batch):
-            hidden = secrets.by_content(data) if index in doubtful else ""
-            if hidden:
-                self._leave(file.path, Left.SECRET, hidden)
+        hidden = secrets.found_in([data for _, data in self._batch]) if self._batch else {}
+        for index, (file, _) in enumerate(self._batch):
+            if index in hidden:
+                self._leave(file.path, Left.SECRET, hidden[index])
             else:
                 self.files.append(file)
         self._batch.clear()

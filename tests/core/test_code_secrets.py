@@ -64,7 +64,7 @@ INNOCENT = [
 @pytest.mark.parametrize(("title", "text"), SECRETS)
 def test_a_secret_is_found_and_not_repeated(title: str, text: str) -> None:
     data = f"first = 1\n\n{text}\nlast = 2\n".encode()
-    assert secrets.suspicious([b"", data, b"x = 1"]) == [1]
+    assert secrets.found_in([b"", data, b"x = 1", data]) == {1: f"line 3: {title}", 3: f"line 3: {title}"}
     assert secrets.by_content(data) == f"line 3: {title}"
 
 

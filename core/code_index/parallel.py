@@ -49,6 +49,10 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+def _begun() -> None:
+    """Asked first, so that it is known whether a process can begin at all."""
+
+
 def _several(jobs: Sequence[Job]) -> list[Prepared]:
     return [prepare(_work["tools"], _work["root"], file, known, _work["limit"]) for file, known in jobs]
 
@@ -56,16 +60,14 @@ def _several(jobs: Sequence[Job]) -> list[Prepared]:
 class Readers:
     """Reads files with `tools`, which has to be picklable apart from its `scan` and `look`; see `open`."""
 
-    def __init__(self, tools: bytes, root: Path, soft_limit: int, processes: int, limit_s: float) -> None:
+    def __init__(self, tools: bytes, root: Path, soft_limit: int, processes: int) -> None:
         self._start = (tools, root, soft_limit)
-        self._processes, self._limit_s = processes, limit_s
+        self._processes, self._limit_s = processes, LIMIT_S
         self._pool = self._new()
-        self._answered = False
+        self._first = self._pool.submit(_begun)
 
     @classmethod
-    def open(
-        cls, tools: Tools, root: Path, soft_limit: int, files: Sequence[FoundFile], limit_s: float = LIMIT_S
-    ) -> Readers | None:
+    def open(cls, tools: Tools, root: Path, soft_limit: int, files: Sequence[FoundFile]) -> Readers | None:
         """Readers where there is enough to read and more than one core, else None."""
         processes = min(MOST_PROCESSES, os.cpu_count() or 1)
         if processes < 2 or sum(file.size for file in files) < WORTH_BYTES:
@@ -74,7 +76,7 @@ class Readers:
             packed = pickle.dumps(replace(tools, scan=_unused, look=_unused))
         except (pickle.PicklingError, AttributeError, TypeError):
             return None
-        return cls(packed, root, soft_limit, processes, limit_s)
+        return cls(packed, root, soft_limit, processes)
 
     def _new(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
@@ -101,17 +103,15 @@ class Readers:
     def _result(self, task: Sequence[Job], future: Future[list[Prepared]]) -> Iterator[Prepared]:
         with contextlib.suppress(TimeoutError, BrokenProcessPool):
             if not future.cancelled():
-                found = future.result(self._limit_s * 2)
-                self._answered = True
-                yield from found
+                yield from future.result(self._limit_s * 2)
                 return
         # One of them did it; the tasks behind it went with the pool and come here too.
         for job in task:
             yield self._alone(job)
 
     def _alone(self, job: Job) -> Prepared:
-        if not self._answered:
-            # No process has ever begun here: not the file's fault.
+        if self._first.cancelled() or self._first.exception(self._limit_s) is not None:
+            # No process can begin here, which is not the file's fault.
             return prepare(pickle.loads(self._start[0]), self._start[1], *job, self._start[2])
         for _ in range(2):
             try:

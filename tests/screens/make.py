@@ -158,6 +158,7 @@ def shoot_filled(root: Path, out: Path) -> None:
         if spec.name != "projects":
             studio.shoot("filled", spec.name, arguments.get(spec.name))
     project_screens.shoot_filled(studio, root.parent / "code-filled")
+    project_screens.shoot_dialogs(studio, root.parent / "code-dialogs", out)
     studio.close()
 
 

@@ -23,6 +23,8 @@ IDLE = (
 )
 NOTHING = "Nothing was found. Try fewer words, a name as it stands in the code, or the plain text."
 NOTHING_PLAIN = "No line has this text. Try a part of it, or search by meaning, words and names."
+# What notices about the missing way of meaning have in them.
+MODEL = "embedding model"
 UNFIT = "Kind and tests do not narrow a search for plain text."
 
 
@@ -46,7 +48,7 @@ class Answers(QWidget):
         self.stack = QStackedWidget()
         for part in (column(self.idle, None), self.list, self.nothing):
             self.stack.addWidget(part)
-        self._notice_row = row(self.notices, self.model, stretch=self.notices)
+        self._notice_row = column(self.notices, row(self.model, None), gap=0)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.half)
@@ -112,9 +114,12 @@ class Answers(QWidget):
 
     def show_notices(self, notices: Sequence[str]) -> None:
         """Quiet lines on what was not looked at, with what to do about it."""
-        text = "\n".join(dict.fromkeys(" ".join(notice.split()) for notice in notices))
+        told = list(dict.fromkeys(" ".join(notice.split()) for notice in notices))
+        # That a leg is missing is said once, by whoever says it first.
+        about_model = [notice for notice in told if MODEL in notice]
+        text = "\n".join(notice for notice in told if notice not in about_model[1:])
         self.notices.setText(text)
-        self.model.setVisible("embedding" in text.lower())
+        self.model.setVisible(bool(about_model))
         self._notice_row.setVisible(bool(text))
 
 

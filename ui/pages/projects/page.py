@@ -29,6 +29,7 @@ from ui.widgets.banner import Banner, error_details
 from ui.widgets.empty import EmptyState
 
 AGES_MS = 20_000
+GONE = "no_project_folder"
 EMPTY = (
     "Add the folder of a project, or drop it here: search its code by meaning, words and names, ask an assistant about "
     "it, and train an adapter on it. Nothing in it is ever run."
@@ -285,12 +286,13 @@ class ProjectsPage(ProjectsFrame):
 
     @Slot(str, object)
     def _on_told(self, project_id: str, error: AppError) -> None:
-        if project_id == self.current or not project_id:
+        if error.code == GONE:
+            # Said by the page itself, with a way on.
+            self.reload()
+        elif project_id == self.current or not project_id:
             self._show_told(error)
         else:
             self._told[project_id] = error
-        # What is told may be that a folder is gone.
-        self.reload()
 
     def _show_told(self, error: AppError) -> None:
         self.banners.add(

@@ -33,7 +33,7 @@ LANGUAGES = {
 WATCHED = "watched; nothing in it is ever run"
 _STAGES = {
     "Looking for files": ("looking for files", ""), "Reading files": ("reading", "file"),
-    "Embedding": ("embedding", "symbol"),
+    "Embedding": ("embedding", "chunk"),
 }  # fmt: skip
 _LEGS = (("meaning", "meaning"), ("words", "words"), ("name", "names"), ("exact", "names"))
 # Signs that turn the direction of what follows, so that a name reads as another one.
@@ -91,13 +91,13 @@ def ago_stored(moment: str | None) -> str:
     return ago(datetime.fromisoformat(moment).timestamp()) if moment else ""
 
 
-def progress_words(done: int, total: int, stage: str) -> str:
-    """How far an indexing job is: "reading 312 of 1,904 files"."""
-    verb, noun = _STAGES.get(stage, (stage[:1].lower() + stage[1:], ""))
-    if not verb:
-        verb = "indexing"
+def progress_words(done: int, total: int, said: str) -> str:
+    """How far an indexing job is: "reading 312 of 1,904 files"; `said` is its stage, or its rate in words."""
+    # A rate ("68 files a second") says by its unit which stage it is.
+    named = next((stage for stage, (_, noun) in _STAGES.items() if noun and f" {noun}s a second" in said), said)
+    verb, noun = _STAGES.get(named, (named[:1].lower() + named[1:], ""))
     if not total or not noun:
-        return f"{verb} {fmt.count(done)}" if done and noun else verb
+        return verb or "indexing"
     return f"{verb} {fmt.count(done)} of {fmt.plural(total, noun)}"
 
 

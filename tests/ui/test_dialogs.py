@@ -7,6 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +24,7 @@ from core.conversations import store as conversations
 from core.datasets import store as datasets
 from core.generation.plan import Library
 from core.models.store import BaseModel
-from core.projects import chats, corrections
+from core.projects import chats, corrections, projects
 from core.scaffolding import store as scaffolding
 from core.scaffolding.exchange import read_plan
 from core.scaffolding.store import EmotionalArc, PromptTemplate, consultant_profile
@@ -33,6 +34,7 @@ from core.workspace.paths import workspaces_folder
 from tests.support.chat import TINY_BASE, add_base
 from tests.support.foreign import write_peft
 from tests.support.pages import find, until
+from tests.support.refund_project import write_project
 from ui.dialogs.api_key import ApiKeyDialog
 from ui.dialogs.base import ConfirmDialog, DetailsDialog, Dialog, confirm
 from ui.dialogs.hub_token import HubTokenDialog
@@ -58,6 +60,9 @@ from ui.pages.conversations.tags import TagDialog
 from ui.pages.datasets import page as dataset_page
 from ui.pages.generate.add_dialogs import AddOneDialog, MatrixDialog
 from ui.pages.generate.start_dialogs import CapDialog, CountDialog
+from ui.pages.projects.add_dialog import AddDialog as AddProjectDialog
+from ui.pages.projects.embedder_dialog import EmbedderDialog
+from ui.pages.projects.files_dialog import FilesDialog
 from ui.pages.scaffolding.beats_dialog import BeatsDialog
 from ui.pages.scaffolding.import_dialog import ImportDialog
 from ui.pages.scaffolding.lists import read_library
@@ -186,6 +191,17 @@ def quantise_dialog(here: Any) -> Dialog:
     return made
 
 
+def code(here: Any) -> Path:
+    folder = here.services.workspace.root.parent / "refunds"
+    return folder if folder.exists() else write_project(folder)
+
+
+def embedder_dialog(here: Any) -> Dialog:
+    if not projects.listing(here.db):
+        projects.add(here.db, code(here))
+    return EmbedderDialog(here.window, here.services, projects.listing(here.db)[0], "")
+
+
 FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], str]]] = {
     AddDialog: (add_dialog, "field_name", lambda here: "".join(here.said)),
     DatasetDialog: (dataset_dialog, "field_name", lambda here: "".join(here.said)),
@@ -200,11 +216,18 @@ FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], st
         template_dialog, "field_name", lambda here: scaffolding.get(here.db, PromptTemplate, template(here).id).name
     ),
     ProfileDialog: (profile_dialog, "field_name", lambda here: str(consultant_profile(here.db)["name"])),
+    AddProjectDialog: (
+        lambda here: AddProjectDialog(here.window, here.services, {}, code(here)), "field_name",
+        lambda here: "".join(project.name for project in projects.listing(here.db)),
+    ),
 }  # fmt: skip
 CHOICES: dict[type[Dialog], Callable[[Any], Dialog]] = {ScaffoldingDialog: scaffolding_dialog}
 READERS: dict[type[Dialog], Callable[[Any], Dialog]] = {
     SourcesDialog: sources_dialog,
     ImportReport: import_report,
+    FilesDialog: lambda here: FilesDialog(
+        here.window, here.services, "Refunds", here.services.workspace.projects / "x"
+    ),
     TrashDialog: lambda here: TrashDialog(here.services, here.window),
     ShortcutsDialog: lambda here: ShortcutsDialog(here.window, [("Ctrl+1", "Home")], [("Ctrl+K", "Palette")], []),
     DetailsDialog: lambda here: DetailsDialog(here.window, "Internal error", "It broke.", "Copy it.", "Traceback"),
@@ -310,6 +333,7 @@ WRITERS: dict[type[Dialog], tuple[Callable[[Any], Dialog], Callable[[Any], objec
         lambda here: CorrectDialog(talk(here)[0], talk(here)[2][1], None), lambda here: corrections.count(here.db)
     ),
     VersionsDialog: (lambda here: VersionsDialog(*shown_conversation(here)), lambda here: turns_of(here)[0]),
+    EmbedderDialog: (embedder_dialog, lambda here: "".join(p.embedder for p in projects.listing(here.db))),
     RegenerateDialog: (
         lambda here: RegenerateDialog(*shown_conversation(here), 1), lambda here: here.db["batch_jobs"].count
     ),

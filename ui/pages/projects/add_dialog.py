@@ -235,11 +235,6 @@ class AddDialog(WritingDialog):
 
     # Starting
 
-    @property
-    def typed(self) -> bool:
-        # A folder is chosen again as quickly as a question is answered.
-        return False
-
     def _start(self) -> None:
         looked = self._looked
         if looked is None or not self.form.submit():

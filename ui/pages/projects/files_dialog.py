@@ -115,7 +115,7 @@ class FilesDialog(Dialog):
         self._soon.setInterval(SEARCH_MS)
         self._soon.timeout.connect(self._restart)
         self._build()
-        close = Button("Close", "main", on_click=self.accept, name="close_files")
+        close = Button("Close", "main", on_click=self.accept, name="close")
         self.set_buttons(close, cancel="")
         sizes = theme().sizes
         wide = min(2 * sizes.inspector + sizes.field, parent.window().width() - 2 * sizes.margin)

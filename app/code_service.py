@@ -24,12 +24,14 @@ Failed = Callable[[AppError], None]
 class CodeService(WorkerService):
     """States: off, starting, ready. Each command names its project; a project that is watched stays so over a crash.
 
-    `changed(project id, summary)` when its index holds something else; `behind(project id, chunks)` when so many chunks
-    wait for their vectors that a job should make them; `told(project id, AppError)` for what the user should know.
+    `changed(project id, summary)` when its index holds something else; `behind(project id, chunks)` when so many
+    chunks wait for their vectors that a job should make them; `ready(project id)` when a search by meaning is possible
+    that was not before; `told(project id, AppError)` for what the user should know.
     """
 
     changed = Signal(str, object)
     behind = Signal(str, int)
+    ready = Signal(str)
     told = Signal(str, object)
 
     WORKER = "code"
@@ -59,6 +61,8 @@ class CodeService(WorkerService):
             self.changed.emit(project, message["summary"])
         elif kind == "behind":
             self.behind.emit(project, int(message["chunks"]))
+        elif kind == "ready":
+            self.ready.emit(project)
         elif kind == "notice":
             self.told.emit(project, AppError.from_json(message["error"]))
 
@@ -81,8 +85,11 @@ class CodeService(WorkerService):
             self._send(Call("reopen", {"project_id": project_id}, self, nothing, ignore))
 
     def search(self, owner: QObject, spec: ProjectSpec, text: str, done: Done, failed: Failed, *, k: int = 10) -> str:
-        """Symbols that fit a text; `done({"found": [...], "notices": [...], "total", "seconds"})`. Returns the id."""
-        return self._ask(owner, spec, "search", done, failed, text=text, k=k)
+        """Symbols that fit a text; `done({"found": [...], "notices": [...], "total", "seconds"})`. Returns the id.
+
+        It never waits for an embedding model: words and names answer until `ready`.
+        """
+        return self._ask(owner, spec, "search", done, failed, text=text, k=k, wait=False)
 
     def context(
         self, owner: QObject, spec: ProjectSpec, text: str, budget_tokens: int, done: Done, failed: Failed

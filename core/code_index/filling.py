@@ -14,6 +14,7 @@ from pathlib import Path
 
 from core.cancel import CancelToken
 from core.code_index.health import Opened
+from core.code_index.parallel import Job, Readers
 from core.code_index.reading import Prepared, Tools, prepare
 from core.code_index.records import FoundFile, Left, LeftOut
 from core.code_index.report import Pace, Report, Tell
@@ -30,24 +31,30 @@ class Marker:
     """The file that is read at this moment, kept beside the index for whoever kills a process that hangs at it."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self._fd = path, -1
         self._left = self._read()
         self.hopeless = {name for name, times in self._left.items() if times >= ATTEMPTS}
 
     def _read(self) -> dict[str, int]:
         try:
-            lines = self.path.read_text("utf-8").split("\0")
-        except (OSError, UnicodeDecodeError):
+            # Behind the second zero is the rest of a longer name.
+            lines = self.path.read_text("utf-8", "replace").split("\0")
+        except OSError:
             return {}
-        count = int(lines[0]) if lines[0].isdigit() else 0
-        return {lines[1]: count} if len(lines) == 2 and lines[1] else {}
+        return {lines[1]: int(lines[0])} if len(lines) > 2 and lines[0].isdigit() else {}
 
     def at(self, name: str) -> None:
         """`name` is read now; not synced: what it guards against is a process that ends, not a power cut."""
-        self.path.write_text(f"{self._left.get(name, 0) + 1}\0{name}", "utf-8")
+        if self._fd < 0:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        text = f"{self._left.get(name, 0) + 1}\0{name}\0".encode()
+        os.pwrite(self._fd, text, 0)
 
     def done(self) -> None:
         """Nothing is read any more."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
         self.path.unlink(missing_ok=True)
 
 
@@ -78,26 +85,35 @@ class Filling:
     def run(self, changed: Sequence[FoundFile], known: Mapping[str, FileState], tell: Tell) -> None:
         """Read all of them, in batches. Raises Cancelled between two files, with what was read marked."""
         pace, self._since = Pace(tell, "reading", len(changed)), time.monotonic()
+        readers = Readers.open(self.tools, self.root, self.soft_limit, changed)
+        jobs = [(file, self._known_hash(file, known.get(file.path))) for file in changed]
         try:
-            for file in changed:
-                if self.token.cancelled:
-                    break
-                self._waiting.append(self._prepare(file, known.get(file.path)))
-                self._rows += len(self._waiting[-1].rows)
+            for one in readers.read(jobs) if readers else map(self._prepare, jobs):
+                self._waiting.append(one)
+                self._rows += len(one.rows)
                 if self._rows >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_S:
                     self._flush(known)
-                pace.add(1, file.path)
+                pace.add(1, one.file.path)
+                if self.token.cancelled:
+                    break
         finally:
             self.marker.done()
+            if readers:
+                readers.close()
         self._flush(known)
         self.token.raise_if_cancelled()
 
-    def _prepare(self, file: FoundFile, known: FileState | None) -> Prepared:
-        if file.path in self.marker.hopeless and not (known and known.hash):
+    @staticmethod
+    def _known_hash(file: FoundFile, known: FileState | None) -> str:
+        return known.hash if known and known.language == file.language else ""
+
+    def _prepare(self, job: Job) -> Prepared:
+        """Read a file in this process, which might not live through it."""
+        file, known_hash = job
+        if file.path in self.marker.hopeless and not known_hash:
             return Prepared(file, failed=f"reading it ended the indexing {ATTEMPTS} times")
         self.marker.at(file.path)
-        usable = known is not None and known.hash and known.language == file.language
-        return prepare(self.tools, self.root, file, known.hash if known and usable else "", self.soft_limit)
+        return prepare(self.tools, self.root, file, known_hash, self.soft_limit)
 
     # ---------------------------------------------------------------- one batch
 

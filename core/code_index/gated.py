@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Ask = Callable[[int], bool]
 Hold = Callable[[int], None]
+TRY_AGAIN_S = 20.0
 
 
 class GatedEmbedder:
@@ -26,6 +28,9 @@ class GatedEmbedder:
         self._ask, self._hold = ask, hold
         self._guard = threading.Lock()
         self.loaded = False
+        self._coming: threading.Thread | None = None
+        self.trouble: AppError | None = None
+        self._not_before = 0.0
         self.key, self.name, self.slug = choice.key, choice.name, self._inner.slug
         self.dimension, self.max_tokens = self._inner.dimension, self._inner.max_tokens
         self.soft_limit, self.bytes_needed = self._inner.soft_limit, self._inner.bytes_needed
@@ -43,8 +48,24 @@ class GatedEmbedder:
                     hint="Search by words and names works meanwhile.",
                 )
             self._inner.load()
-            self.loaded = True
+            self.loaded, self.trouble, self._not_before = True, None, 0.0
             self._hold(self.bytes_needed)
+
+    def load_soon(self, loaded: Callable[[], None]) -> None:
+        """Load it beside what is going on, then `loaded()`; what went wrong is `trouble`, and tried again later."""
+        if self.loaded or time.monotonic() < self._not_before or (self._coming and self._coming.is_alive()):
+            return
+
+        def work() -> None:
+            try:
+                self.load()
+            except AppError as error:
+                self.trouble, self._not_before = error, time.monotonic() + TRY_AGAIN_S
+            else:
+                loaded()
+
+        self._coming = threading.Thread(target=work, name="load-embedder", daemon=True)
+        self._coming.start()
 
     def relieve(self) -> None:
         """Give its memory back until it is needed again."""

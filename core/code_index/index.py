@@ -156,13 +156,13 @@ class Indexer:
 
     def _embed(self, opened: Opened, report: Report, token: CancelToken, tell: Tell, paths: set[str] | None) -> None:
         """Vectors for what has none, of these files or of all."""
-        if opened.store.dimension is None:
-            return
         if paths is None:
-            # What is found by words can be asked for while the rest is embedded.
-            self._tidy(opened, report, tell)
+            # What is found by words can be asked for while it is tidied and the rest is embedded.
             if active(self.project) in ("", LEXICAL):
                 make_active(self.project, self._slug)
+            self._tidy(opened, report, tell)
+        if opened.store.dimension is None:
+            return
         files = list(opened.state.files(paths).values())
         if self.embedder is not None and self._cache is not None:
             from core.code_index.embedding import Embedding, ModelStopped

@@ -19,7 +19,7 @@ from core.code_index.grep import grep
 from core.code_index.health import Places, check
 from core.code_index.pack import pack
 from core.code_index.plain import decode, lines_of, read_file
-from core.code_index.records import Filters, Found
+from core.code_index.records import Found
 from core.code_index.related import file_overview, related
 from core.code_index.retrieve import COLUMNS, Retrieved, retrieve
 from core.code_index.spec import ProjectSpec
@@ -36,10 +36,13 @@ Count = Callable[[str], int]
 
 
 class ProjectIndex:
-    """For one thread at a time. `notice` is what was wrong when it was opened, `damaged` that it is to be made anew."""
+    """For one thread at a time. `notice` is what was wrong when it was opened, `damaged` that it is to be made anew.
 
-    def __init__(self, spec: ProjectSpec, models: Models) -> None:
-        self.spec, self._models = spec, models
+    `loaded(spec)`, from another thread, when the model is there that a search did not wait for.
+    """
+
+    def __init__(self, spec: ProjectSpec, models: Models, loaded: Callable[[ProjectSpec], None]) -> None:
+        self.spec, self._models, self._loaded = spec, models, loaded
         self._slug = ""
         self._store: ChunkStore | None = None
         self._state: IndexState | None = None
@@ -83,21 +86,29 @@ class ProjectIndex:
         """Whether there is an index that can be asked."""
         return self._ready() is not None
 
-    def embedder(self) -> tuple[GatedEmbedder | None, list[str]]:
-        """The model of the index that answers; without one the words that say why."""
+    def embedder(self, *, wait: bool = True) -> tuple[GatedEmbedder | None, list[str]]:
+        """The model of the index that answers; without one the words that say why.
+
+        Without `wait` one that is not in memory is brought there beside, and this time there is none.
+        """
         if self._slug == actives.LEXICAL:
             return None, ["Search by words and names: this project has no embedding model."]
         found = self._models.of_index(self._slug, self.spec.embedder)
         if found is None:
             return None, ["Search by words and names: the model that the code was embedded with is not here."]
-        return found, []
+        if wait or found.loaded:
+            return found, []
+        found.load_soon(lambda: self._loaded(self.spec))
+        if found.trouble is not None:
+            return None, [f"{found.trouble.message} {found.trouble.hint}".strip()]
+        return None, ["Search by words and names until the embedding model is in memory."]
 
     # What is asked
 
-    def search(self, text: str, k: int, filters: Filters | None = None) -> dict[str, Any]:
-        """As the answer of the command `search`."""
+    def search(self, text: str, k: int, *, wait: bool = True) -> dict[str, Any]:
+        """As the answer of the command `search`; without `wait` not by meaning while the model is not in memory."""
         began = time.monotonic()
-        found = self._retrieve(text, k, filters)
+        found = self._retrieve(text, k, wait=wait)
         if found is None:
             return {"found": [], "notices": self._why_not(), "total": 0, "seconds": time.monotonic() - began}
         retrieved, total = found
@@ -106,14 +117,14 @@ class ProjectIndex:
             "seconds": time.monotonic() - began,
         }  # fmt: skip
 
-    def _retrieve(self, text: str, k: int, filters: Filters | None = None) -> tuple[Retrieved, int] | None:
+    def _retrieve(self, text: str, k: int, *, wait: bool = True) -> tuple[Retrieved, int] | None:
         ready = self._ready()
         if ready is None:
             return None
         store, state = ready
-        embedder, notices = self.embedder()
+        embedder, notices = self.embedder(wait=wait)
         sums = summary(state)
-        found = retrieve(store, embedder, self.spec.root_path, text, filters, k, embedded=(sums.embedded, sums.chunks))
+        found = retrieve(store, embedder, self.spec.root_path, text, None, k, embedded=(sums.embedded, sums.chunks))
         told = tuple(dict.fromkeys([*notices, *found.notices]))
         return Retrieved(found.query, found.found, told, found.total, found.seconds, found.legs), sums.chunks
 

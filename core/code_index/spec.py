@@ -30,6 +30,11 @@ class ProjectSpec:
         return Path(self.folder)
 
     @property
+    def workspace_path(self) -> Path:
+        """The workspace that it belongs to."""
+        return self.index_path.parent.parent
+
+    @property
     def vectors_path(self) -> Path:
         """The folder with the embedding caches."""
         return Path(self.vectors)

@@ -1,7 +1,7 @@
 """The store of chunks over LanceDB: one table, and what searches ask of it, one leg each.
 
 A reader sees every commit of the writer. What it holds open may be cleaned away under it: it opens the table again and
-asks once more. Written for lancedb 0.40, whose pitfalls are measured in docs/code-index.md.
+asks once more. Written for lancedb 0.40.
 """
 
 from __future__ import annotations

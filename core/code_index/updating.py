@@ -20,7 +20,7 @@ from core.code_index.index import Indexer
 from core.code_index.reader import summarised
 from core.code_index.spec import ProjectSpec
 from core.code_index.state import reading
-from core.code_index.tools import standard_tools
+from core.code_index.tools import usual
 from core.code_index.watch import Change, Reason, start
 from core.errors import AppError, Cancelled, bug_report
 
@@ -171,7 +171,7 @@ class Updating:
         light = LightEmbedder(model) if model is not None else None
         indexer = self._indexers.get(spec.id)
         if indexer is None or indexer.root != spec.root_path:
-            indexer = Indexer(spec.index_path, spec.root_path, light, spec.vectors_path, standard_tools(spec))
+            indexer = Indexer(spec.index_path, spec.root_path, light, spec.vectors_path, usual(spec.workspace_path))
             self._indexers[spec.id] = indexer
         indexer.embedder = light
         report = indexer.refresh(self._token, paths=paths)

@@ -12,7 +12,7 @@ from core.code_index.reader import summarised
 from core.code_index.report import Report, Step
 from core.code_index.spec import ProjectSpec
 from core.code_index.state import reading
-from core.code_index.tools import standard_tools
+from core.code_index.tools import usual
 from core.errors import AppError
 from core.workers.host import JobContext
 
@@ -45,7 +45,7 @@ class _Indexing:
         self._notices: list[AppError] = []
         self._model = self._wanted()
         self._indexer = Indexer(
-            spec.index_path, spec.root_path, self._model, spec.vectors_path, standard_tools(spec)
+            spec.index_path, spec.root_path, self._model, spec.vectors_path, usual(spec.workspace_path)
         )  # fmt: skip
 
     def _wanted(self) -> GatedEmbedder | None:

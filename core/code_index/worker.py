@@ -2,8 +2,8 @@
 
 Commands: configure, watch, forget, reopen, search, context, grep, read, status, relieve, stop, quit; each but stop and
 quit is answered by exactly one of done, failed or stopped with its id. Without an id come `changed {project, summary}`,
-`behind {project, chunks}` where a job is needed, `notice {project, error}`, `memory {asks}`, which the parent answers
-with `memory {granted}`, and `memory {holds}`.
+`behind {project, chunks}` where a job is needed, `ready {project}` when a model came that a search did not wait for,
+`notice {project, error}`, `memory {asks}`, which the parent answers with `memory {granted}`, and `memory {holds}`.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class CodeWorker:
         if found is None or found.spec != spec:
             if found is not None:
                 found.close()
-            found = self._projects[spec.id] = ProjectIndex(spec, self.models)
+            found = self._projects[spec.id] = ProjectIndex(spec, self.models, self._on_loaded)
         if not found.there and found.damaged and spec.id not in self._told:
             self._told.add(spec.id)
             if found.notice is not None:
@@ -206,8 +206,13 @@ class CodeWorker:
             self.send("", "behind", project=spec.id, chunks=0)
         return found
 
+    def _on_loaded(self, spec: ProjectSpec) -> None:
+        """The model is there that a search did not wait for: who shows what was found asks again."""
+        self.send("", "ready", project=spec.id)
+
     def _search(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
-        return self._project(message).search(str(message["text"]), int(message.get("k", 10)))
+        wait = bool(message.get("wait", True))
+        return self._project(message).search(str(message["text"]), int(message.get("k", 10)), wait=wait)
 
     def _context(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
         return self._project(message).context(str(message["text"]), int(message["budget"]), count_tokens)

@@ -196,23 +196,38 @@ def test_a_project_that_is_not_indexed_yet_says_so(qtbot: QtBot, service: CodeSe
     assert (answer["found"], answer["notices"]) == ([], ["The code is not indexed yet."])
 
 
-def test_without_memory_for_the_model_words_are_searched(qtbot: QtBot, service: CodeService, tmp_path: Path) -> None:
+def test_a_search_does_not_wait_for_the_model_and_is_told_when_it_is_there(
+    qtbot: QtBot, service: CodeService, tmp_path: Path
+) -> None:
     shop = Shop(tmp_path / "embedded", "minilm")
-    asked: list[int] = []
+    allowed, asked, ready = [False], list[int](), list[str]()
 
-    def refuse(size_bytes: int) -> bool:
+    def gate(size_bytes: int) -> bool:
         asked.append(size_bytes)
-        return False
+        return allowed[0]
 
-    service.gate = refuse
+    service.gate = gate
+    service.ready.connect(ready.append)
     answer = search(qtbot, service, shop, "needs_second_approval")
     assert symbols(answer)[0] == "needs_second_approval"
-    assert asked
-    assert any("memory" in notice for notice in answer["notices"])
-    service.gate = lambda _bytes: True
+    assert any("until the embedding model is in memory" in notice for notice in answer["notices"])
+    until(qtbot, lambda: bool(asked))
+    # There is no room: it is said, words and names go on.
+    until(
+        qtbot,
+        lambda: any("no room" in notice for notice in search(qtbot, service, shop, "second approval")["notices"]),
+    )
+    # What a question is given waits for it; here there is room again.
+    allowed[0] = True
+    out = Answer()
+    service.context(service, shop.spec, "who has to look at a refund", 500, out.done, out.failed)
+    until(qtbot, lambda: out.ended)
+    assert any("meaning" in source["legs"] for source in out.result["sources"])
+    until(qtbot, lambda: bool(service.holds))
     answer = search(qtbot, service, shop, "who has to look at a refund")
     assert any("meaning" in found["legs"] for found in answer["found"])
-    until(qtbot, lambda: bool(service.holds))
     service.relieve()
     until(qtbot, lambda: not service.holds)
+    search(qtbot, service, shop, "who has to look at a refund")
+    until(qtbot, lambda: ready == [shop.project.id])
     shop.db.close()

@@ -15,16 +15,18 @@ import numpy as np
 import pytest
 
 from core.cancel import CancelToken
-from core.code_index import embedding, filling
+from core.code_index import embedding, filling, parallel
 from core.code_index.active import active
 from core.code_index.records import Left, ParsedFile
 from core.code_index.report import Report
 from core.code_index.state import FileState, Stage
 from core.code_index.state_view import file_states, summary
+from core.code_index.tools import usual
 from core.code_index.vectors import VectorCache
 from core.errors import AppError, Cancelled
 from core.workspace.lock import FileLock
-from tests.support.code_index import DIMENSION, TOOLS, Project, StubEmbedder, parse, words
+from core.workspace.paths import source_root
+from tests.support.code_index import DIMENSION, PLAIN_TOOLS, TOOLS, Project, StubEmbedder, odd_parse, parse, words
 
 
 @pytest.fixture
@@ -354,7 +356,7 @@ def test_a_name_that_is_no_text_and_a_file_the_parser_dies_of(project: Project, 
         pytest.skip("this disk keeps UTF-8 names only")
     marker = project.folder / "stub-16" / "reading"
     marker.parent.mkdir(parents=True)
-    marker.write_text("2\0pkg/m7.py")
+    marker.write_text("2\0pkg/m7.py\0est_of_a_longer_name.py\0")
     report = project.refresh()
     assert (report.left_out, report.failed, report.used, adds_up(report)) == (1, 1, 11, True)
     assert "ended the indexing" in file(project, "pkg/m7.py").detail  # type: ignore[union-attr]
@@ -397,6 +399,7 @@ def test_the_name_of_the_content_comes_back_with_the_content(project: Project) -
 # ---------------------------------------------------------------- incremental equals full
 
 
+@pytest.mark.slow
 def test_two_hundred_edits_one_by_one_are_the_same_as_all_at_once(
     project: Project, embedder: StubEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -498,3 +501,66 @@ def test_a_damaged_cache_is_put_aside_and_costs_time_alone(project: Project, emb
     assert project.refresh().missing == 0
     assert list((project.cache / "quarantine").iterdir())
     assert words("Get_It") == ["get_it", "get", "it"]
+
+
+@pytest.mark.slow
+def test_fifty_commits_of_a_real_history_are_the_same_as_all_at_once(tmp_path: Path, embedder: StubEmbedder) -> None:
+    """This repository's own, core/ alone, through the real scan and the real parsers."""
+    from dulwich.diff_tree import tree_changes
+    from dulwich.errors import NotGitRepository
+    from dulwich.repo import Repo
+
+    try:
+        repo = Repo(str(source_root()))
+    except NotGitRepository:
+        pytest.skip("no history here")
+    commits = [entry.commit for entry in repo.get_walker(max_entries=51)][::-1]
+    if len(commits) < 51:
+        pytest.skip("too short a history here")
+    project, tree = Project(tmp_path, embedder, usual()), None
+    for commit in commits:
+        changed = set()
+        for change in tree_changes(repo.object_store, tree, commit.tree):
+            old, new = change.old, change.new
+            if old is not None and old.path.startswith(b"core/"):
+                (project.root / old.path.decode()).unlink(missing_ok=True)
+                changed.add(old.path.decode())
+            if new is not None and new.path.startswith(b"core/") and new.path.endswith((b".py", b".md")):
+                place = project.root / new.path.decode()
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(repo[new.sha].data)
+                changed.add(new.path.decode())
+        project.refresh(changed if tree else None)
+        tree = commit.tree
+    repo.close()
+    embedded = len(embedder.texts)
+    full = Project(tmp_path / "full", embedder, usual())
+    shutil.copytree(project.root, full.root, dirs_exist_ok=True)
+    assert adds_up(full.refresh())
+    assert project.content() == full.content()
+    assert project.reader().counts()["embedded"] == len(full.content()) > 1000
+    assert project.state().index_state() == full.state().index_state()
+    # Far from all of it was embedded again with each commit.
+    assert embedded < 3 * len(full.content())
+    for one in (project, full):
+        one.indexer.close()
+
+
+@pytest.mark.slow
+def test_many_files_are_read_in_processes_and_one_that_hangs_or_dies_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(parallel, "LIMIT_S", 4.0)
+    project = Project(tmp_path, tools=replace(PLAIN_TOOLS, parse=odd_parse))
+    for number in range(40):
+        project.write(f"m{number}.py", f"fn_{number}")
+    project.write("hang.py", "hang_here")
+    project.write("die.py", "die_here")
+    report = project.refresh()
+    assert (report.found, report.used, report.failed) == (42, 40, 2)
+    assert "took more than" in file(project, "hang.py").detail  # type: ignore[union-attr]
+    assert "ended the process" in file(project, "die.py").detail  # type: ignore[union-attr]
+    assert {path for path, _, _ in project.content()} == {f"m{number}.py" for number in range(40)}
+    project.indexer.close()

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from sqlite_utils import Database
 
-from app.opening import settle
 from core import jobs
 from core.datasets import store as datasets
 from core.datasets.messages import supervised
-from core.db.connection import new_id, open_database
 from core.errors import AppError
 from core.jobs import Job, JobState
 from core.models import store as models
 from core.models.work import practice_row
 from core.projects import adapter_state, adapters, assistant, moved, projects
 from core.projects.adapter_state import Decision, Stage
-from core.projects.adapters import Chain, Wanted
+from core.projects.adapters import Wanted
 from core.projects.examples.plan import plan
 from core.projects.projects import Project
 from core.training import store as training
 from core.workers import protocol
-from core.workers.session import JobSession, recover, run_folder
-from core.workspace.paths import Workspace, source_root
+from core.workers.session import JobSession, run_folder
 from tests.core.factories import Place
+from tests.support.code_adapters import SMALL, made, state, under_way
 from tests.support.codebase import files, parsed, write
 from tests.support.in_process import run_claimed
 
-SMALL = Wanted(limits={"total": 40, "least_training": 10})
 SECRET = 'TOKEN = "ghp_' + "a1B2c3D4e5F6" * 3 + '"\n'
 
 
@@ -44,21 +37,9 @@ def project(here: Place, tmp_path: Path) -> Project:
     return projects.add(here.db, write(tmp_path / "brightrun-api", files(8)))
 
 
-def state(here: Place, project: Project) -> adapter_state.AdapterState:
-    return adapter_state.state(here.db, projects.get(here.db, project.id))
-
-
 def look(here: Place, project: Project, wanted: Wanted = SMALL, *, start: bool = False) -> Job:
     params = adapters.look_params(here.db, here.workspace, project.id, wanted, start=start)
     return run_claimed(here.db, here.workspace, jobs.create(here.db, "look_at_examples", "Look", params))
-
-
-def made(here: Place, project: Project, wanted: Wanted = SMALL) -> Chain:
-    """The chain with its examples made."""
-    _, chain = adapters.start(here.db, here.workspace, project.id, wanted)
-    done = run_claimed(here.db, here.workspace, chain.examples)
-    assert done.status is JobState.COMPLETED, done.error
-    return Chain(done, jobs.get(here.db, chain.training.id))
 
 
 def refused(here: Place, project: Project, counts: dict[str, Any] | None = None) -> AppError:
@@ -236,36 +217,6 @@ def test_examples_that_were_killed_behind_their_dataset_make_no_second_one(here:
 # What comes of a run
 
 
-def events_of(job: Job, verdict: str, before: float = 2.5, after: float = 2.0) -> list[tuple[str, dict[str, Any]]]:
-    artifact = new_id()
-    passport = {"verdict": verdict, "created_at": "2026-11-26T12:00:00+00:00", "loss_after": after}
-    return [
-        ("started", {"total_steps": 2, "total_epochs": 1, "counts": {}, "left_out": [], "hardware": {}}),
-        ("metric", {"step": 0, "epoch": 0.0, "validation_loss": before}),
-        ("metric", {"step": 2, "epoch": 1.0, "train_loss": after, "validation_loss": after}),
-        ("artifact", {
-            "id": artifact, "path": f"adapters/{artifact}", "sha256": "s", "size_bytes": 3, "passport": passport,
-        }),
-        ("done", {"result": {
-            "artifact_id": artifact, "verdict": verdict, "baseline_loss": before, "loss": after, "steps": 2,
-        }}),
-    ]  # fmt: skip
-
-
-def under_way(here: Place, project: Project, verdict: str, **losses: float) -> tuple[Job, list[Any]]:
-    """A claimed run with the log that its worker wrote."""
-    chain = made(here, project)
-    job = jobs.claim_next(here.db, chain.training.id)
-    assert job is not None
-    folder = run_folder(here.workspace, job.id)
-    folder.mkdir(parents=True)
-    written = protocol.EventLog(folder / "events.jsonl", 0)
-    for kind, fields in events_of(job, verdict, **losses):
-        written.append(job.id, kind, fields)
-    written.close()
-    return job, [message for message, _ in protocol.read_events(folder / "events.jsonl")]
-
-
 def ended(here: Place, project: Project, verdict: str, **losses: float) -> str:
     """A run with that verdict; its adapter's id."""
     job, events = under_way(here, project, verdict, **losses)
@@ -376,70 +327,3 @@ def test_the_code_moves_and_training_again_is_worth_it(here: Place, project: Pro
     # What a later run that was refused had been made of takes nothing away.
     ended(here, project, "worse")
     assert drift().new == 32
-
-
-# Kills
-
-
-@pytest.mark.parametrize("applied", range(6))
-def test_a_window_killed_anywhere_makes_it_the_projects_once(here: Place, project: Project, applied: int) -> None:
-    job, events = under_way(here, project, "better")
-    JobSession(here.workspace, job).apply(here.db, events[:applied])
-    calls: list[str] = []
-    for _ in range(3):
-        settle(here.db, here.workspace)
-        calls.append(str(projects.get(here.db, project.id).updated_at))
-    assert jobs.get(here.db, job.id).status is JobState.COMPLETED
-    assert len(set(calls)) == 1
-    now = projects.get(here.db, project.id)
-    assert now.artifact_id == jobs.get(here.db, job.id).result["artifact_id"]
-    assert here.db.execute("select count(*) from model_artifacts").fetchone()[0] == 1
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from core.db.connection import open_database
-from core.projects import {module}
-from core.workers.session import recover
-from core.workspace.paths import Workspace
-workspace = Workspace(Path(sys.argv[1]))
-db = open_database(workspace.db_path, workspace.backups)
-whole = {module}.{function}
-def killed(*args, **kwargs):
-    whole(*args, **kwargs) if {after} else None
-    os.kill(os.getpid(), signal.SIGKILL)
-{module}.{function} = killed
-recover(db, workspace)
-"""
-
-
-@pytest.mark.parametrize(("module", "function", "after"), [
-    ("adapters", "_keep", False), ("adapters", "_keep", True), ("projects", "update", True),
-    ("adapters", "run_completed", True),
-])  # fmt: skip
-def test_killed_while_it_is_decided_nothing_is_half_done(
-    here: Place, project: Project, module: str, function: str, after: bool
-) -> None:
-    job, _ = under_way(here, project, "better")
-    here.db.close()
-    script = KILLED.format(module=module, function=function, after=after)
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(here.workspace.root)], cwd=source_root(), capture_output=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    db = open_database(here.workspace.db_path, here.workspace.backups)
-    assert (projects.get(db, project.id).artifact_id is None) == (jobs.get(db, job.id).status != "completed")
-    _again(db, here.workspace)
-    now = projects.get(db, project.id)
-    assert now.artifact_id == jobs.get(db, job.id).result["artifact_id"]
-    record = adapter_state.record_of(now)
-    assert record is not None
-    assert record.decision is Decision.IN_USE
-    assert _again(db, here.workspace) == []
-    assert projects.get(db, project.id).updated_at == now.updated_at
-    db.close()
-
-
-def _again(db: Database, workspace: Workspace) -> list[Job]:
-    return recover(db, workspace).jobs

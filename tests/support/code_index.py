@@ -7,8 +7,9 @@ import hashlib
 import itertools
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,22 @@ TOOLS = Tools(
     scan=lambda root, token, tell, known: scan(root, token, tell), look=look,
     read=lambda root, path: (root / path).read_bytes(), parse=parse, words=words, name_words=words,
 )  # fmt: skip
+
+
+def odd_parse(path: str, data: bytes, soft_limit: int = 1600) -> ParsedFile:
+    """For a process that may be lost."""
+    if path == "hang.py":
+        time.sleep(3600)
+    if path == "die.py":
+        os._exit(3)
+    return parse(path, data, soft_limit)
+
+
+def read(root: Path, path: str) -> bytes:
+    return (root / path).read_bytes()
+
+
+PLAIN_TOOLS = replace(TOOLS, read=read)
 
 
 class Project:

@@ -43,6 +43,8 @@ class Watching(QObject):
         code, queue = self._services.code, self._services.queue
         code.changed.connect(self._on_changed)
         code.behind.connect(self._on_behind)
+        # What was found without the model is looked for again with it.
+        code.ready.connect(self.changed)
         code.told.connect(self.told)
         queue.progress.connect(self._on_progress)
         queue.job_changed.connect(self._on_job)

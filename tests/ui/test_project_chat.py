@@ -17,7 +17,8 @@ from core.projects.jobs import index_params
 from core.projects.projects import Project
 from tests.support.chatting import Chatting, tiny_studio
 from tests.support.code_project import write_project
-from tests.support.pages import shown_text, until
+from tests.support.pages import until
+from ui.widgets.code_block import CodeBlock
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("project_chat")]
 QUESTION = "When does a refund need a second approval?"
@@ -95,7 +96,8 @@ def test_places_in_an_answer_open_the_lines_that_were_given(chat: Chatting, code
     chip = next(b for b in chips if b.text() == "core/refunds/policy.py:6-10")
     chat.click(chip)
     row = next(row for row in chat.page.given.rows if row.place.text() == "policy.py:6-10")
-    until(chat.qtbot, lambda: "return refund.amount > LIMIT" in shown_text(row))
+    until(chat.qtbot, lambda: row.findChild(CodeBlock) is not None)
+    assert "return refund.amount > LIMIT" in row.findChild(CodeBlock).source
 
 
 def test_the_same_question_about_the_same_code_is_answered_at_once(chat: Chatting, code: Code) -> None:

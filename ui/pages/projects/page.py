@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
+from app.adapter_training import when_added
 from app.services import Services
 from core.errors import AppError, Where
 from core.events import Changed
 from core.projects import projects
 from core.projects.projects import Project
 from ui.open_in_editor import open_in_editor
-from ui.pages.projects.add_dialog import AddDialog
+from ui.pages.projects.add_dialog import TRAIN, AddDialog
 from ui.pages.projects.commands import ProjectCommands
 from ui.pages.projects.data import Entry, Overview, ended_badly, read_overview
 from ui.pages.projects.files_dialog import FilesDialog
@@ -25,6 +26,7 @@ from ui.pages.projects.results import Hit
 from ui.pages.projects.search_box import Asked
 from ui.pages.projects.searching import Searching
 from ui.pages.projects.source import Place
+from ui.pages.projects.train_dialog import TrainDialog
 from ui.widgets.banner import Banner, error_details
 from ui.widgets.empty import EmptyState
 
@@ -317,9 +319,13 @@ class ProjectsPage(ProjectsFrame):
             self.services.queue.resume(entry.halted.id)
 
     def train_adapter(self) -> None:
-        """Train an adapter on this project's code."""
-        if self.current:
-            self.services.navigator.open_page("training", {"project": self.current})
+        """Train an adapter on this project's code, or say whether the last one is used."""
+        entry = self.entry
+        if entry is not None:
+            dialog = TrainDialog(self, self.services, entry.project)
+            dialog.started.connect(lambda: self.services.notifier.say("The training is queued"))
+            dialog.decided.connect(self.reload)
+            dialog.open()
 
     @Slot()
     def ask_assistant(self) -> None:
@@ -344,6 +350,7 @@ class ProjectsPage(ProjectsFrame):
     @Slot(object)
     def _on_added(self, project: Project) -> None:
         self.watching.start(project.id)
+        when_added(self.services, project.id, automatic=bool(project.settings.get(TRAIN)))
         self.open_item(project.id)
 
     def dropped(self, files: Sequence[Path]) -> bool:

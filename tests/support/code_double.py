@@ -36,6 +36,7 @@ class CodeDouble(QObject):
 
     changed = Signal(str, object)
     behind = Signal(str, int)
+    ready = Signal(str)
     told = Signal(str, object)
 
     def __init__(self, parent: QObject | None = None) -> None:

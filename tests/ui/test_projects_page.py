@@ -141,6 +141,18 @@ def test_without_a_model_a_quiet_line_says_what_to_do(at: Projecting, qapp: Any)
     dialog(qapp, "embedder_dialog").reject()
 
 
+def test_what_was_found_without_the_model_is_looked_for_again_when_it_is_there(at: Projecting) -> None:
+    project = at.add()
+    at.code.model = False
+    page = at.open()
+    at.search("approval")
+    assert page.answers.caption.text().endswith("words and names, merged by rank")
+    at.code.model = True
+    at.code.ready.emit(project.id)
+    at.until(lambda: "meaning, words and names" in page.answers.caption.text())
+    assert not page.answers.notices.isVisible()
+
+
 def test_an_empty_result_says_what_to_try_and_does_it(at: Projecting) -> None:
     at.add()
     page = at.open()

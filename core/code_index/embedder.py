@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ CPU_BATCH, GPU_BATCH = 16, 16
 SHORT_SOFT_LIMIT, SOFT_LIMIT = 800, 1600
 # A model that reads no more than this many tokens gets the shorter chunks.
 _SHORT_TOKENS = 512
+# Before the capital that begins a word: format|Relative|Time, HTTP|Server.
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Embedder(Protocol):
@@ -141,9 +144,8 @@ class SentenceEmbedder:
         try:
             # The tokenizer goes over the whole text before it cuts it off; a character is at least part of a token.
             most = 16 * self.max_tokens
-            raw = self._model.encode(
-                [text[:most] for text in texts], batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True,
-            )  # fmt: skip
+            given = [self._given(text)[:most] for text in texts]
+            raw = self._model.encode(given, batch_size=len(given), show_progress_bar=False, convert_to_numpy=True)
         except (RuntimeError, ValueError, TypeError, MemoryError) as exc:
             raise self._failed(f"{type(exc).__name__}: {exc}") from exc
         vectors = np.asarray(raw, dtype=np.float32)
@@ -157,6 +159,9 @@ class SentenceEmbedder:
             )
         normed: np.ndarray = vectors / length
         return normed
+
+    def _given(self, text: str) -> str:
+        return _BETWEEN_WORDS.sub(" ", text) if self.folder.splits_words else text
 
     def _loaded(self) -> Any:
         # Set before the libraries are imported: they read them once.

@@ -49,6 +49,19 @@ PROVIDERS: Registry[Any] = Registry(
     },
 )
 
+CODE_LANGUAGES: Registry[Any] = Registry(
+    "code_language",
+    {
+        "python": "core.code_index.languages.python:LANGUAGE",
+        "javascript": "core.code_index.languages.javascript:LANGUAGE",
+        "typescript": "core.code_index.languages.typescript:LANGUAGE",
+        "tsx": "core.code_index.languages.tsx:LANGUAGE",
+        "java": "core.code_index.languages.java:LANGUAGE",
+        "go": "core.code_index.languages.go:LANGUAGE",
+        "rust": "core.code_index.languages.rust:LANGUAGE",
+    },
+)
+
 JOB_KINDS: Registry[Any] = Registry(
     "job_kind",
     {

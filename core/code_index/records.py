@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 HASH_BYTES = 16
@@ -13,12 +14,9 @@ HASH_BYTES = 16
 
 def digest(*parts: str | bytes) -> str:
     """BLAKE2b of the parts, with their lengths between them, as hex."""
-    out = hashlib.blake2b(digest_size=HASH_BYTES)
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        out.update(len(data).to_bytes(8, "little"))
-        out.update(data)
-    return out.hexdigest()
+    found = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
+    data = b"".join(piece for part in found for piece in (len(part).to_bytes(8, "little"), part))
+    return hashlib.blake2b(data, digest_size=HASH_BYTES).hexdigest()
 
 
 class Kind(StrEnum):
@@ -73,10 +71,15 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a file. Lines are 1-based and inclusive, `part` is 1 of `parts`; `text` equals the file's lines.
+    """A piece of a file. Lines are 1-based and inclusive, those of the decoded file; `part` is 1 of `parts`.
 
-    `qualified` is the dotted name in its file, `parent` that of what it stands in. `references` are names it calls or
-    uses, at most 64; `doc` its comment or docstring, at most 600 characters.
+    `text` is the lines from `start_line` to `end_line`, with two exceptions. It is `abridged` where other chunks have
+    some of them: in a class (or whatever else holds definitions) one line, the signature and " ...", stands for each
+    definition, in a module one line "..." for those between two of its lines. And of a line that is longer than a
+    chunk may be, each part has a piece; `joined_text` puts parts together.
+
+    `qualified` is the dotted name in its file ("A > B" for headings), `parent` that of what it stands in. `references`
+    are names it calls or uses, at most 64; `doc` its comment or docstring, at most 600 characters.
     """
 
     id: str
@@ -98,6 +101,11 @@ class Chunk:
     text: str
 
     @property
+    def abridged(self) -> bool:
+        """Whether lines between its first and its last are in other chunks and not in its text."""
+        return self.text.count("\n") < self.end_line - self.start_line
+
+    @property
     def header(self) -> str:
         """One line that says what it is; no line numbers, so that what stands above it may move."""
         what = f"{self.kind} {self.qualified}".rstrip()
@@ -113,6 +121,14 @@ class Chunk:
     def embed_hash(self) -> str:
         """Names its vector in the cache."""
         return digest(self.embedded)
+
+
+def joined_text(parts: Sequence[Chunk]) -> str:
+    """The text of a symbol from all its parts, in order."""
+    out = [parts[0].text] if parts else []
+    for before, part in pairwise(parts):
+        out += ["" if part.start_line == before.end_line else "\n", part.text]
+    return "".join(out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""Code and questions as the words that the index searches: an identifier whole, and what it is put together of.
+
+`getHTTPStatus2` is searched by "gethttpstatus2" and by "get", "http", "status", "2". Index and query go through the
+same function, so what one of them does the other does too.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+# A dash joins words of two letters and more; between shorter ones it is a minus.
+_WORD = re.compile(r"[^\W_][\w$]*(?:(?<=[^\W\d_]{2})-(?=[^\W\d_]{2})[\w$]+)*|_+[^\W_][\w$]*")
+_SUBWORD = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]")
+_OTHER_SUBWORD = re.compile(r"[^\W\d_]+|\d+")
+# Scripts without spaces between words: a pair of characters is what can be found of them.
+_PAIRED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+")
+_MARKED = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]|_|[^\W\d]\d|-")
+_KEPT = 64
+_QUERY_WORD = re.compile(r"[\w$]+(?:-[\w$]+)+|[\w$]+(?:(?:\.|::|->|#|/)[\w$]+)*\(?")
+
+
+def code_tokens(text: str) -> list[str]:
+    """Every identifier and word of a text in lower case, each followed by its subwords if it has several.
+
+    Camel case, snake case, kebab case and digits are taken apart; repeated words stay, an identifier stays whole
+    however long it is.
+    """
+    words = _WORD.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
+    return [token for word in words for token in (_kept(word) if len(word) <= _KEPT else _tokens(word))]
+
+
+def name_tokens(name: str) -> list[str]:
+    """The words that a symbol's name is put together of, in lower case, each once, the name itself first.
+
+    A dotted name gives the words of each of its parts.
+    """
+    return list(dict.fromkeys(code_tokens(name)))
+
+
+def identifiers(text: str) -> list[str]:
+    """What in a question is written as a name in code is, in order, each once, as written and without its brackets.
+
+    That is: a word in camel or snake case, with a digit or a dash in it, in capitals, dotted (`a.b`, `a::b`: also its
+    last part), a path, or followed by a bracket; and the only word there is.
+    """
+    words = [match[0] for match in _QUERY_WORD.finditer(text)]
+    found: dict[str, None] = {}
+    for word in words:
+        bare = word.rstrip("(")
+        if "/" in bare:
+            found[bare] = None
+            continue
+        dotted = re.split(r"\.|::|->|#", bare)
+        named = word != bare or len(dotted) > 1 or _MARKED.search(bare) or (len(bare) > 1 and bare.isupper())
+        if named or len(words) == 1:
+            found[bare] = None
+            found[dotted[-1]] = None
+    return list(found)
+
+
+def _tokens(word: str) -> tuple[str, ...]:
+    word = word.strip("_$")
+    whole = word.lower()
+    parts = _parts(word)
+    return (whole,) if parts == [whole] else (whole, *parts)
+
+
+_kept = lru_cache(maxsize=1 << 16)(_tokens)
+
+
+def _parts(word: str) -> list[str]:
+    if word.isascii():
+        return [part.lower() for part in _SUBWORD.findall(word)]
+    return [part for run in _by_case(word) for part in _paired(run)]
+
+
+def _by_case(word: str) -> Iterator[str]:
+    """Runs of letters or digits, cut where a lower case letter is followed by a capital."""
+    for run in _OTHER_SUBWORD.findall(word):
+        start = 0
+        for at in range(1, len(run)):
+            if run[at].isupper() and (run[at - 1].islower() or run[at + 1 : at + 2].islower()):
+                yield run[start:at].lower()
+                start = at
+        yield run[start:].lower()
+
+
+def _paired(run: str) -> Iterator[str]:
+    if len(run) > 2 and _PAIRED.fullmatch(run):
+        yield from (run[at : at + 2] for at in range(len(run) - 1))
+    else:
+        yield run

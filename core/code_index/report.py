@@ -1,0 +1,75 @@
+"""What a pass over a project says of itself, while it runs and at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.errors import AppError
+
+
+@dataclass(frozen=True)
+class Step:
+    """Progress: `done` of `total` in the unit of the stage, `rate` of them a second as measured, 0 if unknown.
+
+    Stages: "scanning" (entries met), "reading" (files), "indexing" (nothing counted), "embedding" (chunks).
+    """
+
+    stage: str
+    done: int
+    total: int
+    rate: float = 0.0
+    detail: str = ""
+
+
+Tell = Callable[[Step], None]
+
+
+def silent(_step: Step) -> None:
+    """Tells nobody."""
+
+
+class Pace:
+    """Reports the progress of one stage, a few times a second at most."""
+
+    def __init__(self, tell: Tell, stage: str, total: int, every_s: float = 0.2) -> None:
+        self._tell, self.stage, self.total, self._every_s = tell, stage, total, every_s
+        self.done = 0
+        self._began = self._told = time.monotonic()
+        tell(Step(stage, 0, total))
+
+    def add(self, count: int, detail: str = "") -> None:
+        """`count` more are done."""
+        self.done += count
+        now = time.monotonic()
+        if now - self._told >= self._every_s or self.done >= self.total:
+            self._told = now
+            self._tell(Step(self.stage, self.done, self.total, self.done / max(1e-6, now - self._began), detail))
+
+
+@dataclass
+class Report:
+    """The counts of a pass: `found` = `used` + `left_out` + `failed`, in files (a folder left out counts once).
+
+    `changed` were read anew, `removed` are gone from the index, `missing` are chunks without a vector, where the index
+    has vectors. `incomplete`: a pass over all files is still to be made. `words_s` is when the changes could be found
+    by words, `seconds` the whole pass.
+    """
+
+    found: int = 0
+    used: int = 0
+    left_out: int = 0
+    failed: int = 0
+    changed: int = 0
+    removed: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    from_cache: int = 0
+    missing: int = 0
+    words_s: float = 0.0
+    seconds: float = 0.0
+    incomplete: bool = False
+    slug: str = ""
+    index_state: str = ""
+    notices: list[AppError] = field(default_factory=list)

@@ -1,0 +1,136 @@
+"""The rows of the store: their schema, a chunk as a row and back, and filters as conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from core.code_index.records import Chunk, Filters, Kind, ParsedFile
+
+SCHEMA_VERSION = 1
+VECTOR = "vector"
+# What a search gives back; the rest is only searched.
+SHOWN = (
+    "id", "path", "lang", "kind", "name", "qualified", "parent", "part", "nparts", "start_line", "end_line",
+    "complexity", "signature", "doc", "refs", "is_test", "embed_hash", "file_hash", "text",
+)  # fmt: skip
+_STRINGS = (
+    "id", "path", "dir", "lang", "file_type", "kind", "name", "name_lc", "qualified", "parent", "signature", "doc",
+    "embed_hash", "file_hash", "text", "fts", "name_tok",
+)  # fmt: skip
+_NUMBERS = ("part", "nparts", "start_line", "end_line", "complexity", "n_lines")
+_LISTS = ("imports", "refs")
+
+Row = dict[str, Any]
+Words = Callable[[str], Sequence[str]]
+
+
+def schema(dimension: int | None) -> Any:
+    """The Arrow schema; without a dimension there is no column for vectors."""
+    import pyarrow as pa
+
+    fields = [pa.field(name, pa.string()) for name in _STRINGS]
+    fields += [pa.field(name, pa.int32()) for name in _NUMBERS]
+    fields += [pa.field(name, pa.list_(pa.string())) for name in _LISTS]
+    fields.append(pa.field("is_test", pa.bool_()))
+    if dimension is not None:
+        fields.append(pa.field(VECTOR, pa.list_(pa.float16(), dimension)))
+    return pa.schema(fields)
+
+
+def rows_of(parsed: ParsedFile, file_hash: str, words: Words, name_words: Words) -> list[Row]:
+    """The rows of a file, without vectors; what it imports stands in the first. Raises ValueError for an id twice."""
+    rows = [_row(chunk, file_hash, words, name_words) for chunk in parsed.chunks]
+    if rows:
+        rows[0]["imports"] = list(parsed.imports)
+    if len({row["id"] for row in rows}) < len(rows):
+        raise ValueError(f"{parsed.path}: two chunks have one id")
+    return rows
+
+
+def _row(chunk: Chunk, file_hash: str, words: Words, name_words: Words) -> Row:
+    folder, _, name = chunk.path.rpartition("/")
+    return {
+        "id": chunk.id, "path": chunk.path, "dir": folder, "lang": chunk.language,
+        "file_type": name.rpartition(".")[2].lower() if "." in name else "", "kind": str(chunk.kind),
+        "name": chunk.name, "name_lc": chunk.name.lower(), "qualified": chunk.qualified, "parent": chunk.parent,
+        "part": chunk.part, "nparts": chunk.parts, "start_line": chunk.start_line, "end_line": chunk.end_line,
+        "complexity": chunk.complexity, "n_lines": chunk.end_line - chunk.start_line + 1,
+        "signature": chunk.signature, "doc": chunk.doc, "imports": [], "refs": list(chunk.references),
+        "is_test": chunk.is_test, "embed_hash": chunk.embed_hash, "file_hash": file_hash, "text": chunk.text,
+        "fts": " ".join(words(chunk.embedded)), "name_tok": " ".join(name_words(chunk.name)), VECTOR: None,
+    }  # fmt: skip
+
+
+def chunk_of(row: Mapping[str, Any]) -> Chunk:
+    """The chunk a row was made of."""
+    return Chunk(
+        id=row["id"], path=row["path"], language=row["lang"], kind=Kind(row["kind"]), name=row["name"],
+        qualified=row["qualified"], parent=row["parent"], part=row["part"], parts=row["nparts"],
+        start_line=row["start_line"], end_line=row["end_line"], complexity=row["complexity"],
+        signature=row["signature"], doc=row["doc"], references=tuple(row["refs"] or ()), is_test=row["is_test"],
+        text=row["text"],
+    )  # fmt: skip
+
+
+def arrow(rows: Sequence[Mapping[str, Any]], dimension: int | None) -> Any:
+    """Rows as an Arrow table; a vector is an array of `dimension` numbers or None."""
+    import numpy as np
+    import pyarrow as pa
+
+    shape = schema(dimension)
+    columns = [pa.array([row[field.name] for row in rows], field.type) for field in shape if field.name != VECTOR]
+    if dimension is not None:
+        values = np.zeros((len(rows), dimension), np.float16)
+        missing = np.ones(len(rows), bool)
+        for place, row in enumerate(rows):
+            if row[VECTOR] is not None:
+                values[place], missing[place] = row[VECTOR], False
+        flat = pa.array(values.reshape(-1))
+        columns.append(pa.FixedSizeListArray.from_arrays(flat, dimension, mask=pa.array(missing)))
+    return pa.Table.from_arrays(columns, schema=shape)
+
+
+def vectors_of(column: Any, dimension: int) -> list[Any]:
+    """The vectors of an Arrow column as arrays of float16, None where there is none."""
+    import numpy as np
+
+    column = column.combine_chunks()
+    # The values of a list that is null are there all the same, so that rows keep their places.
+    flat = np.asarray(column.values.slice(column.offset * dimension, len(column) * dimension))
+    values = flat.reshape(len(column), dimension)
+    return [values[place] if valid else None for place, valid in enumerate(column.is_valid().to_pylist())]
+
+
+def quoted(text: str) -> str:
+    """A text as a literal; a backslash and the signs of LIKE mean nothing in it."""
+    return "'" + sound(text).replace("'", "''") + "'"
+
+
+def sound(text: str) -> str:
+    """A text that can be written as UTF-8: half a pair of surrogates becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def among(column: str, values: Iterable[str]) -> str:
+    """That a column has one of the values."""
+    return f"{column} IN ({', '.join(map(quoted, values))})"
+
+
+def condition(filters: Filters | None, *others: str) -> str:
+    """Filters and other conditions as one, empty for everything."""
+    parts = [other for other in others if other]
+    if filters is not None:
+        if filters.languages:
+            parts.append(among("lang", filters.languages))
+        if filters.kinds:
+            parts.append(among("kind", map(str, filters.kinds)))
+        if filters.paths:
+            parts.append("(" + " OR ".join(f"starts_with(path, {quoted(path)})" for path in filters.paths) + ")")
+        if filters.least_complexity:
+            parts.append(f"complexity >= {int(filters.least_complexity)}")
+        if filters.most_complexity:
+            parts.append(f"complexity <= {int(filters.most_complexity)}")
+        if filters.tests is not None:
+            parts.append(f"is_test = {'true' if filters.tests else 'false'}")
+    return " AND ".join(parts)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 NAMES = (
     "startup", "stalls", "data_line", "reading", "conversations", "adapter_switch", "large_switch", "coming_back",
-    "click_to_active", "training_speed", "training_memory", "overhead", "generation", "code_index", "chunking", "retrieval",
+    "click_to_active", "training_speed", "training_memory", "overhead", "generation", "code_index", "chunking",
+    "retrieval",
 )  # fmt: skip
 
 

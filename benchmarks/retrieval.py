@@ -27,7 +27,7 @@ from core.code_index.retrieve import retrieve
 from core.code_index.vectors import VectorCache
 from tests.support.small_index import embed_texts, index_folder
 
-CHUNKS = int(os.environ.get("BENCH_CHUNKS", "4000"))
+CHUNKS = int(os.environ.get("BENCH_CHUNKS", "3000"))
 QUESTIONS = {"prose": 300, "identifier": 200, "words": 150, "where": 150}
 WINDOW, STEP = 40, 30
 DEPTH = 10

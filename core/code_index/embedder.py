@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import psutil
 
 from core.cancel import CancelToken
 from core.code_index.embedder_folder import ModelFolder, loadable
 from core.code_index.records import digest
 from core.errors import AppError, Where
+
+if TYPE_CHECKING:
+    import numpy as np
 
 THREADS_VARIABLE = "BRIGHTRUN_EMBED_THREADS"
 # torch, transformers, sentence-transformers and what they hold on to while they work, measured.
@@ -28,6 +31,8 @@ CPU_BATCH, GPU_BATCH = 16, 16
 SHORT_SOFT_LIMIT, SOFT_LIMIT = 800, 1600
 # A model that reads no more than this many tokens gets the shorter chunks.
 _SHORT_TOKENS = 512
+# Before the capital that begins a word: format|Relative|Time, HTTP|Server.
+_BETWEEN_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Embedder(Protocol):
@@ -121,6 +126,8 @@ class SentenceEmbedder:
 
     def embed(self, texts: Sequence[str], token: CancelToken | None = None) -> np.ndarray:
         """As `Embedder.embed`; batches are of texts of like length, the longest first."""
+        import numpy as np
+
         out = np.zeros((len(texts), self.dimension), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda n: -len(texts[n]))
         size = GPU_BATCH if self._device == "mps" else CPU_BATCH
@@ -137,13 +144,14 @@ class SentenceEmbedder:
         return vector
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
+        import numpy as np
+
         self.load()
         try:
             # The tokenizer goes over the whole text before it cuts it off; a character is at least part of a token.
             most = 16 * self.max_tokens
-            raw = self._model.encode(
-                [text[:most] for text in texts], batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True,
-            )  # fmt: skip
+            given = [self._given(text)[:most] for text in texts]
+            raw = self._model.encode(given, batch_size=len(given), show_progress_bar=False, convert_to_numpy=True)
         except (RuntimeError, ValueError, TypeError, MemoryError) as exc:
             raise self._failed(f"{type(exc).__name__}: {exc}") from exc
         vectors = np.asarray(raw, dtype=np.float32)
@@ -157,6 +165,9 @@ class SentenceEmbedder:
             )
         normed: np.ndarray = vectors / length
         return normed
+
+    def _given(self, text: str) -> str:
+        return _BETWEEN_WORDS.sub(" ", text) if self.folder.splits_words else text
 
     def _loaded(self) -> Any:
         # Set before the libraries are imported: they read them once.

@@ -47,7 +47,8 @@ class Defaults:
 class ModelFolder:
     """A folder that can be loaded. `config` is that of `root`, mended; `revision` names the content of the weights.
 
-    `parameters` counts stored elements, `stored_bytes` is their size on disk.
+    `parameters` counts stored elements, `stored_bytes` is their size on disk. `splits_words` says that it is given
+    "format Relative Time" for "formatRelativeTime": its tokenizer knows no capitals and would read one odd word.
     """
 
     root: Path
@@ -58,6 +59,7 @@ class ModelFolder:
     query_prefix: str
     document_prefix: str
     lower_case: bool
+    splits_words: bool
     parameters: int
     stored_bytes: int
     revision: str
@@ -87,10 +89,13 @@ def inspect(folder: Path, known: Defaults | None = None) -> ModelFolder:
     pooling, said = _pooling(folder, modules, known)
     query_prefix, document_prefix = _prefixes(folder)
     limits = _read(root / "sentence_bert_config.json")
+    # Code models were trained on identifiers as they stand.
+    splits = config["model_type"] != "nomic_bert" and _knows_no_capitals(root)
     return ModelFolder(
         root, config, dimension, _max_tokens(root, config, limits, known), pooling,
-        query_prefix or known.query_prefix, document_prefix, bool(limits.get("do_lower_case")), *_sizes(root),
-        digest(content_fingerprint(root), rendering_fingerprint(root)), (*notes, said),
+        query_prefix or known.query_prefix, document_prefix, bool(limits.get("do_lower_case")), splits, *_sizes(root),
+        digest(content_fingerprint(root), rendering_fingerprint(root)),
+        (*notes, said, *(["camelCase is given to it as words"] if splits else [])),
     )  # fmt: skip
 
 
@@ -172,6 +177,13 @@ def _max_tokens(root: Path, config: Mapping[str, Any], limits: Mapping[str, Any]
     limit = min((int(n) for n in said if isinstance(n, (int, float)) and 0 < n < _UNLIMITED), default=USUAL_TOKENS)
     # RoBERTa-like models count positions from the padding token on.
     return limit - 2 if limit == config.get("max_position_embeddings") and limit % 16 == 2 else limit
+
+
+def _knows_no_capitals(root: Path) -> bool:
+    with reading(root / "tokenizer.json"):
+        normalizer = _read(root / "tokenizer.json").get("normalizer") or {}
+        steps = [normalizer, *(normalizer.get("normalizers") or ())]
+        return any(step.get("lowercase") is True or step.get("type") == "Lowercase" for step in steps)
 
 
 def _sizes(root: Path) -> tuple[int, int]:

@@ -35,8 +35,13 @@ class Reranker(Protocol):
         ...
 
 
-def fuse(legs: Mapping[str, Sequence[Hit]], weights: Mapping[str, float]) -> list[Fused]:
-    """All rows of all legs, the best first. Ties: what is no test first, then by path and line."""
+def fuse(
+    legs: Mapping[str, Sequence[Hit]], weights: Mapping[str, float], priors: Mapping[str, float] | None = None
+) -> list[Fused]:
+    """All rows of all legs, the best first. Ties: what is no test first, then by path and line.
+
+    `priors` multiply the score of rows of a kind.
+    """
     found: dict[str, Fused] = {}
     for leg, hits in legs.items():
         for rank, hit in enumerate(hits, start=1):
@@ -44,6 +49,8 @@ def fuse(legs: Mapping[str, Sequence[Hit]], weights: Mapping[str, float]) -> lis
             if leg not in fused.legs:
                 fused.legs[leg] = (rank, hit.score)
                 fused.score += weights.get(leg, 0.0) / (RRF_K + rank)
+    for fused in found.values():
+        fused.score *= (priors or {}).get(fused.row["kind"], 1.0)
     return sorted(found.values(), key=_order)
 
 

@@ -70,9 +70,14 @@ class Symbol:
         return sum(line in own for line in lines) >= NESTED * len(lines)
 
 
+def in_parts(row: Row) -> bool:
+    """Whether it is one of several parts of a symbol."""
+    return row["nparts"] > 1 and row["kind"] not in _LOOSE
+
+
 def whole(row: Row, rows: Sequence[Row]) -> list[Row]:
     """All parts of the symbol that `row` is a part of, from the rows of its file."""
-    if row["nparts"] <= 1 or row["kind"] in _LOOSE:
+    if not in_parts(row):
         return [row]
     same = [other for other in rows if _key(other) == _key(row)]
     # Overloads have one name: each begins anew with part 1.

@@ -342,7 +342,7 @@ def test_overview_of_a_file(store: ChunkStore) -> None:
 
 
 def hit(name: str, *, test: bool = False) -> Hit:
-    return Hit({"id": name, "path": name, "is_test": test, "start_line": 1}, 1.0)
+    return Hit({"id": name, "path": name, "kind": "function", "is_test": test, "start_line": 1}, 1.0)
 
 
 def test_reciprocal_ranks_are_added() -> None:

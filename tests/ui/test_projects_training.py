@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shiboken6
 
 from core import jobs
 from core.models import store as models
@@ -57,7 +58,7 @@ def test_the_plan_is_shown_and_the_chain_is_queued(qtbot: Any, qapp: Any, studio
     (training,) = jobs.listing(studio.db, kind="training")
     (examples,) = jobs.listing(studio.db, kind="project_examples")
     assert training.waits_for == (examples.id,)
-    until(qtbot, lambda: not made.isVisible())
+    until(qtbot, lambda: not shiboken6.isValid(made) or not made.isVisible())
 
 
 def test_the_choice_of_an_adapter_can_be_changed(qtbot: Any, qapp: Any, studio: Projecting) -> None:

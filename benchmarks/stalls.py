@@ -6,6 +6,8 @@ The window is the real one, shown offscreen on the page that belongs to the work
 from __future__ import annotations
 
 import json
+import shutil
+import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,8 @@ from core.generation.settings import TURNS, RunSettings
 from core.inference.engine import GenerateRequest, Sampling
 from core.jobs import Job
 from core.models import store as models
+from core.projects import projects
+from core.projects.jobs import index_params
 from core.training import store as training
 from core.training.config import TrainingConfig
 from core.workspace.paths import Workspace
@@ -117,9 +121,19 @@ class Bench:
                      lambda: self.job("enrich", {"conversation_ids": imported.result["conversations"]}))  # fmt: skip
         self.generate()
         self.train()
+        self.index()
         self.stream()
         self.themes()
         return self.out
+
+    def index(self) -> None:
+        """20 MB of Python by words, on the page that shows the project."""
+        root = twenty_megabytes(self.folder / "library")
+        db = self.services.connections.db
+        project = projects.add(db, root, "Library", embedder="none")
+        self.services.navigator.open_page("projects", project.id)
+        params = index_params(self.services.workspace, project)
+        self.measure("indexing of 20 MB by words", "projects", lambda: self.job("index_project", params))
 
     def generate(self) -> None:
         db, services = self.services.connections.db, self.services
@@ -195,6 +209,21 @@ def talk(number: int) -> dict[str, Any]:
     found = sample_talk(number % 24)
     found["turns"][0]["content"] += f" This is client number {number}."
     return found
+
+
+def twenty_megabytes(root: Path) -> Path:
+    """Python's own library, copied until there is enough of it."""
+    source, left, copy = Path(sysconfig.get_path("stdlib")), 20_000_000, 0
+    while left > 0:
+        copy += 1
+        for path in sorted(source.glob("[a-z]*/**/*.py")):
+            if "site-packages" in path.parts or left <= 0:
+                continue
+            target = root / f"copy{copy}" / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+            left -= path.stat().st_size
+    return root
 
 
 def big_file(path: Path) -> Path:

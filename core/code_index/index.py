@@ -206,7 +206,7 @@ class Indexer:
             return self._tidy(opened, report, silent, reason), report.notices
 
     def close(self) -> None:
-        """Tidy up where that is due, copy the state, let go of all files. Where another process writes, it does that."""
+        """Tidy up where due, copy the state, let go of all files. Where another process writes, it does that."""
         if self._opened is not None:
             with contextlib.suppress(AppError), self._locked(0.0) as opened, self._explained():
                 if opened.state.meta("backup_generation") != opened.state.generation:

@@ -24,8 +24,6 @@ from ui.pages.chat.page import ChatPage
 PROJECTS, CHATS, MESSAGES, SWITCHES = 10, 20, 60, 60
 LOOK_MS = 1
 ANSWER = "The limit is decided in `policy.py`.\n\n```python\nreturn refund.amount > LIMIT\n```\n\n" + "More. " * 80
-    "The limit is decided in `policy.py`.\n\n```python\nreturn refund.amount > LIMIT\n```\n\n" + "More of it. " * 40
-)
 
 
 def fill(services: Services, folder: Path) -> list[str]:

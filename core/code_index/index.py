@@ -206,11 +206,12 @@ class Indexer:
             return self._tidy(opened, report, silent, reason), report.notices
 
     def close(self) -> None:
-        """Tidy up, copy the state, let go of all files. Where another process writes, it does that."""
+        """Tidy up where due, copy the state, let go of all files. Where another process writes, it does that."""
         if self._opened is not None:
             with contextlib.suppress(AppError), self._locked(0.0) as opened, self._explained():
                 if opened.state.meta("backup_generation") != opened.state.generation:
-                    maintain.keep_up(opened, reason="closing")
+                    # What is due: merging the indexes for one changed file would hold up whoever quits.
+                    maintain.keep_up(opened)
                     self._back_up(opened)
         self._let_go()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from core.code_index.records import Chunk, Filters, Kind, ParsedFile
+from core.code_index.records import Chunk, Filters, Kind, ParsedFile, digest
 
 SCHEMA_VERSION = 1
 VECTOR = "vector"
@@ -50,6 +50,7 @@ def rows_of(parsed: ParsedFile, file_hash: str, words: Words, name_words: Words)
 
 def _row(chunk: Chunk, file_hash: str, words: Words, name_words: Words) -> Row:
     folder, _, name = chunk.path.rpartition("/")
+    embedded = chunk.embedded
     return {
         "id": chunk.id, "path": chunk.path, "dir": folder, "lang": chunk.language,
         "file_type": name.rpartition(".")[2].lower() if "." in name else "", "kind": str(chunk.kind),
@@ -57,8 +58,8 @@ def _row(chunk: Chunk, file_hash: str, words: Words, name_words: Words) -> Row:
         "part": chunk.part, "nparts": chunk.parts, "start_line": chunk.start_line, "end_line": chunk.end_line,
         "complexity": chunk.complexity, "n_lines": chunk.end_line - chunk.start_line + 1,
         "signature": chunk.signature, "doc": chunk.doc, "imports": [], "refs": list(chunk.references),
-        "is_test": chunk.is_test, "embed_hash": chunk.embed_hash, "file_hash": file_hash, "text": chunk.text,
-        "fts": " ".join(words(chunk.embedded)), "name_tok": " ".join(name_words(chunk.name)), VECTOR: None,
+        "is_test": chunk.is_test, "embed_hash": digest(embedded), "file_hash": file_hash, "text": chunk.text,
+        "fts": " ".join(words(embedded)), "name_tok": " ".join(name_words(chunk.name)), VECTOR: None,
     }  # fmt: skip
 
 

@@ -55,20 +55,24 @@ def _plain(store: ByName, query: Query, name: str) -> list[Hit]:
 
 
 def _ordered(hits: Sequence[Hit], name: str) -> list[Hit]:
-    """As written before other cases, no tests before tests; a symbol in parts is one place in the ranks."""
+    """Those as written, or in other case where there are none; tests last; of a symbol in parts the first part.
 
-    def order(hit: Hit) -> tuple[bool, bool, int, str, int]:
+    Case alone tells many names apart in Go: `parseGlob` is not `ParseGlob`.
+    """
+
+    def order(hit: Hit) -> tuple[bool, int, str, int]:
         row = hit.row
         kind = _KINDS.index(row["kind"]) if row["kind"] in _KINDS else len(_KINDS)
-        return row["name"] != name, bool(row["is_test"]), kind, row["path"], row["start_line"]
+        return bool(row["is_test"]), kind, row["path"], row["start_line"]
 
-    return sorted((hit for hit in hits if hit.row["part"] == 1), key=order)
+    first = [hit for hit in hits if hit.row["part"] == 1]
+    return sorted([hit for hit in first if hit.row["name"] == name] or first, key=order)
 
 
 def _defined_inside(name: str, hits: Sequence[Hit]) -> list[Hit]:
     escaped = re.escape(name)
     defines = re.compile(
-        rf"(?<![\w.]){_DECLARES}\b[^\n=(]{{0,200}}?(?<!\w){escaped}(?!\w)|^\s*{escaped}\s*(?::[^=\n]{{1,200}})?=(?!=)",
+        rf"(?<![\w.]){_DECLARES}\b[^\n=(]{{0,200}}?(?<!\w){escaped}(?!\w)|^\s*{escaped}\s*(?::[^=\n]{{0,200}})?=(?!=)",
         re.MULTILINE,
     )
     found = [hit for hit in hits if defines.search(hit.row["text"])]

@@ -40,7 +40,7 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 _FILTER = re.compile(r"""(?<!\S)(lang|language|kind|path|complexity|tests?):("[^"]*"|\S+)""", re.IGNORECASE)
 _COMPLEXITY = re.compile(r"(>=|<=|>|<|=|)(\d{1,6})")
-_CHAIN = re.compile(r"[^\W\d]\w*(?:(?:\.|::|->|#)[^\W\d]\w*)*(?P<call>\()?", re.UNICODE)
+_CHAIN = re.compile(r"(?:[^\W\d]|\$)[\w$]*(?:(?:\.|::|->|#)(?:[^\W\d]|\$)[\w$]*)*(?P<call>\()?")
 _QUOTED = re.compile(r"`([^`\n]{1,200})`")
 _CAMEL = re.compile(r"[a-z\d][A-Z]|[A-Z]{2,}[a-z]")
 _SEPARATORS = re.compile(r"\.|::|->|#")

@@ -52,6 +52,7 @@ def test_what_is_no_filter_is_searched_for_and_said(text: str) -> None:
     ("the `kind` of a row", ("kind",)),
     ("HttpServer stops", ("HttpServer",)),
     ("XMLParser", ("XMLParser",)),
+    ("$Gson$Types", ("$Gson$Types",)),
     ("how are failed requests tried again", ()),
     ("Returns the name of the file", ()),
     ("the settings in config.json", ()),

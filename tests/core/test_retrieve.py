@@ -114,6 +114,19 @@ def test_a_chain_means_the_one_in_what_it_names(store: ChunkStore) -> None:
     assert names(ask(store, "Warehouse.reserve"))[0] == "Warehouse.reserve"
 
 
+def test_case_tells_names_apart_where_it_can(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "glob.go").write_text(
+        "package glob\n\nfunc ParseGlob(p string) int {\n\treturn parseGlob(nil, p)\n}\n\n"
+        "func parseGlob(t *T, p string) int {\n\tbadFile := func() int {\n\t\treturn 2\n\t}\n\treturn badFile()\n}\n"
+    )
+    store = index_folder(tmp_path / "lance", root, ["glob.go"], None)
+    for text, first in (("parseGlob", "parseGlob"), ("ParseGlob", "ParseGlob"), ("badFile", "parseGlob")):
+        assert names(retrieve(store, None, root, text))[0] == first
+    assert set(names(retrieve(store, None, root, "PARSEGLOB"))) >= {"parseGlob", "ParseGlob"}
+
+
 def test_a_constant_is_found_where_it_is_defined(store: ChunkStore) -> None:
     assert ask(store, "maxUploadBytes").found[0].path == "server/uploads.go"
     assert "const maxUploadBytes" in ask(store, "where is maxUploadBytes defined").found[0].text

@@ -101,7 +101,9 @@ def test_a_question_is_answered_from_what_was_found(shop: tuple[Path, Path]) -> 
     assert code == 0, said
     given = next(line for line in lines if line["type"] == "given")
     used = [source for source in given["sources"] if source["used"]]
-    assert "core/refunds/policy.py" in {source["path"] for source in used}
+    # The practice model reads little: the best of what was found is what it gets.
+    assert used[0]["path"] == "core/refunds/service.py"
+    assert len(used) < len(given["sources"])
     assert lines[-1]["type"] == "answer"
 
 

@@ -63,6 +63,7 @@ from ui.pages.generate.start_dialogs import CapDialog, CountDialog
 from ui.pages.projects.add_dialog import AddDialog as AddProjectDialog
 from ui.pages.projects.embedder_dialog import EmbedderDialog
 from ui.pages.projects.files_dialog import FilesDialog
+from ui.pages.projects.train_dialog import TrainDialog
 from ui.pages.scaffolding.beats_dialog import BeatsDialog
 from ui.pages.scaffolding.import_dialog import ImportDialog
 from ui.pages.scaffolding.lists import read_library
@@ -202,6 +203,12 @@ def embedder_dialog(here: Any) -> Dialog:
     return EmbedderDialog(here.window, here.services, projects.listing(here.db)[0], "")
 
 
+def train_dialog(here: Any) -> Dialog:
+    if not projects.listing(here.db):
+        projects.add(here.db, code(here))
+    return TrainDialog(here.window, here.services, projects.listing(here.db)[0])
+
+
 FORMS: dict[type[Dialog], tuple[Callable[[Any], Dialog], str, Callable[[Any], str]]] = {
     AddDialog: (add_dialog, "field_name", lambda here: "".join(here.said)),
     DatasetDialog: (dataset_dialog, "field_name", lambda here: "".join(here.said)),
@@ -334,6 +341,7 @@ WRITERS: dict[type[Dialog], tuple[Callable[[Any], Dialog], Callable[[Any], objec
     ),
     VersionsDialog: (lambda here: VersionsDialog(*shown_conversation(here)), lambda here: turns_of(here)[0]),
     EmbedderDialog: (embedder_dialog, lambda here: "".join(p.embedder for p in projects.listing(here.db))),
+    TrainDialog: (train_dialog, lambda here: len(jobs.listing(here.db, kind="training"))),
     RegenerateDialog: (
         lambda here: RegenerateDialog(*shown_conversation(here), 1), lambda here: here.db["batch_jobs"].count
     ),

@@ -154,10 +154,11 @@ class ProjectCall:
         if not self.options.queries:
             return [self.options.text]
         try:
-            data = sys.stdin.read() if self.options.queries == "-" else Path(self.options.queries).read_text("utf-8")
+            data = sys.stdin.buffer.read() if self.options.queries == "-" else Path(self.options.queries).read_bytes()
+            lines = data.decode("utf-8").split("\n")
         except (OSError, UnicodeDecodeError) as exc:
             raise _usage(f"{self.options.queries} can't be read ({exc}).", "One query a line, in UTF-8.") from exc
-        return [line for line in data.splitlines() if line.strip()]
+        return [line.rstrip("\r") for line in lines if line.strip()]
 
     def _print(self, text: str, answer: Mapping[str, Any]) -> None:
         rest = {key: answer[key] for key in ("notices", "total", "seconds")}

@@ -115,12 +115,16 @@ class SentenceEmbedder:
 
     def load(self) -> None:
         """Bring the model into memory. Raises AppError `embedder_failed` or `damaged_weights`."""
+        self._ready()
+
+    def _ready(self) -> Any:
         with self._lock:
             if self._model is None:
                 self._model = self._loaded()
+            return self._model
 
     def close(self) -> None:
-        """Let go of the model; it loads again when it is needed."""
+        """Let go of the model; it loads again when it is needed. An `embed` under way keeps it to its end."""
         with self._lock:
             self._model = None
 
@@ -129,29 +133,32 @@ class SentenceEmbedder:
         import numpy as np
 
         out = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        if not texts:
+            return out
+        # Once: closed meanwhile it would come back behind the back of who counts the memory.
+        model = self._ready()
         order = sorted(range(len(texts)), key=lambda n: -len(texts[n]))
         size = GPU_BATCH if self._device == "mps" else CPU_BATCH
         for start in range(0, len(order), size):
             if token is not None:
                 token.raise_if_cancelled()
             batch = order[start : start + size]
-            out[batch] = self._vectors([self.folder.document_prefix + texts[n] for n in batch])
+            out[batch] = self._vectors(model, [self.folder.document_prefix + texts[n] for n in batch])
         return out
 
     def embed_query(self, text: str) -> np.ndarray:
         """As `Embedder.embed_query`."""
-        vector: np.ndarray = self._vectors([self.folder.query_prefix + text])[0]
+        vector: np.ndarray = self._vectors(self._ready(), [self.folder.query_prefix + text])[0]
         return vector
 
-    def _vectors(self, texts: list[str]) -> np.ndarray:
+    def _vectors(self, model: Any, texts: list[str]) -> np.ndarray:
         import numpy as np
 
-        self.load()
         try:
             # The tokenizer goes over the whole text before it cuts it off; a character is at least part of a token.
             most = 16 * self.max_tokens
             given = [self._given(text)[:most] for text in texts]
-            raw = self._model.encode(given, batch_size=len(given), show_progress_bar=False, convert_to_numpy=True)
+            raw = model.encode(given, batch_size=len(given), show_progress_bar=False, convert_to_numpy=True)
         except (RuntimeError, ValueError, TypeError, MemoryError) as exc:
             raise self._failed(f"{type(exc).__name__}: {exc}") from exc
         vectors = np.asarray(raw, dtype=np.float32)

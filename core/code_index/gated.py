@@ -89,8 +89,10 @@ class Models:
     """The models of a worker, by what names their vectors."""
 
     def __init__(self, ask: Ask, hold: Hold) -> None:
-        self._ask, self._hold = ask, hold
+        self._ask, self._tell_held = ask, hold
         self._models: dict[str, GatedEmbedder] = {}
+        # Searching and keeping up to date ask on threads of their own.
+        self._guard = threading.Lock()
 
     def wanted(self, setting: str) -> GatedEmbedder | None:
         """The model of a setting, None for words alone. Raises AppError `embedder_missing`, ..."""
@@ -113,12 +115,17 @@ class Models:
         return [*([first] if first is not None else []), *available()]
 
     def _of(self, choice: EmbedderChoice) -> GatedEmbedder:
-        if choice.slug not in self._models:
-            self._models[choice.slug] = GatedEmbedder(choice, self._ask, self._hold)
-        return self._models[choice.slug]
+        with self._guard:
+            if choice.slug not in self._models:
+                self._models[choice.slug] = GatedEmbedder(choice, self._ask, self._hold)
+            return self._models[choice.slug]
+
+    def _hold(self, _bytes: int) -> None:
+        """What is told is what all of them hold together."""
+        self._tell_held(sum(model.bytes_needed for model in list(self._models.values()) if model.loaded))
 
     def relieve(self) -> None:
         """Give the memory of all of them back."""
-        for model in self._models.values():
+        for model in list(self._models.values()):
             if model.loaded:
                 model.relieve()

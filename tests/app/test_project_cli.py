@@ -21,7 +21,7 @@ def project(workspace: Path, *args: object, given: str = "") -> tuple[int, list[
     done = subprocess.run(
         command, cwd=source_root(), capture_output=True, text=True, check=False, input=given
     )  # fmt: skip
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in done.stdout.split("\n") if line.startswith("{")]
     return done.returncode, lines, done.stdout + done.stderr
 
 
@@ -62,6 +62,17 @@ def test_several_queries_are_answered_by_one_process(shop: tuple[Path, Path]) ->
     code, lines, _ = project(shop[0], "search", "Shop", "--queries", "-", "--json", given="\n".join(queries))
     assert code == 0
     assert [found(lines, query)[0]["symbol"] for query in queries] == ["basketTotal", "RefundService", "Listen"]
+
+
+def test_a_query_is_a_line_whatever_is_in_it_and_not_utf_8_is_told(shop: tuple[Path, Path], tmp_path: Path) -> None:
+    file = tmp_path / "queries"
+    queries = ["basket\u2028Total", "Refund\x0cService\x85", "\ufeffListen"]
+    file.write_bytes("\r\n \r\n\n".join(queries).encode())
+    code, lines, _ = project(shop[0], "search", "Shop", "--queries", file, "--json")
+    assert (code, [line["query"] for line in lines if line["type"] == "searched"]) == (0, queries)
+    file.write_bytes(b"basketTotal\n\xed\xa0\x80\n")
+    code, lines, _ = project(shop[0], "search", "Shop", "--queries", file)
+    assert (code, lines[-1]["code"]) == (2, "usage")
 
 
 def test_it_can_be_read_without_json(shop: tuple[Path, Path]) -> None:

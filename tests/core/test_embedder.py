@@ -17,6 +17,8 @@ from core.cancel import CancelToken
 from core.code_index import embedder as module
 from core.code_index.embedder import SentenceEmbedder, bytes_needed, device_of, precision_of, threads_wanted
 from core.code_index.embedder_folder import Defaults, inspect
+from core.code_index.embedders import EmbedderChoice
+from core.code_index.gated import Models
 from core.errors import AppError, Cancelled
 from tests.support.embedders import NOMIC, minilm, nomic_weights, write_nomic
 
@@ -85,6 +87,34 @@ def test_a_library_that_fails_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(broken, "_loaded", Model)
     with pytest.raises(AppError, match="out of memory"):
         broken.embed_query("a")
+
+
+def test_closed_while_it_embeds_it_is_not_loaded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder, loaded = SentenceEmbedder(inspect(minilm()), "MiniLM"), []
+
+    class Model:
+        def __init__(self) -> None:
+            loaded.append(self)
+
+        def encode(self, texts: list[str], **_options: Any) -> np.ndarray:
+            embedder.close()
+            return np.ones((len(texts), 384), dtype=np.float32)
+
+    monkeypatch.setattr(embedder, "_loaded", Model)
+    assert embedder.embed(["a"] * (2 * module.CPU_BATCH)).shape == (2 * module.CPU_BATCH, 384)
+    assert len(loaded) == 1
+
+
+def test_what_is_told_to_be_held_is_all_models_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SentenceEmbedder, "_loaded", lambda _self: object())
+    folder, held = inspect(minilm()), []
+    models = Models(lambda _bytes: True, held.append)
+    first, second = (models._of(EmbedderChoice(name, name, folder, "")) for name in ("one", "two"))
+    for model in (first, second):
+        model.load()
+    assert held == [first.bytes_needed, first.bytes_needed + second.bytes_needed]
+    models.relieve()
+    assert held[2:] == [second.bytes_needed, 0]
 
 
 # ---------------------------------------------------------------- nomic_bert, whose checkpoints name code of their own

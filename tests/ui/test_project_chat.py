@@ -137,6 +137,26 @@ def test_each_project_is_found_as_it_was_left(chat: Chatting, code: Code) -> Non
     assert projects.get(chat.db, code.shop.id).state["draft"] == "half a thought"
 
 
+def test_projects_that_are_switched_faster_than_they_open_keep_what_is_theirs(chat: Chatting, code: Code) -> None:
+    chooser, page = chat.page.list.projects, chat.page
+    choose(chat, code.shop.id)
+    chat.ask(QUESTION)
+    shop_chat = page.chat.id
+    chat.write("half a thought")
+    for ident in (code.ledger.id, code.shop.id, code.ledger.id, "", code.ledger.id):
+        chooser.activated.emit(chooser.findData(ident))
+    chat.settle()
+    assert (page.of_project, page.chat.project_id, page.chat.id) == (code.ledger.id, code.ledger.id, "")
+    assert page.composer.text == ""
+    choose(chat, code.shop.id)
+    assert (page.chat.id, page.composer.text) == (shop_chat, "half a thought")
+    page.flush()
+    chat.settle()
+    states = {project.id: project.state for project in projects.listing(chat.db)}
+    assert (states[code.shop.id]["chat"], states[code.shop.id]["draft"]) == (shop_chat, "half a thought")
+    assert "chat" not in states[code.ledger.id]
+
+
 def test_a_code_worker_that_dies_costs_the_context_and_not_the_answer(chat: Chatting, code: Code) -> None:
     choose(chat, code.shop.id)
     broken = projects.get(chat.db, code.shop.id).folder(chat.services.workspace) / "lexical" / "state.db"

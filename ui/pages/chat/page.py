@@ -39,7 +39,7 @@ from ui.pages.chat.data import (
 )
 from ui.pages.chat.list_commands import ListCommands
 from ui.pages.chat.message import intro
-from ui.pages.chat.project_chooser import ALL, left_with, place_of
+from ui.pages.chat.project_chooser import ALL, Left, left_with
 from ui.pages.chat.turns import entries_of, turns_of
 from ui.widgets.page_commands import PageCommand
 
@@ -57,8 +57,9 @@ class ChatPage(ChatAsking):
     def __init__(self, services: Services, parent: QWidget | None = None) -> None:
         super().__init__(services, parent)
         self._pending: object = None
-        self._draft_all = ("", "", 0)
-        self._return_to = 0
+        # As they are here, which the rows may not have yet; and what is being gone back to until its chat is shown.
+        self._left: dict[str, Left] = {}
+        self._coming: Left | None = None
         self.of_project = ALL
         self._connect()
         self.show_busy()
@@ -209,8 +210,8 @@ class ChatPage(ChatAsking):
         self.chat, self.messages, self.origin = chat, messages, origin
         self.names.base = base_name(self.base)
         self.transcript.show_turns(turns_of(messages, self.names, self.session.running))
-        self.transcript.go_back(self._return_to)
-        self._return_to = 0
+        coming, self._coming = self._coming, None
+        self.transcript.go_back(coming.from_end if coming is not None and coming.chat == chat.id else 0)
         self.list.set_current(chat.id)
         self._watch_code()
         self.show_state()
@@ -237,19 +238,19 @@ class ChatPage(ChatAsking):
         self._keep_place()
         self.of_project = project_id
         project = self.overview.project(project_id)
-        chat, draft, self._return_to = place_of(project.state) if project is not None else self._draft_all
-        self.composer.set_text(draft)
+        coming = self._left.get(project_id) or left_with(project.state if project is not None else {})
+        self._coming = coming
+        self.composer.set_text(coming.draft)
         self.reload()
-        self.open_chat(chat)
+        self.open_chat(coming.chat)
 
     def _keep_place(self) -> None:
-        """What the project is left with."""
-        place = left_with(self.chat.id if self.chat else "", self.composer.text, self.transcript.from_end)
-        project = self.of_project
+        """What the project is left with; until its chat is shown, the one of the project before still stands here."""
+        shown = self._coming or Left(self.chat.id if self.chat else "", "", self.transcript.from_end)
+        left, project = shown._replace(draft=self.composer.text), self.of_project
+        self._left[project] = left
         if project:
-            self.write(lambda db: projects.keep_state(db, project, place))
-        else:
-            self._draft_all = place_of(place)
+            self.write(lambda db: projects.keep_state(db, project, left.to_state()))
 
     def _take_project(self, project: Project | None, question: str) -> None:
         if project is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QSizePolicy
@@ -48,11 +48,18 @@ class ProjectChooser(QComboBox):
         self.chosen.emit(str(self.itemData(place)))
 
 
-def left_with(chat_id: str, draft: str, from_end: int) -> dict[str, Any]:
-    """What a project's chats are left with, for `projects.keep_state`."""
-    return {CHAT: chat_id or None, DRAFT: draft or None, FROM_END: from_end or None}
+class Left(NamedTuple):
+    """What a project's chats are left with: the chat, the question that is half written, how far from the end."""
+
+    chat: str = ""
+    draft: str = ""
+    from_end: int = 0
+
+    def to_state(self) -> dict[str, Any]:
+        """For `projects.keep_state`."""
+        return {CHAT: self.chat or None, DRAFT: self.draft or None, FROM_END: self.from_end or None}
 
 
-def place_of(state: Mapping[str, Any]) -> tuple[str, str, int]:
-    """Chat, draft and place that were kept; what is missing is empty."""
-    return str(state.get(CHAT) or ""), str(state.get(DRAFT) or ""), int(state.get(FROM_END) or 0)
+def left_with(state: Mapping[str, Any]) -> Left:
+    """What was kept; what is missing is empty."""
+    return Left(str(state.get(CHAT) or ""), str(state.get(DRAFT) or ""), int(state.get(FROM_END) or 0))

@@ -215,14 +215,16 @@ def _judge(folder: Path, verdict: Verdict, state: IndexState) -> AppError | None
 def _opened(places: Places, state: IndexState, verdict: Verdict) -> ChunkWriter | None:
     """The table as it was acknowledged; None where there is none, or it does not answer."""
     sealed = state.sealed()
+    # A cleaning changes no row: whatever commit is the newest after it will do, if all of it can be read.
+    cleaning = bool(state.meta("cleaning"))
     numbers = [_number(name) for name in sealed if name.startswith(_VERSIONS) and name not in verdict.missing]
-    if not numbers:
+    if not numbers and not (cleaning and sealed):
         if not sealed:
             shutil.rmtree(places.lance, ignore_errors=True)
         return None
     (places.lance / f"{_VERSIONS}{seal.HINT}").unlink(missing_ok=True)
     try:
-        store = _rolled_back(places.lance, max(numbers), verdict.extra)
+        store = _rolled_back(places.lance, 0 if cleaning else max(numbers), verdict.extra)
     except Exception:
         # The commits that nobody acknowledged are torn: without their files the last good one is the newest.
         seal.remove(places.lance, verdict.extra)
@@ -230,20 +232,21 @@ def _opened(places: Places, state: IndexState, verdict: Verdict) -> ChunkWriter 
             store = ChunkWriter.open(places.lance)
         except AppError:
             return None
-    if _probed(store, state.chunks(), deep=bool(state.meta("cleaning"))) is not None:
+    if _probed(store, state.chunks(), deep=cleaning) is not None:
         store.close()
         return None
     if verdict.extra or verdict.missing:
-        # The restored commit needs none of them, and until it is acknowledged the one before it is there as well.
-        seal.remove(places.lance, verdict.extra)
-        store.reopen()
+        if not cleaning:
+            # The restored commit needs none of them, and until it is acknowledged the one before it is there as well.
+            seal.remove(places.lance, verdict.extra)
+            store.reopen()
         Opened(state, store, Health()).acknowledge(Change(meta={"cleaning": False}))
     return store
 
 
 def _rolled_back(folder: Path, version: int, extra: tuple[str, ...]) -> ChunkWriter:
     store = ChunkWriter.open(folder)
-    if extra:
+    if extra and version:
         store.back_to(version)
     return store
 

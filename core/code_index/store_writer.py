@@ -12,7 +12,7 @@ from core.code_index.store import BATCH, TABLE, ChunkStore, library
 
 # Below it a search of all vectors is quick enough, above it an index is worth its building.
 INDEX_VECTORS_FROM = 50_000
-VECTOR_INDEX = f"{VECTOR}_idx"
+MOST_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,19 @@ class ChunkWriter(ChunkStore):
         return True
 
     def optimise(self) -> None:
-        """Merge small fragments and index what is not indexed yet. Nothing is deleted; see `clean`."""
+        """Merge small fragments and index what is not indexed yet. Nothing is deleted; see `clean`.
+
+        Until nothing is left to do: what one round merges the next may merge again, and `clean` must find no work,
+        or it would delete the commit that was acknowledged for one that was not.
+        """
         from datetime import timedelta
 
-        self._table().optimize(cleanup_older_than=timedelta(days=36_500))
-        self.reopen()
+        for _ in range(MOST_ROUNDS):
+            before = self.version
+            self._table().optimize(cleanup_older_than=timedelta(days=36_500))
+            self.reopen()
+            if self.version == before:
+                break
 
     def clean(self) -> None:
         """Delete what only older versions need, right after `optimise`. Readers open the table again."""

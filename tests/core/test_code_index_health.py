@@ -14,7 +14,7 @@ from core.cancel import CancelToken
 from core.code_index.active import places
 from core.code_index.health import Places, check
 from core.code_index.seal import walk
-from core.code_index.state import Stage
+from core.code_index.state import Change, IndexState, Stage
 from core.code_index.state_view import file_states
 from core.code_index.store_writer import ChunkWriter
 from core.errors import AppError
@@ -239,8 +239,6 @@ def test_rows_of_another_version_are_made_again_with_their_vectors(tmp_path: Pat
     project.write("a.py", "one", "two")
     project.refresh()
     project.restart()
-    from core.code_index.state import IndexState
-
     with contextlib.closing(IndexState(where(project).state)) as state:
         state.set_meta(**{key: value})
     report = project.refresh()
@@ -290,8 +288,6 @@ def test_a_cleaning_that_was_cut_short_is_no_damage_and_harm_in_it_is(tmp_path: 
         opened = project.indexer._opened
         assert opened is not None
         opened.store.optimise()
-        from core.code_index.state import Change
-
         opened.acknowledge(Change())
         opened.state.set_meta(cleaning=True)
         opened.store.clean()
@@ -302,6 +298,38 @@ def test_a_cleaning_that_was_cut_short_is_no_damage_and_harm_in_it_is(tmp_path: 
         assert [notice.code for notice in report.notices] == (["index_damaged"] if harmed else [])
         assert project.content() == project.expected()
         project.indexer.close()
+
+
+def test_a_cleaning_commits_nothing_and_one_that_did_and_was_cut_short_is_no_damage(tmp_path: Path) -> None:
+    project = Project(tmp_path, StubEmbedder())
+    for number in range(6):
+        project.write(f"m{number}.py", *(f"fn_{number}_{part}" for part in range(8)))
+    project.refresh()
+    for number in range(4):
+        for other in range(3):
+            path = project.write(f"m{(number + other) % 6}.py", *(f"fn_{number}_{other}_{part}" for part in range(9)))
+            project.refresh({path})
+        opened = project.indexer._opened
+        assert opened is not None
+        if number % 2:
+            # Without the rounds before it, so that everything acknowledged goes.
+            known = opened.state.sealed().keys()
+            opened.state.set_meta(cleaning=True)
+            opened.store.clean()
+            assert not known & {name for name, entry in walk(opened.store.folder) if "/data/" in name}
+        else:
+            opened.store.optimise()
+            opened.acknowledge(Change())
+            version, names = opened.store.version, {name for name, _ in walk(opened.store.folder)}
+            opened.state.set_meta(cleaning=True)
+            opened.store.clean()
+            assert opened.store.version == version
+            assert {name for name, _ in walk(opened.store.folder)} <= names
+            opened.acknowledge(Change(meta={"cleaning": False}))
+        project.restart()
+        assert project.refresh().notices == []
+        assert project.content() == project.expected()
+    project.indexer.close()
 
 
 def test_a_full_disk_is_said_and_what_was_written_before_is_whole(

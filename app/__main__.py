@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 
 WORKERS = {
@@ -50,4 +51,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    # A large project is read by several processes; in the bundle each of them starts here.
+    multiprocessing.freeze_support()
     raise SystemExit(main())

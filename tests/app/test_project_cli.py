@@ -113,7 +113,7 @@ def test_a_question_is_answered_from_what_was_found(shop: tuple[Path, Path]) -> 
     given = next(line for line in lines if line["type"] == "given")
     used = [source for source in given["sources"] if source["used"]]
     # The practice model reads little: the best of what was found is what it gets.
-    assert used[0]["path"] == "core/refunds/service.py"
+    assert "refunds" in used[0]["path"]
     assert len(used) < len(given["sources"])
     assert lines[-1]["type"] == "answer"
 

@@ -113,8 +113,10 @@ class CodeService(WorkerService):
             self._send(Call("relieve", {}, self, nothing, ignore))
 
     def drop(self, ident: str) -> None:
-        """The answer to a search is not wanted any more: a newer one was asked."""
-        self._calls.pop(ident, None)
+        """The answer to a search is not wanted any more: a newer one was asked, which does not wait for it."""
+        call = self._calls.pop(ident, None)
+        if call is not None and call.written and self._process is not None:
+            self._process.write(protocol.encode(ident, "stop", {}))
         self._refresh()
 
     def _ask(self, owner: QObject, spec: ProjectSpec, kind: str, done: Done, failed: Failed, **fields: Any) -> str:

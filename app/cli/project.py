@@ -19,6 +19,7 @@ from app.cli.session import Session, run_session
 from app.cli.steps import Steps
 from core import jobs
 from core.code_index.client import CodeClient
+from core.code_index.embedders import AUTO, WORDS_ONLY, known
 from core.code_index.scan import check_root
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
@@ -128,12 +129,18 @@ class ProjectCall:
     def _project(self, root: Path) -> Project:
         there = next((p for p in projects.listing(self.db) if p.root == root), None)
         if there is None:
-            return projects.add(self.db, root, self.options.name, embedder=self.options.embedder)
+            return projects.add(self.db, root, self.options.name, embedder=self._embedder())
         if self.options.embedder:
-            projects.update(self.db, there.id, embedder=self.options.embedder)
+            projects.update(self.db, there.id, embedder=self._embedder())
         if self.options.name and self.options.name != there.name:
             projects.rename(self.db, there.id, self.options.name)
         return projects.get(self.db, there.id)
+
+    def _embedder(self) -> str:
+        """As it is kept: a folder by its whole path, since the next call may come from elsewhere."""
+        said = str(self.options.embedder)
+        is_name = said in ("", AUTO, WORDS_ONLY) or known(said) is not None
+        return said if is_name else str(Path(said).expanduser().absolute())
 
     def _report(self, project: Project, **more: Any) -> None:
         self.out.line("project", id=project.id, name=project.name, root=str(project.root), **more)

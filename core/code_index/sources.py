@@ -65,6 +65,8 @@ class Sources:
     def why_not(self, symbol: Symbol) -> str:
         """A sentence on why there is no current text of it."""
         data = self._read(symbol.path)
+        if isinstance(data, str) and not self._root.is_dir():
+            return f"Nothing that was found can be shown: the folder {self._root} is not there."
         if isinstance(data, str):
             return f"{symbol.path} was left out: {data}."
         what = symbol.row["qualified"] or f"lines {symbol.start} to {symbol.end}"

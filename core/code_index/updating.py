@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 FEW_CHUNKS = 512
 # Another process writes the index; its end is told, this is for the case that it died.
 TRY_AGAIN_S = 5.0
+CLOSE_S = 5.0
 Send = Callable[..., None]
 
 
@@ -107,10 +108,7 @@ class Updating:
         for found in self._watched.values():
             found.stop.set()
         self._due.put(None)
-        self._thread.join(5.0)
-        if not self._thread.is_alive():
-            for indexer in self._indexers.values():
-                indexer.close()
+        self._thread.join(CLOSE_S)
 
     def _on_change(self, found: Watched, change: Change) -> None:
         if change.reason is Reason.GONE or change.detail:
@@ -129,6 +127,14 @@ class Updating:
     # The thread that writes
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            # Here: SQLite lets a connection be closed by the thread that opened it alone.
+            for indexer in self._indexers.values():
+                indexer.close()
+
+    def _serve(self) -> None:
         while (project_id := self._due.get()) is not None:
             with self._guard:
                 found = self._watched.get(project_id)
@@ -146,16 +152,16 @@ class Updating:
                 self._failed(found, paths, error)
             except Exception as exc:
                 log.exception("keeping %s up to date", found.spec.name)
-                self._send("notice", project=found.spec.id, error=bug_report(exc).to_json())
+                self._failed(found, paths, bug_report(exc))
 
     def _failed(self, found: Watched, paths: set[str] | None, error: AppError) -> None:
-        """A project that another process writes waits for it; everything else is told."""
-        if error.code != "index_busy":
-            self._send("notice", project=found.spec.id, error=error.to_json())
-            return
+        """A project that another process writes waits for it; all else is told, and done with the next change."""
         with self._guard:
             found.rescan = found.rescan or paths is None
             found.paths |= paths or set()
+        if error.code != "index_busy":
+            self._send("notice", project=found.spec.id, error=error.to_json())
+            return
         timer = threading.Timer(TRY_AGAIN_S, self._due.put, [found.spec.id])
         timer.daemon = True
         timer.start()
@@ -171,6 +177,8 @@ class Updating:
         light = LightEmbedder(model) if model is not None else None
         indexer = self._indexers.get(spec.id)
         if indexer is None or indexer.root != spec.root_path:
+            if indexer is not None:
+                indexer.close()
             indexer = Indexer(spec.index_path, spec.root_path, light, spec.vectors_path, usual(spec.workspace_path))
             self._indexers[spec.id] = indexer
         indexer.embedder = light

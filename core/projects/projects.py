@@ -130,7 +130,8 @@ def find(db: Database, name: str) -> Project:
     """The project of that name or id. Raises AppError `no_such_project` naming those there are."""
     listed = listing(db)
     for project in listed:
-        if name in (project.name, project.id):
+        # As `add` keeps it.
+        if " ".join(name.split()) in (project.name, project.id):
             return project
     known = ", ".join(project.name for project in listed) or "none yet"
     raise AppError("no_such_project", f"There is no project “{name}” in this workspace.", hint=f"Known: {known}.")

@@ -21,6 +21,7 @@ from core.errors import AppError
 from core.jobs import JobState
 from core.projects import projects
 from core.projects.jobs import index_params, spec_of
+from core.workers import protocol
 from core.workers.runner import run_to_end
 from core.workspace.paths import Workspace
 from tests.support.code_project import INDEXED, write_project
@@ -169,6 +170,20 @@ def test_lines_are_found_in_the_files_as_they_are(qtbot: QtBot, service: CodeSer
     until(qtbot, lambda: out.ended)
     assert out.error is not None
     assert out.error.code == "bad_pattern"
+
+
+def test_a_search_that_is_not_wanted_any_more_holds_up_none(
+    qtbot: QtBot, service: CodeService, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search(qtbot, service, shop, "refund")
+    process, written = service._process, []
+    assert process is not None
+    monkeypatch.setattr(process, "write", lambda line: written.append(protocol.decode(line)))
+    ident = service.grep(service, shop.spec, "ref.*und", lambda _: None, lambda _: None, regex=True)
+    service.drop(ident)
+    service.drop(ident)
+    assert [(message["id"], message["type"]) for message in written] == [(ident, "grep"), (ident, "stop")]
+    assert service.idle
 
 
 def test_a_damaged_index_is_told_and_a_job_is_asked_for(qtbot: QtBot, service: CodeService, shop: Shop) -> None:

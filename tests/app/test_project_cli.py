@@ -145,3 +145,17 @@ def test_without_a_model_it_searches_by_words_and_says_so(tmp_path: Path) -> Non
     assert code == 0
     assert "core/refunds/policy.py" in {line["path"] for line in found(lines)[:3]}
     assert any("words" in notice for notice in lines[-1]["notices"])
+
+
+def test_the_folder_of_a_model_a_spaced_name_and_a_folder_that_is_gone(tmp_path: Path) -> None:
+    root = tmp_path / "code"
+    root.mkdir()
+    for name in ("first_one", "second_one"):
+        (root / f"{name}.py").write_text(f"def {name}():\n    return 1\n")
+    code, _, said = project(tmp_path / "w", "add", root, "--name", "a  b", "--embedder", "models/none-here")
+    assert (code, f"There is no embedding model at {source_root() / 'models/none-here'}." in said) == (0, True)
+    root.rename(tmp_path / "elsewhere")
+    code, lines, _ = project(tmp_path / "w", "search", "a  b", "one", "--json")
+    gone = [notice for notice in lines[-1]["notices"] if "Nothing that was found" in notice]
+    assert (code, gone) == (1, [f"Nothing that was found can be shown: the folder {root} is not there."])
+    assert not any(".py" in notice for notice in lines[-1]["notices"])

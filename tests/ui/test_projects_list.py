@@ -270,6 +270,10 @@ def test_a_project_is_deleted_with_undo_and_its_folder_stays(at: Projecting, tmp
     assert page._title.text() == "ledger-web"
     assert project.id not in at.code.watched
     assert at.root.is_dir()
+    # What the worker said before it let go of it starts nothing.
+    at.code.behind.emit(project.id, 5000)
+    at.settle()
+    assert jobs.listing(at.db, kind="index_project") == []
     take_back(at.qtbot, at.window, "Deleted “brightrun-api”")
     at.until(lambda: set(at.states()) == {"brightrun-api", "ledger-web"})
 

@@ -83,6 +83,9 @@ class Watching(QObject):
     @Slot(str, int)
     def _on_behind(self, project_id: str, _chunks: int) -> None:
         def resting(db: Database) -> bool:
+            if project_id not in {project.id for project in projects.listing(db)}:
+                # Deleted meanwhile.
+                return True
             mine = [job for job in jobs.listing(db, kind=INDEX_JOB) if project_of(job) == project_id]
             return any(job.status.active for job in mine) or (bool(mine) and mine[0].status is _RESTING)
 

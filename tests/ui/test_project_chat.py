@@ -180,3 +180,21 @@ def test_a_deleted_project_leaves_its_chats(chat: Chatting, code: Code) -> None:
     until(chat.qtbot, lambda: chat.page.of_project == "")
     assert not chat.page.given.isVisible()
     assert chat.texts()[0] == QUESTION
+
+
+def test_a_question_waits_until_the_chat_of_its_project_is_shown(chat: Chatting, code: Code) -> None:
+    choose(chat, code.shop.id)
+    chat.ask(QUESTION)
+    chat.write("for the shop")
+    choose(chat, code.ledger.id)
+    place = chat.page.list.projects.findData(code.shop.id)
+    chat.page.list.projects.setCurrentIndex(place)
+    chat.page.list.projects.activated.emit(place)
+    # The draft is there before its chat is.
+    assert chat.page.composer.text == "for the shop"
+    chat.page.composer.submit()
+    assert chat.page.composer.text == "for the shop"
+    until(chat.qtbot, lambda: chat.page.chat.project_id == code.shop.id)
+    chat.page.composer.submit()
+    chat.ended()
+    assert [m.content for m in chat.rows() if m.role == "user"] == [QUESTION, "for the shop"]

@@ -252,7 +252,7 @@ def test_a_search_that_fails_can_be_asked_again(at: Projecting) -> None:
     at.until(lambda: bool(at.places()))
 
 
-def test_the_question_goes_to_the_assistant_and_training_to_its_page(at: Projecting) -> None:
+def test_the_question_goes_to_the_assistant(at: Projecting) -> None:
     project = at.add()
     page = at.open()
     asked: list[tuple[str, object]] = []
@@ -261,9 +261,8 @@ def test_the_question_goes_to_the_assistant_and_training_to_its_page(at: Project
     at.search("who approves")
     click(at.qtbot, page, "ask_assistant")
     page.trigger_primary()
-    click(at.qtbot, page, "train_from_project")
     question = ("chat", {"project": project.id, "question": "who approves"})
-    assert asked == [question, question, ("training", {"project": project.id})]
+    assert asked == [question, question]
 
 
 def test_what_a_project_was_left_with_comes_back(at: Projecting, tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ class ChatPage(ChatAsking):
         self.names.base = base_name(self.base)
         self.transcript.show_turns(turns_of(messages, self.names, self.session.running))
         coming, self._coming = self._coming, None
+        self.composer.set_reading(False)
         self.transcript.go_back(coming.from_end if coming is not None and coming.chat == chat.id else 0)
         self.list.set_current(chat.id)
         self._watch_code()
@@ -240,6 +241,8 @@ class ChatPage(ChatAsking):
         project = self.overview.project(project_id)
         coming = self._left.get(project_id) or left_with(project.state if project is not None else {})
         self._coming = coming
+        # A question would go to the chat that was open.
+        self.composer.set_reading(True)
         self.composer.set_text(coming.draft)
         self.reload()
         self.open_chat(coming.chat)

@@ -340,6 +340,9 @@ class ProjectsPage(ProjectsFrame):
         self._add(None)
 
     def _add(self, folder: Path | None) -> None:
+        if any(dialog.isVisible() for dialog in self.findChildren(AddDialog)):
+            self.services.notifier.say("Finish adding the other folder first")
+            return
         known = {entry.project.root: entry.id for entry in self.overview.entries} if self.overview is not None else {}
         embedder = self.overview.embedder if self.overview is not None else ""
         dialog = AddDialog(self, self.services, known, folder, embedder)

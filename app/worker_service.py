@@ -72,6 +72,7 @@ class WorkerService(QObject):
         self._leaving.gone.connect(self.left)
         self._crashes = 0
         self._not_before = 0.0
+        self._over = False
         self.state = "off"
         self.holds: Mapping[str, int] = {}
         self._killer = self._timer(self._kill)
@@ -149,7 +150,8 @@ class WorkerService(QObject):
         return int(self._process.processId()) if self._process else 0
 
     def shutdown(self, timeout_ms: int = 4000) -> None:
-        """At exit: end the worker and wait for it, at most `timeout_ms`."""
+        """At exit: end the worker and wait for it, at most `timeout_ms`. What is asked from then on is refused."""
+        self._over = True
         self._detach()
         self._leaving.wait(timeout_ms)
 
@@ -182,6 +184,9 @@ class WorkerService(QObject):
 
     def _send(self, call: Call) -> str:
         ident = f"w{next(self._numbers)}"
+        if self._over:
+            call.failed(self._closed())
+            return ident
         self._calls[ident] = call
         wait = self.held_back_s
         if self._process is not None or wait <= 0:

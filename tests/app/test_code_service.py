@@ -246,3 +246,12 @@ def test_a_search_does_not_wait_for_the_model_and_is_told_when_it_is_there(
     search(qtbot, service, shop, "who has to look at a refund")
     until(qtbot, lambda: ready == [shop.project.id])
     shop.db.close()
+
+
+def test_after_the_end_nothing_starts_again(qtbot: QtBot, service: CodeService, shop: Shop) -> None:
+    search(qtbot, service, shop, "basketTotal")
+    service.shutdown()
+    out = Answer()
+    service.search(service, shop.spec, "basketTotal", out.done, out.failed)
+    assert out.error is not None
+    assert (out.error.code, service.pid) == ("engine_closed", 0)

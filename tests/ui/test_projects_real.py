@@ -121,7 +121,7 @@ def test_a_folder_that_goes_while_it_is_watched_is_told_and_comes_back(real: Rea
     moved = tmp_path / "elsewhere"
     real.root.rename(moved)
     real.until(lambda: any(banner.topic == "gone" for banner in page.banners.banners), "nobody says that it is gone")
-    assert real.state == "folder is gone"
+    real.until(lambda: real.state == "folder is gone")
     # What a search shows is what is on the disk.
     assert real.search("needs_second_approval") == []
     (project,) = projects.listing(real.db)
@@ -129,6 +129,6 @@ def test_a_folder_that_goes_while_it_is_watched_is_told_and_comes_back(real: Rea
     real.until(lambda: real.state.startswith("indexed"))
     real.until(lambda: not any(banner.topic == "gone" for banner in page.banners.banners))
     done = (JobState.COMPLETED,)
-    real.until(lambda: len(jobs.listing(real.db, kind="index_project", states=done)) == 2)
+    real.until(lambda: len(jobs.listing(real.db, kind="index_project", states=done)) >= 2)
     assert real.search("same_person")[0].startswith("core/refunds/policy.py:")
     assert real.source() == "policy.py"

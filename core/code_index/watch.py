@@ -163,7 +163,9 @@ class _Watch:
             self._same(identity)
             began = time.monotonic()
             if self._git_changed():
+                # First: what changes while it is told would be lost.
                 before = self._stamps()
+                self._rescan(Reason.GIT, fresh=False)
                 continue
             now = self._stamps()
             took = time.monotonic() - began
@@ -188,6 +190,7 @@ class _Watch:
         """What the system reported, as a change."""
         raw = list(raw)
         if self._git_changed():
+            self._rescan(Reason.GIT, fresh=False)
             return
         if len(raw) > MOST_NOTICES:
             self._rescan(Reason.MANY)
@@ -224,7 +227,7 @@ class _Watch:
             self._tell(Change(frozenset(paths)))
 
     def _git_changed(self) -> bool:
-        """Whether Git's state asks for a rescan, which was then told."""
+        """Whether Git's state asks for a rescan; the rules are read anew then."""
         assert self._ignores is not None
         stamp = _git_stamp(self._ignores)
         if stamp == self._git:
@@ -232,10 +235,7 @@ class _Watch:
         # Git writes its index anew at every glance; only what it tracks is of interest.
         before, head = self._ignores, self._git
         self._read_rules()
-        if self._ignores.tracked == before.tracked and stamp[:1] == head[:1] and stamp[2:] == head[2:]:
-            return False
-        self._rescan(Reason.GIT, fresh=False)
-        return True
+        return not (self._ignores.tracked == before.tracked and stamp[:1] == head[:1] and stamp[2:] == head[2:])
 
     def _read_rules(self) -> None:
         self._ignores = Ignores(self._real, self._stop.is_set)

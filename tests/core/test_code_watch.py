@@ -217,3 +217,23 @@ def test_nothing_is_told_after_the_end_nor_while_nothing_changes(source: Path, p
     write(source, {"b.py": "x\n"})
     time.sleep(0.2)
     assert one.told.reasons == [Reason.STARTED]
+
+
+def test_what_changes_while_a_checkout_is_told_is_told_after_it(source: Path) -> None:
+    git = repository(source, ["a.py"])
+    write(source, {"a.py": "x\n"})
+
+    class Late(Told):
+        def __call__(self, change: Change) -> None:
+            if change.reason is Reason.GIT:
+                write(source, {"late.py": "x\n"})
+            super().__call__(change)
+
+    told, stop = Late(), threading.Event()
+    thread = module.start(source, told, stop, debounce_ms=40, poll_s=0.05, polling=True)
+    told.until(lambda t: t.changes)
+    (git / "new").write_text("ref: refs/heads/other\n")
+    (git / "new").rename(git / "HEAD")
+    told.path("late.py")
+    stop.set()
+    thread.join()

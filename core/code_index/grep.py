@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from core.cancel import CancelToken
 from core.code_index import plain
+from core.code_index.decoding import decode, lines_of
 from core.code_index.records import LeftOut
 from core.errors import AppError, Where
 
@@ -114,7 +115,7 @@ def read_lines(root: Path, path: str, start: int, end: int) -> list[str]:
     Raises AppError `no_such_lines` where the path leads out of the project, is a link, or can't be read.
     """
     try:
-        text = plain.decode(plain.read_file(root, path))
+        text = decode(plain.read_file(root, path))
     except plain.Unread as exc:
         raise AppError(
             "no_such_lines",
@@ -122,7 +123,7 @@ def read_lines(root: Path, path: str, start: int, end: int) -> list[str]:
             hint="Update the index of the project; the file may have moved.",
             where=Where(path),
         ) from exc
-    return plain.lines_of(text)[max(start, 1) - 1 : max(end, 0)]
+    return lines_of(text)[max(start, 1) - 1 : max(end, 0)]
 
 
 class _Matcher:
@@ -232,7 +233,7 @@ class _Run:
         for number, file in enumerate(files, start=1):
             self._token.raise_if_cancelled()
             try:
-                text = plain.decode(plain.read_file(self._root, file.path))
+                text = decode(plain.read_file(self._root, file.path))
             except plain.Unread as exc:
                 self._unread.append(LeftOut(file.path, exc.reason, exc.detail))
             else:
@@ -257,7 +258,7 @@ class _Run:
             worth |= {small[i] for i in self._matcher.candidates([batch[index][1] for index in small])}
             self._pace(began, sum(len(batch[index][1]) for index in small))
         for index, (path, text) in enumerate(batch):
-            if self._notice or (index in worth and not self._file(path, plain.lines_of(text))):
+            if self._notice or (index in worth and not self._file(path, lines_of(text))):
                 return index
         return len(batch)
 

@@ -12,6 +12,7 @@ import re
 import stat
 from pathlib import Path
 
+from core.code_index.decoding import decode
 from core.code_index.never_wanted import words
 from core.code_index.records import Left
 
@@ -26,11 +27,6 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 # macOS marks a file whose content is in iCloud alone; reading it would download it.
 _DATALESS = 0x40000000
 
-# UTF-32 first: its little-endian mark begins with UTF-16's.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"), (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
-)  # fmt: skip
 LOCK_FILES = words("""
     package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock cargo.lock poetry.lock
     uv.lock pdm.lock pixi.lock pipfile.lock conda-lock.yml gemfile.lock composer.lock go.sum go.work.sum flake.lock
@@ -164,28 +160,6 @@ _SPECIAL = {
 def too_large(size: int, most: int = LARGEST) -> Unread:
     """A file over the limit, with both sizes in its detail."""
     return Unread(Left.TOO_LARGE, f"{size / 1e6:.1f} MB; at most {most / 1e6:.0f} MB are read")
-
-
-def decode(data: bytes) -> str:
-    """The text: UTF-8, UTF-16 or UTF-32 by a byte order mark (not part of the text), else UTF-8, else latin-1.
-
-    Any bytes give a text that can be encoded again; line ends stay as they are.
-    """
-    for mark, name in _MARKS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(name, "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines as tree-sitter counts them: they end at "\\n" alone; a "\\r" before it is not part of them."""
-    found = text.split("\n")
-    if found and not found[-1]:
-        found.pop()
-    return [line.removesuffix("\r") for line in found] if "\r" in text else found
 
 
 def by_name(name: str) -> tuple[Left, str] | None:

@@ -14,11 +14,12 @@ from typing import Any
 
 from core.cancel import CancelToken
 from core.code_index import active as actives
+from core.code_index.decoding import decode, lines_of
 from core.code_index.gated import GatedEmbedder, Models
 from core.code_index.grep import grep
 from core.code_index.health import Places, check
 from core.code_index.pack import pack
-from core.code_index.plain import decode, lines_of, read_file
+from core.code_index.plain import read_file
 from core.code_index.records import Found
 from core.code_index.related import file_overview, related
 from core.code_index.retrieve import COLUMNS, Retrieved, retrieve

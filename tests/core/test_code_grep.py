@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from core.cancel import CancelToken
 from core.code_index import grep as module
+from core.code_index.chunking import parse_file
 from core.code_index.grep import Grepped, grep, read_lines
 from core.code_index.records import FoundFile, Left
 from core.errors import AppError, Cancelled
@@ -219,3 +220,15 @@ def test_it_finds_what_pythons_re_finds(
     ]
     for line in result.lines:
         assert line.text[line.column : line.column + line.length].lower() == pattern.lower()
+
+
+OLD = "def a():\n    return 1\n\ndef b():\n    return 2\n"
+
+
+@pytest.mark.parametrize("data", [OLD.replace("\n", "\r").encode(), OLD.encode("utf-16-le")])
+def test_a_line_is_the_same_for_the_search_and_for_the_index(source: Path, data: bytes) -> None:
+    (source / "old.py").write_bytes(data)
+    symbol = next(chunk for chunk in parse_file("old.py", data).chunks if chunk.name == "b")
+    assert read_lines(source, "old.py", symbol.start_line, symbol.end_line) == symbol.text.split("\n")
+    found = grep(source, [FoundFile("old.py", len(data), 0, "python")], "def b")
+    assert [line.number for line in found.lines] == [symbol.start_line]

@@ -10,8 +10,9 @@ from pathlib import Path
 from core.cancel import CancelToken
 from core.code_index import secrets
 from core.code_index.chunking import parse_file
+from core.code_index.decoding import decode
 from core.code_index.languages import TEXT, language_of
-from core.code_index.plain import Unread, decode, read_file
+from core.code_index.plain import Unread, read_file
 from core.code_index.records import FoundFile, Left, ParsedFile, digest
 from core.code_index.scan import scan
 from core.projects.examples.records import CodeFile

@@ -17,9 +17,7 @@ _SUBWORD = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]")
 _OTHER_SUBWORD = re.compile(r"[^\W\d_]+|\d+")
 # Scripts without spaces between words: a pair of characters is what can be found of them.
 _PAIRED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+")
-_MARKED = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]|_|[^\W\d]\d|-")
 _KEPT = 64
-_QUERY_WORD = re.compile(r"[\w$]+(?:-[\w$]+)+|[\w$]+(?:(?:\.|::|->|#|/)[\w$]+)*\(?")
 
 
 def code_tokens(text: str) -> list[str]:
@@ -38,27 +36,6 @@ def name_tokens(name: str) -> list[str]:
     A dotted name gives the words of each of its parts.
     """
     return list(dict.fromkeys(code_tokens(name)))
-
-
-def identifiers(text: str) -> list[str]:
-    """What in a question is written as a name in code is, in order, each once, as written and without its brackets.
-
-    That is: a word in camel or snake case, with a digit or a dash in it, in capitals, dotted (`a.b`, `a::b`: also its
-    last part), a path, or followed by a bracket; and the only word there is.
-    """
-    words = [match[0] for match in _QUERY_WORD.finditer(text)]
-    found: dict[str, None] = {}
-    for word in words:
-        bare = word.rstrip("(")
-        if "/" in bare:
-            found[bare] = None
-            continue
-        dotted = re.split(r"\.|::|->|#", bare)
-        named = word != bare or len(dotted) > 1 or _MARKED.search(bare) or (len(bare) > 1 and bare.isupper())
-        if named or len(words) == 1:
-            found[bare] = None
-            found[dotted[-1]] = None
-    return list(found)
 
 
 def _tokens(word: str) -> tuple[str, ...]:

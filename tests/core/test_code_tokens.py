@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.code_index.code_tokens import code_tokens, identifiers, name_tokens
+from core.code_index.code_tokens import code_tokens, name_tokens
 
 
 @pytest.mark.parametrize(("text", "tokens"), [
@@ -43,7 +43,6 @@ def test_any_text_gives_words_without_blanks_in_lower_case(text: str) -> None:
         assert token.split() == [token]
     assert code_tokens(text) == code_tokens(text)
     assert len(set(name_tokens(text))) == len(name_tokens(text))
-    identifiers(text)
 
 
 @given(st.lists(st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,20}", fullmatch=True), min_size=1, max_size=5))
@@ -56,18 +55,3 @@ def test_an_identifier_is_found_in_any_text_by_its_whole_and_by_each_word(names:
 def test_the_words_of_a_name() -> None:
     assert name_tokens("Repo.getById") == ["repo", "getbyid", "get", "by", "id"]
     assert name_tokens("get_get") == ["get_get", "get"]
-
-
-@pytest.mark.parametrize(("question", "names"), [
-    ("where is approveRefund used", ["approveRefund"]),
-    ("what calls refund( and a.b.c", ["refund", "a.b.c", "c"]),
-    ("Rust::iter or p->next", ["Rust::iter", "iter", "p->next", "next"]),
-    ("MAX_ITEMS in max-width of HTTP", ["MAX_ITEMS", "max-width", "HTTP"]),
-    ("refund", ["refund"]),
-    ("how is a refund approved", []),
-    ("see src/app/main.py", ["src/app/main.py"]),
-    ("I do", []),
-    ("  ", []),
-])  # fmt: skip
-def test_names_in_a_question(question: str, names: list[str]) -> None:
-    assert identifiers(question) == names

@@ -11,6 +11,7 @@ import shutil
 import sysconfig
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class Made:
                 digest(str(number)), path, "python", Kind.METHOD if number % 3 else Kind.FUNCTION, name, f"Box.{name}",
                 "Box", 1, 1, line, line + 10, number % 20, f"def {name}(self)", "", ("len",), number % 9 == 0, text,
             )  # fmt: skip
-            row = rows_of(ParsedFile(path, "python", [one]), "", str.split, lambda name: name.split("_"))[0]
+            row = rows_of(ParsedFile(path, "python", [one]), "", str, lambda name: name.replace("_", " "))[0]
             row[VECTOR] = vectors[number - start].astype(np.float16)
             out.append(row)
         return out
@@ -138,15 +139,25 @@ def save(opened: Opened, made: Made, number: int) -> None:
     opened.acknowledge(Change(state_of(rows)))
 
 
-def searches(store: ChunkStore, made: Made, filters: Filters | None = None) -> tuple[float, float]:
-    """All four legs one after the other, 50 rows each."""
+def searches(
+    store: ChunkStore, made: Made, filters: Filters | None = None, *, beside: bool = True
+) -> tuple[float, float]:
+    """All four legs, 50 rows each: beside each other, as a search asks them, or one after the other."""
 
     def ask() -> None:
         vector, words = made.chance.standard_normal(made.dimension), list(made.chance.choice(WORDS, 5))
-        store.by_vector(vector, 50, filters)
-        store.by_words(words, 50, filters)
-        store.by_name_words(["fn", str(made.chance.integers(40_000))], 50, filters)
-        store.by_exact([f"fn_{made.chance.integers(40_000)}"], 50, filters)
+        name, exact = ["fn", str(made.chance.integers(40_000))], [f"fn_{made.chance.integers(40_000)}"]
+        legs: list[Callable[[], Any]] = [
+            lambda: store.by_words(words, 50, filters), lambda: store.by_name_words(name, 50, filters),
+            lambda: store.by_exact(exact, 50, filters), lambda: store.by_vector(vector, 50, filters),
+        ]  # fmt: skip
+        if not beside:
+            for leg in legs:
+                leg()
+            return
+        with ThreadPoolExecutor(len(legs)) as threads:
+            for future in [threads.submit(leg) for leg in legs]:
+                future.result()
 
     return milliseconds(ask)
 
@@ -164,6 +175,7 @@ def at_size(folder: Path) -> dict[str, Any]:
         "size: tidying after the build, seconds": round(optimised, 1),
         "size: index of the vectors, seconds": round(built, 1),
         "size: four legs, ms, median and p95": searches(reader, made),
+        "size: four legs one after the other": searches(reader, made, beside=False),
         "size: four legs within a folder": searches(reader, made, Filters(paths=("src/part3/",))),
         "size: four legs within kind and tests": searches(reader, made, Filters(kinds=("function",), tests=False)),
         "size: four legs without an index of the vectors": flat,

@@ -22,6 +22,7 @@ from core.db.connection import Connections, open_database
 from core.memory import Memory, Pressure
 from core.registries import JOB_KINDS
 from core.workspace.paths import Workspace
+from tests.support import late
 from tests.support.patience import PATIENCE_S
 
 PATIENCE_MS = round(1000 * PATIENCE_S)
@@ -38,6 +39,11 @@ class PatientBot(QtBot):  # type: ignore[misc]
 
     def waitActive(self, widget: Any, *, timeout: int = 0) -> Any:
         return super().waitActive(widget, timeout=max(timeout, PATIENCE_MS))
+
+
+def pytest_configure() -> None:
+    """What `LATE_MS` asks for."""
+    late.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -140,5 +146,7 @@ def window(qtbot: Any, services: Any) -> Iterator[Any]:
     with qtbot.waitActive(made):
         made.activateWindow()
     yield made
+    # A dialog whose rows were written while the test looked into the database closes when it hears of it.
+    qtbot.waitUntil(lambda: not services.tasks.busy)
     made.hide()
     made.deleteLater()

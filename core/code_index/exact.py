@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from core.code_index.fusion import LEG_DEPTH
@@ -27,17 +27,17 @@ class ByName(Protocol):
         ...
 
 
-def by_exact(store: ByName, query: Query, by_words: Sequence[Hit]) -> list[Hit]:
+def by_exact(store: ByName, query: Query, by_words: Callable[[], Sequence[Hit]]) -> list[Hit]:
     """Definitions of the query's identifiers, in their order; of a chain ("Session.get") those in what it names.
 
     A name without any is looked for among what the words found: a constant, or a function inside of another, is
-    defined in the text of what stands around it.
+    defined in the text of what stands around it. `by_words` may wait for them, and is called only then.
     """
     hits: dict[str, Hit] = {}
     for name in query.identifiers:
         parts = split_chain(name)
         found = _in_chain(store, query, parts) if len(parts) > 1 else []
-        found = found or _plain(store, query, parts[-1]) or _defined_inside(parts[-1], by_words)
+        found = found or _plain(store, query, parts[-1]) or _defined_inside(parts[-1], by_words())
         hits |= {hit.row["id"]: hit for hit in found if hit.row["id"] not in hits}
     return list(hits.values())[:LEG_DEPTH]
 

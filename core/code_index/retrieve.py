@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,20 +95,13 @@ class _Search:
     notices: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
 
-    def leg(self, name: str, ask: Callable[[], list[Hit]]) -> list[Hit]:
-        """What a leg finds; nothing, and a notice, where it can't."""
-        try:
-            hits = ask()
-        except Cancelled:
-            raise
-        except AppError as exc:
-            self.tell(f"{_LEG_NAMES[name]} was left out: {exc.message}")
-            return []
-        except Exception as exc:
-            self.tell(f"{_LEG_NAMES[name]} was left out: {bug_report(exc).message}")
+    def take(self, name: str, answer: list[Hit] | AppError) -> list[Hit]:
+        """What a leg found; nothing, and a notice, where it couldn't."""
+        if isinstance(answer, AppError):
+            self.tell(f"{_LEG_NAMES[name]} was left out: {answer.message}")
             return []
         self.answered.append(name)
-        return hits
+        return answer
 
     def rows(self, paths: Sequence[str], columns: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         """Rows of files; none, and a notice, where the store can't answer."""
@@ -165,17 +159,40 @@ def _rerank(search: _Search, reranker: Reranker, best: Sequence[Fused]) -> Seque
 
 def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] | None) -> dict[str, list[Hit]]:
     query, store = search.query, search.store
-    legs: dict[str, list[Hit]] = {}
-    if embedder is None:
-        search.tell("Without an embedding model only words and names are searched, not the meaning.")
-    else:
-        legs[MEANING] = search.leg(MEANING, lambda: _by_meaning(search, embedder, embedded))
-    legs[WORDS] = search.leg(WORDS, lambda: store.by_words(query.tokens, LEG_DEPTH, query.filters))
+    asks: dict[str, Callable[[], list[Hit]]] = {
+        WORDS: lambda: store.by_words(query.tokens, LEG_DEPTH, query.filters),
+    }
     if query.weights[NAME]:
-        legs[NAME] = search.leg(NAME, lambda: store.by_name_words(query.name_words, LEG_DEPTH, query.filters))
-    if query.identifiers:
-        legs[EXACT] = search.leg(EXACT, lambda: by_exact(store, query, legs[WORDS]))
-    return legs
+        asks[NAME] = lambda: store.by_name_words(query.name_words, LEG_DEPTH, query.filters)
+    answers: dict[str, list[Hit] | AppError] = {}
+    with ThreadPoolExecutor(len(asks) + 1, "leg") as threads:
+        others = {leg: threads.submit(_answer, ask) for leg, ask in asks.items()}
+        if query.identifiers:
+            by_words = others[WORDS].result
+            others[EXACT] = threads.submit(_answer, lambda: by_exact(store, query, lambda: _hits(by_words())))
+        if embedder is None:
+            search.tell("Without an embedding model only words and names are searched, not the meaning.")
+        else:
+            # In the caller's thread, which is the model's.
+            answers[MEANING] = _answer(lambda: _by_meaning(search, embedder, embedded))
+        answers |= {leg: other.result() for leg, other in others.items()}
+    return {leg: search.take(leg, answer) for leg, answer in answers.items()}
+
+
+def _answer(ask: Callable[[], list[Hit]]) -> list[Hit] | AppError:
+    """What a leg finds, or why it can't. Raises only Cancelled."""
+    try:
+        return ask()
+    except Cancelled:
+        raise
+    except AppError as exc:
+        return exc
+    except Exception as exc:
+        return bug_report(exc)
+
+
+def _hits(answer: list[Hit] | AppError) -> list[Hit]:
+    return [] if isinstance(answer, AppError) else answer
 
 
 def _by_meaning(search: _Search, embedder: Embedder, embedded: tuple[int, int] | None) -> list[Hit]:

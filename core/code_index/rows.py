@@ -22,7 +22,8 @@ _NUMBERS = ("part", "nparts", "start_line", "end_line", "complexity", "n_lines")
 _LISTS = ("imports", "refs")
 
 Row = dict[str, Any]
-Words = Callable[[str], Sequence[str]]
+# A text as its tokens with spaces between.
+Words = Callable[[str], str]
 
 
 def schema(dimension: int | None) -> Any:
@@ -59,7 +60,7 @@ def _row(chunk: Chunk, file_hash: str, words: Words, name_words: Words) -> Row:
         "complexity": chunk.complexity, "n_lines": chunk.end_line - chunk.start_line + 1,
         "signature": chunk.signature, "doc": chunk.doc, "imports": [], "refs": list(chunk.references),
         "is_test": chunk.is_test, "embed_hash": digest(embedded), "file_hash": file_hash, "text": chunk.text,
-        "fts": " ".join(words(embedded)), "name_tok": " ".join(name_words(chunk.name)), VECTOR: None,
+        "fts": words(embedded), "name_tok": name_words(chunk.name), VECTOR: None,
     }  # fmt: skip
 
 

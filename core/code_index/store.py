@@ -7,6 +7,7 @@ asks once more. Written for lancedb 0.40.
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -48,12 +49,13 @@ def damaged(folder: Path, exc: BaseException) -> AppError:
 class ChunkStore:
     """A reader's handle. Every method raises AppError `index_damaged` where the store can't answer.
 
-    `dimension` is that of its vectors, None for a store without. One handle a thread of searches.
+    `dimension` is that of its vectors, None for a store without. Several threads may ask at once.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._connection: Any = None
+        self._opening = threading.RLock()
         self._open: Any = None
         self._indexes: frozenset[str] = frozenset()
         self.dimension: int | None = None
@@ -81,17 +83,18 @@ class ChunkStore:
 
     def reopen(self) -> None:
         """Drop the connection, which keeps deleted files open, and connect again. Raises AppError `index_damaged`."""
-        self.close()
-        try:
-            self._indexes = self._index_names()
-            self._connection = self._connect()
-            self._open = self._connection.open_table(TABLE)
-            shape = self._open.schema
-        except Exception as exc:
+        with self._opening:
             self.close()
-            raise damaged(self.folder, exc) from exc
-        place = shape.get_field_index(VECTOR)
-        self.dimension = shape.field(place).type.list_size if place >= 0 else None
+            try:
+                self._indexes = self._index_names()
+                self._connection = self._connect()
+                self._open = self._connection.open_table(TABLE)
+                shape = self._open.schema
+            except Exception as exc:
+                self.close()
+                raise damaged(self.folder, exc) from exc
+            place = shape.get_field_index(VECTOR)
+            self.dimension = shape.field(place).type.list_size if place >= 0 else None
 
     def _connect(self) -> Any:
         from datetime import timedelta
@@ -110,9 +113,10 @@ class ChunkStore:
 
     def _table(self) -> Any:
         # Indexes that were built anew leave the files of the old ones open in this connection.
-        if self._open is None or self._index_names() != self._indexes:
-            self.reopen()
-        return self._open
+        with self._opening:
+            if self._open is None or self._index_names() != self._indexes:
+                self.reopen()
+            return self._open
 
     def ask(self, question: Callable[[Any], T]) -> T:
         """The answer to a question about the table; asked once more where its files went in the meantime."""
@@ -123,7 +127,9 @@ class ChunkStore:
         except Exception:
             self.reopen()
         try:
-            return question(self._open)
+            return question(self._table())
+        except AppError:
+            raise
         except Exception as exc:
             raise damaged(self.folder, exc) from exc
 

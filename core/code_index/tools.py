@@ -9,7 +9,7 @@ from pathlib import Path
 from core.cancel import CancelToken
 from core.code_index import plain, scan
 from core.code_index.chunking import parse_file
-from core.code_index.code_tokens import code_tokens, name_tokens
+from core.code_index.code_tokens import searchable, searchable_name
 from core.code_index.languages import language_of
 from core.code_index.reading import Tools
 
@@ -24,5 +24,5 @@ def usual(workspace: Path | None = None) -> Tools:
 
     return Tools(
         scan=whole, look=partial(scan.look, language=language_of), read=plain.read_file, parse=parse_file,
-        words=code_tokens, name_words=name_tokens,
+        words=searchable, name_words=searchable_name,
     )  # fmt: skip

@@ -38,6 +38,8 @@ LOOK_S, REPORT_S = 0.1, 0.1
 # Waits before the next try while nothing comes at all; any byte starts the row again.
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
 SPARE_BYTES = 256 << 20
+# A download that was stopped may hold its folder a moment longer.
+LET_GO_S = 3.0
 BLOCK = 1 << 20
 T = TypeVar("T")
 
@@ -155,7 +157,7 @@ def discard(repo: str, commit: str) -> int:
     if not offer.part.is_dir():
         return 0
     lock = FileLock(offer.folder.with_name(f".lock-{offer.label}"))
-    if not lock.try_acquire():
+    if not lock.acquire(LET_GO_S):
         raise AppError("download_busy", f"{repo} is being downloaded.", hint="Stop the download first.")
     try:
         size = sum(path.stat().st_size for path in offer.part.rglob("*") if path.is_file())

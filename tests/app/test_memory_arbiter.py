@@ -285,7 +285,7 @@ def test_two_jobs_that_paused_both_go_on(
     assert services.engine.state == "ready"
     services.arbiter._give_back()
     qtbot.waitUntil(lambda: services.arbiter.book.holds(second) > 0)
-    assert status(services, first) is JobState.QUEUED
+    qtbot.waitUntil(lambda: status(services, first) is JobState.QUEUED)
     services.queue.stop(second)
     qtbot.waitUntil(lambda: services.arbiter.book.holds(first) > 0)
     services.queue.stop(first)

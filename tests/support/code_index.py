@@ -35,6 +35,10 @@ def words(text: str) -> list[str]:
     ]
 
 
+def searchable(text: str) -> str:
+    return " ".join(words(text))
+
+
 def parse(path: str, data: bytes, soft_limit: int = 1600) -> ParsedFile:
     """One chunk a `def` or `class` at the margin, and one for what stands before the first."""
     text = data.decode("utf-8", "replace")
@@ -127,7 +131,7 @@ def chunk(number: int, **other: Any) -> Chunk:
 def rows(chunks: Iterable[Chunk], embedder: StubEmbedder | None = None) -> list[Row]:
     out = []
     for one in chunks:
-        row = rows_of(ParsedFile(one.path, one.language, [one], ("os",)), "h", words, words)[0]
+        row = rows_of(ParsedFile(one.path, one.language, [one], ("os",)), "h", searchable, searchable)[0]
         if embedder is not None:
             row["vector"] = StubEmbedder.embed(embedder, [one.embedded])[0].astype(np.float16)
         out.append(row)
@@ -136,7 +140,7 @@ def rows(chunks: Iterable[Chunk], embedder: StubEmbedder | None = None) -> list[
 
 TOOLS = Tools(
     scan=lambda root, token, tell, known: scan(root, token, tell), look=look,
-    read=lambda root, path: (root / path).read_bytes(), parse=parse, words=words, name_words=words,
+    read=lambda root, path: (root / path).read_bytes(), parse=parse, words=searchable, name_words=searchable,
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.code_index.chunking import parse_file
-from core.code_index.code_tokens import code_tokens, name_tokens
+from core.code_index.code_tokens import searchable, searchable_name
 from core.code_index.embedder import SOFT_LIMIT, Embedder
 from core.code_index.records import Chunk, digest
 from core.code_index.rows import rows_of
@@ -25,7 +25,7 @@ def index_folder(
     for path in paths:
         data = (root / path).read_bytes()
         parsed = parse_file(path, data, embedder.soft_limit if embedder else SOFT_LIMIT)
-        rows += rows_of(parsed, digest(data), code_tokens, name_tokens)
+        rows += rows_of(parsed, digest(data), searchable, searchable_name)
         chunks.update({chunk.id: chunk for chunk in parsed.chunks})
     if embedder is not None:
         vectors = embed_chunks(list(chunks.values()), embedder, cache)

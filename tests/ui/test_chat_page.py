@@ -760,11 +760,12 @@ def test_answers_that_are_asked_for_again_stay_beside_each_other(chat: Chatting)
 
     assert variants().words.text() == "3 of 3"
     chat.click(variants().earlier)
-    chat.until(lambda: chat.rows()[-1].content == calm)
     chat.until(lambda: variants().words.text() == "2 of 3")
+    assert chat.rows()[-1].content == calm
     assert chat.said_by() == ["Empathy v3"]
     chat.click(variants().earlier)
-    chat.until(lambda: chat.rows()[-1].content == base)
+    chat.until(lambda: variants().words.text() == "1 of 3")
+    assert chat.rows()[-1].content == base
     assert not variants().earlier.isEnabled()
     # What counts is what the next question follows.
     chat.ask("Go on")

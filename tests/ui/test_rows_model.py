@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.services import Services
 from app.window_state import WindowState
 from tests.plugins.demo_page import COLUMNS, Line, lines
+from tests.support.patience import PATIENCE_S
 from ui.models import paged
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import KIND_ROLE, ROW_ROLE, RowModel, Status
@@ -140,6 +142,30 @@ def test_paged_rows_come_from_sql_in_order(qtbot: QtBot, services: Services) -> 
         rows.set_order("tokens", True)
     assert ids(model) == [str(i) for i in range(499, 399, -1)]
     assert asked[-1].limit == 101
+
+
+def test_scrolling_while_rows_are_read_again_does_not_keep_the_old_ones(qtbot: QtBot, services: Services) -> None:
+    model = RowModel(COLUMNS, services.root)
+    everything, held = lines(30), threading.Event()
+
+    def fetch(_db: object, query: Query) -> list[Line]:
+        assert held.wait(PATIENCE_S)
+        return everything[query.offset : query.offset + query.limit]
+
+    made = PagedRows(services, model, fetch, services.root, page_size=10)
+    held.set()
+    with qtbot.waitSignal(made.loaded):
+        made.reload()
+    held.clear()
+    everything[:0] = [replace(everything[0], id="new")]
+    made.reload()
+    model.fetchMore(QModelIndex())
+    held.set()
+    qtbot.waitUntil(lambda: ids(model)[0] == "new")
+    assert model.canFetchMore(QModelIndex())
+    model.fetchMore(QModelIndex())
+    qtbot.waitUntil(lambda: len(model.rows) == 20)
+    assert ids(model) == [row.id for row in everything[:20]]
 
 
 def test_rows_from_above_never_make_another_row_current(

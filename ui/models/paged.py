@@ -68,6 +68,7 @@ class PagedRows(QObject):
         self._sort, self._descending, self.page_size = sort, descending, page_size
         self._keep = keep
         self._handle: int | None = None
+        self._from_start = False
         self.total = 0
         model.more_wanted.connect(self._on_more_wanted)
 
@@ -97,10 +98,14 @@ class PagedRows(QObject):
 
     @Slot(int)
     def _on_more_wanted(self, offset: int) -> None:
+        # What is read from the start on knows the newer rows; the model asks again after it.
+        if self._from_start:
+            return
         self._ask(Query(self._sort, self._descending, self.page_size, offset), append=True)
 
     def _ask(self, query: Query, *, append: bool, same: bool = False) -> None:
         self._services.forget(self._handle)
+        self._from_start = not append
         fetch, count = self._fetch, self._count
 
         def work(db: Database) -> tuple[Sequence[Any], int | None]:
@@ -109,6 +114,7 @@ class PagedRows(QObject):
             return fetch(db, wider), count(db) if count is not None else None
 
         def done(answer: tuple[Sequence[Any], int | None]) -> None:
+            self._from_start = False
             rows, total = answer
             more = len(rows) > query.limit
             if same and more:
@@ -117,7 +123,11 @@ class PagedRows(QObject):
             self.total = total if total is not None else len(self._model.rows)
             self.loaded.emit(self.total)
 
-        self._handle = self._services.read(self, work, done)
+        def failed(exc: Exception) -> None:
+            self._from_start = False
+            self._services.notifier.report(exc, self)
+
+        self._handle = self._services.read(self, work, done, failed)
 
     def _release(self, rows: Sequence[Any]) -> None:
         """Let go of a current row that was pushed out: it and all that stood below it are gone from the list."""

@@ -21,6 +21,7 @@ from app.memory_watch import MemoryWatch
 from app.navigator import Navigator
 from app.notify import Notifier
 from app.opening import PAUSED_FOR_CHAT
+from app.project_indexes import ProjectIndexes
 from app.window_state import WindowState
 from core import jobs, memory
 from core.db.connection import Connections, new_id
@@ -56,6 +57,7 @@ class Services:
     root: QObject
     arbiter: MemoryArbiter
     code: CodeService
+    indexes: ProjectIndexes = field(init=False)
     engine: Any = None
     close_engine: Callable[[], None] | None = None
     spoken_for: set[str] = field(default_factory=set)
@@ -185,6 +187,7 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
         workspace, connections, tasks, queue, hub, notifier, Navigator(root), state, root, arbiter, code, engine,
         engine.shutdown,
     )  # fmt: skip
+    services.indexes = ProjectIndexes(services, code, root)
     tasks.error.connect(notifier.report)
     queue.failed.connect(notifier.report)
     queue.finished.connect(services.tell_waiting)

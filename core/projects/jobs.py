@@ -18,6 +18,7 @@ from core.workspace import settings
 from core.workspace.paths import Workspace
 
 EMBEDDER = "embedder"
+INDEX_JOB = "index_project"
 
 
 def spec_of(workspace: Workspace, project: Project, embedder: str = "") -> ProjectSpec:
@@ -38,12 +39,18 @@ def index_params(workspace: Workspace, project: Project, embedder: str = "") -> 
     return {"project": spec_of(workspace, project, embedder).to_json()}
 
 
+def project_of(job: Job) -> str:
+    """The id of the project that an indexing job is about, empty for another kind."""
+    named = job.params.get("project") if job.kind == INDEX_JOB else None
+    return str(named.get("id", "")) if isinstance(named, Mapping) else ""
+
+
 def _apply(db: Database, _workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:
     project_id = str(job.params["project"]["id"])
     return projects.update(db, project_id, summary=event["summary"], indexed_at=now())
 
 
 INDEX = JobKind(
-    name="index_project", handler="core.code_index.work:index_project", events=("indexed",), apply=_apply,
+    name=INDEX_JOB, handler="core.code_index.work:index_project", events=("indexed",), apply=_apply,
     worker="index", lane=Lane.INDEX, resumable=True, page="projects",
 )  # fmt: skip

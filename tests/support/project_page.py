@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import shiboken6
 from PySide6.QtCore import Qt
 
+from app.project_indexes import ProjectIndexes
 from core.code_index.spec import ProjectSpec
 from core.db.connection import now
 from core.events import Changed
@@ -27,6 +29,8 @@ def use_double(services: Any) -> CodeDouble:
     JOB_KINDS.register("index_project", "tests.plugins.tiny_index:INDEX")
     services.code.shutdown()
     services.code = CodeDouble(services.root)
+    shiboken6.delete(services.indexes)
+    services.indexes = ProjectIndexes(services, services.code, services.root)
     return services.code
 
 

@@ -146,8 +146,8 @@ def test_indexing_is_followed_paused_and_resumed(at: Projecting) -> None:
     page = at.open()
     assert at.states() == {"brightrun-api": "not indexed yet"}
     assert not page.pause.isVisible()
-    page.watching.start(project.id)
-    page.watching.start(project.id)
+    at.services.indexes.start(project.id)
+    at.services.indexes.start(project.id)
     at.until(lambda: at.states()["brightrun-api"] == "reading 2 of 4 files")
     assert page.tiles.files.remark.text() == "reading 2 of 4 files"
     at.until(lambda: page.pause.isVisible())
@@ -170,7 +170,7 @@ def test_stop_ends_the_indexing_and_it_can_go_on(at: Projecting) -> None:
     (at.root / ".hold").touch()
     project = projects.add(at.db, at.root)
     page = at.open()
-    page.watching.start(project.id)
+    at.services.indexes.start(project.id)
     at.until(lambda: page.entry is not None and page.entry.running is not None)
     at.until(lambda: bool(at.services.queue.running()))
     assert page.stop()
@@ -183,7 +183,7 @@ def test_a_job_that_failed_is_told_with_a_way_on(at: Projecting) -> None:
     (at.root / ".fail").touch()
     project = projects.add(at.db, at.root)
     page = at.open()
-    page.watching.start(project.id)
+    at.services.indexes.start(project.id)
     at.until(lambda: at.states()["brightrun-api"] == "indexing failed")
     at.until(lambda: any("could not be written" in banner.text for banner in page.banners.banners))
     (at.root / ".fail").unlink()

@@ -275,7 +275,9 @@ class ChatPage(ChatAsking):
         project = self.project
         if project is not None:
             workspace = self.services.workspace
-            self.read(lambda db: spec_of(workspace, project, workspace_embedder(db)), self.services.code.watch, "spec")
+            self.read(
+                lambda db: spec_of(workspace, project, workspace_embedder(db)), self.services.indexes.watch, "spec"
+            )
 
     @Slot(str, str, int)
     def _on_place(self, message_id: str, path: str, line: int) -> None:

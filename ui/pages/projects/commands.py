@@ -60,7 +60,7 @@ class ProjectCommands(QObject):
         elif entry.halted is not None:
             self._services.queue.resume(entry.halted.id)
         else:
-            self._page.watching.start(entry.id)
+            self._services.indexes.start(entry.id)
 
     @Slot()
     def choose_embedder(self) -> None:
@@ -71,7 +71,7 @@ class ProjectCommands(QObject):
         workspace = self._page.overview.embedder if self._page.overview is not None else ""
         dialog = EmbedderDialog(self._page, self._services, entry.project, workspace)
         ident = entry.id
-        dialog.chosen.connect(lambda: self._page.watching.start(ident))
+        dialog.chosen.connect(lambda: self._services.indexes.start(ident))
         dialog.open()
 
     def show_folder(self) -> None:
@@ -101,7 +101,7 @@ class ProjectCommands(QObject):
 
     def move(self, project_id: str, root: Path) -> None:
         """The project's folder is there from now on; what differs is indexed."""
-        start = self._page.watching.start
+        start = self._services.indexes.start
         self._page.write(lambda db: projects.move(db, project_id, root), lambda _none: start(project_id))
 
     def delete(self) -> None:
@@ -111,5 +111,5 @@ class ProjectCommands(QObject):
             return
         if entry.running is not None:
             self._services.queue.stop(entry.running.id)
-        self._page.watching.forget(entry.id)
+        self._services.indexes.forget(entry.id)
         self._page.delete("projects", [entry.id], f"Deleted “{plain(entry.project.name)}”; its folder stays")

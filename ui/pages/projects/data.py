@@ -13,13 +13,11 @@ from core.code_index.branch import branch_of
 from core.code_index.spec import ProjectSpec
 from core.jobs import Job, JobState
 from core.projects import projects
-from core.projects.jobs import spec_of, workspace_embedder
+from core.projects.jobs import INDEX_JOB, project_of, spec_of, workspace_embedder
 from core.projects.projects import Project
 from core.training import store as training
 from core.training.store import Adapter
 from core.workspace.paths import Workspace
-
-INDEX_JOB = "index_project"
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def read_overview(db: Database, workspace: Workspace) -> Overview:
     embedder = workspace_embedder(db)
     newest: dict[str, Job] = {}
     for job in jobs.listing(db, kind=INDEX_JOB):
-        ident = _project_of(job)
+        ident = project_of(job)
         # One that waits or runs counts before one that ended later than it was asked for.
         if ident not in newest or (job.status.active and not newest[ident].status.active):
             newest[ident] = job
@@ -122,16 +120,6 @@ def read_overview(db: Database, workspace: Workspace) -> Overview:
         entries.append(Entry(project, spec, there, branch, newest.get(project.id), adapter))
     opened = max(entries, key=lambda entry: entry.project.opened_at or "", default=None)
     return Overview(entries, embedder, opened.id if opened else "")
-
-
-def _project_of(job: Job) -> str:
-    named = job.params.get("project")
-    return str(named.get("id", "")) if isinstance(named, Mapping) else ""
-
-
-def project_of(job: Job) -> str:
-    """The id of the project that an indexing job is about, empty for another kind."""
-    return _project_of(job) if job.kind == INDEX_JOB else ""
 
 
 def ended_badly(job: Job | None) -> bool:

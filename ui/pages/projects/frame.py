@@ -14,7 +14,6 @@ from ui.pages.projects.project_list import Line, ProjectList
 from ui.pages.projects.search_box import SearchBox
 from ui.pages.projects.source import SourcePanel
 from ui.pages.projects.summary import LanguageBar, Tiles
-from ui.pages.projects.watching import Watching
 from ui.pages.projects.words import folder_words, plain, state_words
 from ui.theme import theme
 from ui.widgets.basic import column, plain_tip
@@ -44,7 +43,6 @@ class ProjectsFrame(Page):
         super().__init__(services, parent)
         self.overview: Overview | None = None
         self.current = ""
-        self.watching = Watching(self)
         self.set_header("Projects", PURPOSE)
         self.pause = self.add_action("Pause indexing", "ph.pause", self.pause_or_resume, name="pause_indexing")
         self.train = self.add_action("Train an adapter from it", "ph.chart-line", self.train_adapter,

@@ -27,6 +27,7 @@ from ui.pages.projects.search_box import Asked
 from ui.pages.projects.searching import Searching
 from ui.pages.projects.source import Place
 from ui.pages.projects.train_dialog import TrainDialog
+from ui.pages.projects.words import progress_words
 from ui.widgets.banner import Banner, error_details
 from ui.widgets.empty import EmptyState
 
@@ -88,9 +89,10 @@ class ProjectsPage(ProjectsFrame):
         self.searching.found.connect(self._on_found)
         self.searching.failed.connect(lambda _asked, error: self.answers.show_error(error))
         self.searching.cleared.connect(self.answers.show_idle)
-        self.watching.progressed.connect(self._on_progressed)
-        self.watching.changed.connect(self._on_index_changed)
-        self.watching.told.connect(self._on_told)
+        indexes = self.services.indexes
+        indexes.progressed.connect(self._on_progressed)
+        indexes.changed.connect(self._on_index_changed)
+        indexes.told.connect(self._on_told)
 
     # Which project
 
@@ -137,8 +139,7 @@ class ProjectsPage(ProjectsFrame):
 
     def _show_list(self, current: str) -> None:
         if self.overview is not None:
-            progress = self.watching.progress
-            lines = [self.line_of(entry, progress.get(entry.id, "")) for entry in self.overview.entries]
+            lines = [self.line_of(entry, self._progress(entry.id)) for entry in self.overview.entries]
             self.list.show_lines(lines, current)
 
     @Slot(str)
@@ -172,9 +173,9 @@ class ProjectsPage(ProjectsFrame):
             return
         self.searching.use(entry.spec)
         self.source.use(entry.spec)
-        self.show_entry(entry, self.watching.progress.get(entry.id, ""))
+        self.show_entry(entry, self._progress(entry.id))
         if entry.there:
-            self.watching.watch(entry.spec)
+            self.services.indexes.watch(entry.spec)
         self._say_what_is_wrong(entry)
 
     def _say_what_is_wrong(self, entry: Entry) -> None:
@@ -269,12 +270,17 @@ class ProjectsPage(ProjectsFrame):
 
     # What is reported
 
+    def _progress(self, project_id: str) -> str:
+        """How far its indexing job is, in words; empty while none is under way."""
+        step = self.services.indexes.progress.get(project_id)
+        return progress_words(*step) if step is not None else ""
+
     @Slot(str)
     def _on_progressed(self, project_id: str) -> None:
         entry = self.overview.entry(project_id) if self.overview is not None else None
         if entry is None:
             return
-        progress = self.watching.progress.get(project_id, "")
+        progress = self._progress(project_id)
         self.list.show_state(project_id, self.line_of(entry, progress).line)
         if project_id == self.current:
             self.tiles.show_entry(entry, progress)
@@ -352,7 +358,7 @@ class ProjectsPage(ProjectsFrame):
 
     @Slot(object)
     def _on_added(self, project: Project) -> None:
-        self.watching.start(project.id)
+        self.services.indexes.start(project.id)
         when_added(self.services, project.id, automatic=bool(project.settings.get(TRAIN)))
         self.open_item(project.id)
 

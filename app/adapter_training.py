@@ -30,28 +30,47 @@ class _Asked:
     rate: float | None
 
 
+class Looking:
+    """A look at a project's code that is under way."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.job, self.stopped = "", False
+
+    def stop(self) -> None:
+        """Nobody waits for it any more."""
+        self.stopped = True
+        if self.job:
+            self._services.queue.stop(self.job)
+
+
 def look(
     services: Services, owner: QObject, project_id: str, done: Planned, failed: Failed | None = None,
     wanted: Wanted | None = None,
-) -> None:  # fmt: skip
+) -> Looking:  # fmt: skip
     """Count in a worker what would be made of the code: `done(Plan)`, whose `problem` says what is in the way.
 
     Nothing else is queued. Without `failed` an error is shown as the owner's.
     """
-    how = wanted or Wanted()
+    how, looking = wanted or Wanted(), Looking(services)
 
     def looked(asked: _Asked, job: Job) -> None:
+        looking.job = ""
+        if looking.stopped:
+            return
         if job.status is JobState.COMPLETED:
             done(plan(job.result, how.config(), asked.rate, how.preset, Limits(**(how.limits or {}))))
         elif job.error is not None:
             (failed or services.notifier.report)(job.error)
 
     def go(asked: _Asked) -> None:
-        services.start_job(
-            "look_at_examples", asked.title, asked.params, lambda job: looked(asked, job), owner,
-        )  # fmt: skip
+        if not looking.stopped:
+            looking.job = services.start_job(
+                "look_at_examples", asked.title, asked.params, lambda job: looked(asked, job), owner,
+            )  # fmt: skip
 
     services.read(owner, lambda db: _asked(db, services, project_id, how), go, failed)
+    return looking
 
 
 def _asked(db: Database, services: Services, project_id: str, wanted: Wanted, *, start: bool = False) -> _Asked:

@@ -181,9 +181,12 @@ def _complexity(filters: Filters, value: str) -> Filters | None:
     if match is None:
         return None
     sign, number = match[1], int(match[2])
+    if number - (sign == "<") < 1 and sign not in (">", ">="):
+        # Nothing is less complex than 1.
+        return None
     if sign in (">", ">=", "="):
         filters = replace(filters, least_complexity=number + (sign == ">"))
     if sign in ("<", "<=", "=", ""):
-        filters = replace(filters, most_complexity=max(1, number - (sign == "<")))
+        filters = replace(filters, most_complexity=number - (sign == "<"))
     # A number alone is exact, as with "=".
     return replace(filters, least_complexity=number) if sign == "" else filters

@@ -138,12 +138,17 @@ class Updating:
         while (project_id := self._due.get()) is not None:
             with self._guard:
                 found = self._watched.get(project_id)
-                if found is None and project_id in self._indexers:
+                paths = None if found is None or found.rescan else set(found.paths)
+                wanted = found is not None and (found.rescan or bool(found.paths))
+                if found is not None:
+                    found.rescan, found.paths = False, set()
+            if found is None:
+                # Not under the guard: it may tidy up before it closes.
+                if project_id in self._indexers:
                     self._indexers.pop(project_id).close()
-                if found is None or not (found.rescan or found.paths):
-                    continue
-                paths = None if found.rescan else set(found.paths)
-                found.rescan, found.paths = False, set()
+                continue
+            if not wanted:
+                continue
             try:
                 self._refresh(found, paths)
             except Cancelled:

@@ -8,13 +8,9 @@ quit is answered by exactly one of done, failed or stopped with its id. Without 
 
 from __future__ import annotations
 
-import logging
-import os
-import queue
 import threading
-import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from core import registries
@@ -23,15 +19,11 @@ from core.code_index.gated import Models
 from core.code_index.reader import ProjectIndex
 from core.code_index.spec import ProjectSpec
 from core.code_index.updating import Updating
-from core.errors import AppError, Cancelled, bug_report
+from core.errors import AppError
 from core.inference.arbiter import EMBEDDER
-from core.workers import protocol
-from core.workers.host import Channel, claim_stdout
+from core.workers.host import Channel
+from core.workers.server import CommandServer, serve
 
-log = logging.getLogger(__name__)
-COMMANDS = (
-    "configure", "watch", "forget", "reopen", "search", "context", "grep", "read", "status", "relieve",
-)  # fmt: skip
 MEMORY_WAIT_S = 10.0
 # Measured on code: 3.5 characters a token (notes); a little less errs on the safe side.
 CHARACTERS_A_TOKEN = 3.2
@@ -42,13 +34,18 @@ def count_tokens(text: str) -> int:
     return round(len(text) / CHARACTERS_A_TOKEN) + 1
 
 
-class CodeWorker:
+class CodeWorker(CommandServer):
     """Questions on the main thread, in order; changes of files on another."""
 
+    COMMANDS = (
+        "configure", "watch", "forget", "reopen", "search", "context", "grep", "read", "status", "relieve",
+    )  # fmt: skip
+    # What is being written of an index is written.
+    CLOSE_S = 5.0
+
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._tokens: dict[str, CancelToken] = {}
+        super().__init__(channel)
+        self._tokens: defaultdict[str, CancelToken] = defaultdict(CancelToken)
         self._answered = threading.Event()
         self._granted = False
         self._asking = threading.Lock()
@@ -57,10 +54,6 @@ class CodeWorker:
         self._projects: dict[str, ProjectIndex] = {}
         self._told: set[str] = set()
         self._updating: Updating | None = None
-
-    def send(self, ident: str, kind: str, **fields: Any) -> None:
-        """One event to the parent."""
-        self._channel.send(protocol.encode(ident, kind, fields))
 
     # Memory
 
@@ -77,57 +70,22 @@ class CodeWorker:
 
     # Commands
 
-    def read_stdin(self) -> None:
-        """Reader thread: commands into the queue; end of stdin ends the worker."""
-        buffer = b""
-        while chunk := os.read(0, 65536):
-            *lines, buffer = (buffer + chunk).split(b"\n")
-            for line in lines:
-                self._take(line)
-        self._queue.put(None)
-        # The main thread may be deep in a computation; the parent is gone, so nobody needs its result.
-        time.sleep(5.0)
-        os._exit(3)
-
-    def _take(self, line: bytes) -> None:
-        try:
-            message = protocol.decode(line)
-        except AppError as error:
-            self.send("", "error", error=error.to_json())
-            return
-        kind, ident = message["type"], str(message.get("id", ""))
-        if kind == "stop":
-            if (token := self._tokens.get(ident)) is not None:
-                token.cancel("user")
-        elif kind == "memory":
+    def _taken(self, message: Mapping[str, Any]) -> bool:
+        if message["type"] == "stop":
+            self._tokens[str(message["id"])].cancel("user")
+        elif message["type"] == "memory":
             self._granted = bool(message["granted"])
             self._answered.set()
-        elif kind == "quit":
-            self._queue.put(None)
-        elif kind in COMMANDS:
-            self._tokens[ident] = CancelToken()
-            self._queue.put(message)
         else:
-            unknown = protocol.protocol_error(f"the unknown command {kind!r}")
-            self.send(ident, "failed", error=unknown.to_json())
+            return False
+        return True
 
-    def run(self) -> int:
-        """Serve until the parent closes."""
-        self.send("", "hello", pid=os.getpid(), protocol=protocol.VERSION)
-        beat = time.monotonic()
-        while True:
-            try:
-                message = self._queue.get(timeout=protocol.HEARTBEAT_S)
-            except queue.Empty:
-                message = {}
-            if time.monotonic() - beat >= protocol.HEARTBEAT_S:
-                beat = time.monotonic()
-                self.send("", "heartbeat")
-            if message is None:
-                self._close()
-                return 0
-            if message:
-                self._serve(message)
+    def _answer(self, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        self._token(message).raise_if_cancelled()
+        return super()._answer(message)
+
+    def _served(self, ident: str) -> None:
+        self._tokens.pop(ident, None)
 
     def _close(self) -> None:
         if self._updating is not None:
@@ -135,25 +93,10 @@ class CodeWorker:
         for project in self._projects.values():
             project.close()
 
-    def _serve(self, message: Mapping[str, Any]) -> None:
-        ident = str(message["id"])
-        handler: Callable[[Mapping[str, Any], CancelToken], Mapping[str, Any]] = getattr(self, f"_{message['type']}")
-        token = self._tokens[ident]
-        try:
-            token.raise_if_cancelled()
-            result = handler(message, token)
-        except Cancelled:
-            self.send(ident, "stopped", reason="user")
-        except AppError as error:
-            self.send(ident, "failed", error=error.to_json())
-        except Exception as exc:
-            log.exception("command %s", message["type"])
-            self.send(ident, "failed", error=bug_report(exc, traceback.format_exc()).to_json())
-        else:
-            self.send(ident, "done", result=result)
-        del self._tokens[ident]
+    def _token(self, message: Mapping[str, Any]) -> CancelToken:
+        return self._tokens[str(message["id"])]
 
-    def _configure(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _configure(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         registries.restore(message.get("registries", {}))
         for spec in message.get("watch", ()):
             self._keep(ProjectSpec.from_json(spec))
@@ -164,7 +107,7 @@ class CodeWorker:
             self._updating = Updating(self.models, lambda kind, **fields: self.send("", kind, **fields))
         self._updating.watch(spec)
 
-    def _watch(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _watch(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         project = self._project(message)
         if not project.spec.root_path.is_dir():
             raise AppError(
@@ -174,7 +117,7 @@ class CodeWorker:
         self._keep(project.spec)
         return {"there": project.there}
 
-    def _forget(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _forget(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         ident = str(message["project_id"])
         if self._updating is not None:
             self._updating.forget(ident)
@@ -182,7 +125,7 @@ class CodeWorker:
             project.close()
         return {}
 
-    def _reopen(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _reopen(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         ident = str(message["project_id"])
         if (project := self._projects.get(ident)) is not None:
             project.close()
@@ -210,25 +153,25 @@ class CodeWorker:
         """The model is there that a search did not wait for: who shows what was found asks again."""
         self.send("", "ready", project=spec.id)
 
-    def _search(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _search(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         wait = bool(message.get("wait", True))
         return self._project(message).search(str(message["text"]), int(message.get("k", 10)), wait=wait)
 
-    def _context(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _context(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._project(message).context(str(message["text"]), int(message["budget"]), count_tokens)
 
-    def _grep(self, message: Mapping[str, Any], token: CancelToken) -> Mapping[str, Any]:
+    def _grep(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         known = ("regex", "ignore_case", "whole_word", "languages", "paths", "limit", "context")
         options = {key: message[key] for key in known if key in message}
-        return self._project(message).grep(str(message["pattern"]), options, token)
+        return self._project(message).grep(str(message["pattern"]), options, self._token(message))
 
-    def _read(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _read(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._project(message).read(str(message["path"]), [int(line) for line in message.get("lines", ())])
 
-    def _status(self, message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _status(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         return self._project(message).status()
 
-    def _relieve(self, _message: Mapping[str, Any], _token: CancelToken) -> Mapping[str, Any]:
+    def _relieve(self, _message: Mapping[str, Any]) -> Mapping[str, Any]:
         before = self._held
         self.models.relieve()
         self.send("", "memory", holds={})
@@ -237,8 +180,4 @@ class CodeWorker:
 
 def main(_args: list[str]) -> int:
     """Entry of the code worker."""
-    channel = Channel(claim_stdout())
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    worker = CodeWorker(channel)
-    threading.Thread(target=worker.read_stdin, name="stdin", daemon=True).start()
-    return worker.run()
+    return serve(CodeWorker)

@@ -9,121 +9,57 @@ All engine calls happen on the main thread; a reader thread takes commands and s
 
 from __future__ import annotations
 
-import logging
-import os
-import queue
-import threading
 import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from core import registries
-from core.errors import AppError, bug_report
+from core.errors import AppError
 from core.inference.arbiter import ADAPTERS, BASE, CACHES
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece
 from core.inference.faults import CODES as FAULT_CODES
 from core.inference.faults import Faults
 from core.inference.stopping import cut_off, stopped
 from core.registries import ENGINES
-from core.workers import protocol
-from core.workers.host import Channel, claim_stdout
+from core.workers.host import Channel
+from core.workers.server import CommandServer, serve
 
-log = logging.getLogger(__name__)
-COMMANDS = ("configure", "load", "prepare", "pin", "generate", "answers", "score", "status", "relieve", "forget")
 TOKEN_INTERVAL_S = 0.02
-IDLE_S = 1.0
-# What is read of chats may be written for that long at the end.
-CLOSE_S = 3.0
 
 
-class InferenceWorker:
-    """One engine, one queue of commands."""
+class InferenceWorker(CommandServer):
+    """One engine, one queue of commands. At its end what is read of chats is written."""
+
+    COMMANDS = (
+        "configure", "load", "prepare", "pin", "generate", "answers", "score", "status", "relieve", "forget",
+    )  # fmt: skip
+    REST_S = 1.0
 
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        super().__init__(channel)
         self._stopped: set[str] = set()
         self._engines: dict[str, Any] = {}
         self._engine: Any = None
         self._options = EngineOptions()
         self._faults = Faults()
-        self._leaving = threading.Event()
         self._held: Mapping[str, int] = {}
 
-    def send(self, ident: str, kind: str, **fields: Any) -> None:
-        """One event to the parent."""
-        self._channel.send(protocol.encode(ident, kind, fields))
-
-    def read_stdin(self) -> None:
-        """Reader thread: commands into the queue; end of stdin ends the worker."""
-        buffer = b""
-        while chunk := os.read(0, 65536):
-            *lines, buffer = (buffer + chunk).split(b"\n")
-            for line in lines:
-                self._take(line)
-        self._queue.put(None)
-        # The main thread may be deep in a computation; the parent is gone, so nobody needs its result.
-        if self._leaving.wait(1.0):
-            time.sleep(CLOSE_S)
-        os._exit(3)
-
-    def _take(self, line: bytes) -> None:
-        try:
-            message = protocol.decode(line)
-        except AppError as error:
-            self.send("", "error", error=error.to_json())
-            return
+    def _taken(self, message: Mapping[str, Any]) -> bool:
         if message["type"] == "stop":
             self._stopped.add(str(message["id"]))
-        elif message["type"] == "quit":
-            self._queue.put(None)
-        elif message["type"] in COMMANDS:
-            self._queue.put(message)
-        else:
-            unknown = protocol.protocol_error(f"the unknown command {message['type']!r}")
-            self.send(str(message.get("id", "")), "failed", error=unknown.to_json())
+        return bool(message["type"] == "stop")
 
-    def run(self) -> int:
-        """Serve until the parent closes."""
-        self.send("", "hello", pid=os.getpid(), protocol=protocol.VERSION)
-        beat, more = time.monotonic(), True
-        while True:
-            try:
-                message = self._queue.get(timeout=IDLE_S if more else protocol.HEARTBEAT_S)
-            except queue.Empty:
-                more = self._engine is not None and self._engine.idle()
-                if time.monotonic() - beat >= protocol.HEARTBEAT_S:
-                    beat = time.monotonic()
-                    self.send("", "heartbeat")
-                continue
-            if message is None:
-                self._close()
-                return 0
-            self._serve(message)
-            more = True
+    def _rest(self) -> bool:
+        return self._engine is not None and bool(self._engine.idle())
 
     def _close(self) -> None:
-        """In order: what was read of chats is kept."""
-        self._leaving.set()
+        # What was read of chats is kept.
         if self._engine is not None:
             self._engine.close()
 
-    def _serve(self, message: Mapping[str, Any]) -> None:
-        ident = str(message["id"])
-        handler: Callable[[Mapping[str, Any]], Mapping[str, Any] | None] = getattr(self, f"_{message['type']}")
-        try:
-            result = handler(message)
-        except AppError as error:
-            self.send(ident, "failed", error=error.to_json())
-        except Exception as exc:
-            log.exception("command %s", message["type"])
-            self.send(ident, "failed", error=bug_report(exc, traceback.format_exc()).to_json())
-        else:
-            if result is not None:
-                self.send(ident, "done", result=result)
+    def _served(self, ident: str) -> None:
         self._stopped.discard(ident)
         self._tell_memory()
 
@@ -252,6 +188,4 @@ def _tokens(piece: Piece) -> list[dict[str, Any]]:
 
 def main(_args: list[str]) -> int:
     """Entry of the worker process."""
-    worker = InferenceWorker(Channel(claim_stdout()))
-    threading.Thread(target=worker.read_stdin, daemon=True).start()
-    return worker.run()
+    return serve(InferenceWorker)

@@ -32,7 +32,16 @@ def test_filters_of_the_caller_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["lang:klingon x", "kind:banana x", "complexity:high x", "tests:perhaps x", "lang:, x"]
+    "text",
+    [
+        "lang:klingon x",
+        "kind:banana x",
+        "complexity:high x",
+        "complexity:<1 x",
+        "complexity:0 x",
+        "tests:perhaps x",
+        "lang:, x",
+    ],
 )
 def test_what_is_no_filter_is_searched_for_and_said(text: str) -> None:
     query = parse(text)

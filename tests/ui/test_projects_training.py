@@ -79,3 +79,15 @@ def test_the_choice_of_an_adapter_can_be_changed(qtbot: Any, qapp: Any, studio: 
     until(qtbot, lambda: projects.get(studio.db, project.id).artifact_id is None)
     until(qtbot, lambda: not made.none.isVisible())
     made.leave()
+
+
+def test_a_look_nobody_waits_for_is_stopped(qtbot: Any, qapp: Any, studio: Projecting) -> None:
+    project = studio.add(studio.root)
+    page = studio.open(project.id)
+    # Its jobs stay queued.
+    studio.services.queue.shutdown()
+    click(qtbot, page, "train_from_project")
+    made = dialog(qapp, "train_dialog")
+    until(qtbot, lambda: [job.status.active for job in jobs.listing(studio.db, kind="look_at_examples")] == [True])
+    made.leave()
+    until(qtbot, lambda: not any(job.status.active for job in jobs.listing(studio.db, kind="look_at_examples")))

@@ -67,7 +67,8 @@ class TrainDialog(WritingDialog):
         for widget in (self.facts, self.use, self.none, self.drift):
             widget.hide()
         self._read()
-        adapter_training.look(services, self, project.id, self._show_plan, self._not_planned)
+        looking = adapter_training.look(services, self, project.id, self._show_plan, self._not_planned)
+        self.finished.connect(looking.stop)
 
     # What was decided before
 

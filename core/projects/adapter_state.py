@@ -44,7 +44,7 @@ KEPT = (Decision.NOT_BETTER, Decision.WORSE, Decision.UNMEASURED, Decision.OTHER
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept with a project. `before` and `after` are the losses on held-out files of base and adapter.
+    """What is kept with a project. `before` and `after` are the losses of base and adapter on `held_out` files.
 
     `in_use` names the adapter that the project answers with, {"artifact_id", "examples_job"}; empty for none.
     """
@@ -56,6 +56,7 @@ class Record:
     base: str = ""
     before: float | None = None
     after: float | None = None
+    held_out: int = 0
     words: str = ""
     hint: str = ""
     in_use: Mapping[str, str] = field(default_factory=dict)

@@ -201,8 +201,9 @@ def run_completed(db: Database, _workspace: Workspace, job: Job) -> Changed:
     base = job.params["base"]
     other = project.base_model_id not in (None, base["id"])
     decision = Decision.OTHER_BASE if other else Decision.of_verdict(str(job.result.get("verdict")))
+    examples = next(iter(job.waits_for), "")
     record = Record(
-        examples_job=next(iter(job.waits_for), ""), run=job.id, decision=decision, base=str(base["name"]),
+        examples_job=examples, run=job.id, held_out=_held_out(db, examples), decision=decision, base=str(base["name"]),
         artifact_id=artifact_id, before=job.result.get("baseline_loss"), after=job.result.get("loss"),
         in_use=before.in_use if before else {}, decided_at=now(),
     )  # fmt: skip
@@ -211,6 +212,15 @@ def run_completed(db: Database, _workspace: Workspace, job: Job) -> Changed:
         record = record.used()
         projects.update(db, project.id, artifact_id=artifact_id)
     return changed | _keep(db, project.id, record)
+
+
+def _held_out(db: Database, examples_job: str) -> int:
+    """How many files the adapter was measured on."""
+    try:
+        made = (jobs.get(db, examples_job).result or {}).get("made") or {}
+    except AppError:
+        return 0
+    return len(made.get("held_out", ()))
 
 
 def _there(db: Database, project_id: str) -> Project | None:

@@ -232,6 +232,9 @@ def test_one_that_is_better_becomes_the_projects(here: Place, project: Project) 
     found = state(here, project)
     assert (found.stage, found.decision, found.adapter_id) == (Stage.DECIDED, Decision.IN_USE, adapter)
     assert "better than the base on held-out files (loss 2.000, the base's is 2.500)" in found.words
+    record = adapter_state.record_of(projects.get(here.db, project.id))
+    examples = jobs.get(here.db, record.examples_job).result
+    assert record.held_out == len(examples["made"]["held_out"]) > 0
     assert not found.can_use_all_the_same
 
 

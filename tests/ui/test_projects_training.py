@@ -64,7 +64,7 @@ def test_the_plan_is_shown_and_the_chain_is_queued(qtbot: Any, qapp: Any, studio
 def test_the_choice_of_an_adapter_can_be_changed(qtbot: Any, qapp: Any, studio: Projecting) -> None:
     project = studio.add(studio.root)
     add_adapter(studio.db, studio.services.workspace, "a", "Shop code", base=PRACTICE_ID)
-    record = {"decision": "not better", "artifact_id": "a", "before": 2.0, "after": 2.01}
+    record = {"decision": "not better", "artifact_id": "a", "before": 2.0, "after": 2.01, "held_out": 41}
     projects.keep_settings(studio.db, project.id, {"adapter": record})
     studio.announce()
     page = studio.open(project.id)
@@ -75,6 +75,8 @@ def test_the_choice_of_an_adapter_can_be_changed(qtbot: Any, qapp: Any, studio: 
     click(qtbot, made, "use_all_the_same")
     until(qtbot, lambda: projects.get(studio.db, project.id).artifact_id == "a")
     until(qtbot, made.none.isVisible)
+    until(qtbot, lambda: page.tiles.adapter.value.text() == "Shop code")
+    assert page.tiles.adapter.remark.text().endswith(" on 41 held-out files")
     click(qtbot, made, "use_none")
     until(qtbot, lambda: projects.get(studio.db, project.id).artifact_id is None)
     until(qtbot, lambda: not made.none.isVisible())

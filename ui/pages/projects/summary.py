@@ -9,6 +9,8 @@ from PySide6.QtCore import QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QFontMetrics, QFontMetricsF, QPainter, QPainterPath, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from core.projects.adapter_state import record_of
+from core.training.store import Adapter
 from ui import format as fmt
 from ui.pages.projects.data import Entry, Summary
 from ui.pages.projects.words import ago, language_words, plain
@@ -16,7 +18,7 @@ from ui.theme import theme
 from ui.widgets.basic import ElidedLabel, label, row
 from ui.widgets.card import Card
 from ui.widgets.flow import WholeFlow
-from ui.words.training import verdict_status
+from ui.words.training import verdict_short, verdict_status
 
 COLOURS = ("c1", "c2", "c3", "c4", "c5")
 TEXT = "text"
@@ -114,7 +116,15 @@ class Tiles(QWidget):
         if adapter is None:
             self.adapter.show_values("–", "none trained yet")
         else:
-            self.adapter.show_values(plain(adapter.name), verdict_status(adapter.verdict).word)
+            self.adapter.show_values(plain(adapter.name), _measured(entry, adapter))
+
+
+def _measured(entry: Entry, adapter: Adapter) -> str:
+    """How the adapter did on files that it was not trained on."""
+    word, record = verdict_status(adapter.verdict).word, record_of(entry.project)
+    if record is None or record.artifact_id != adapter.id or not record.held_out:
+        return word
+    return f"{verdict_short(adapter.verdict).word} on {fmt.plural(record.held_out, 'held-out file')}"
 
 
 def embedded_words(found: Summary) -> str:

@@ -20,7 +20,7 @@ class TinyEngine:
     """What the last question says decides.
 
     "slow" takes 5 ms a word, "until PATH" speaks until there is such a file, "die" kills the process, "hang" never
-    ends, else an echo.
+    ends, "fail ID" can't be answered by that adapter, else an echo.
     """
 
     def __init__(self, options: EngineOptions | None = None) -> None:
@@ -52,6 +52,8 @@ class TinyEngine:
             self.prepare(request.adapter)
         self._active = request.adapter.id if request.adapter else None
         question = request.messages[-1]["content"]
+        if request.adapter is not None and question == f"fail {request.adapter.id}":
+            raise AppError("too_long", f"{request.adapter.name} can't answer this.")
         if question.startswith("until "):
             yield from self._speak_until(Path(question.removeprefix("until ")))
             return

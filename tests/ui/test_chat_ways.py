@@ -62,6 +62,20 @@ def test_the_base_and_two_adapters_answer_and_one_of_them_is_used(chat: Chatting
     assert len(chat.rows()) == 4
 
 
+def test_one_that_fails_does_not_keep_the_others_from_answering(chat: Chatting, qapp: Any) -> None:
+    chat.choose("calm")
+    chat.write("fail calm")
+    compare(chat, qapp, "legal")
+    assert [banner.text for banner in chat.page.banners.banners] == ["Empathy v3 can't answer this."]
+
+    def sides() -> dict[str | None, tuple[str, bool]]:
+        found = compared_of(chat.rows()[-1])
+        return {side.artifact_id: (side.status, bool(side.content)) for side in found.sides} if found else {}
+
+    wanted = {None: (chats.COMPLETE, True), "calm": (chats.FAILED, False), "legal": (chats.COMPLETE, True)}
+    chat.until(lambda: sides() == wanted)
+
+
 def test_the_dialog_takes_two_to_four(chat: Chatting, qapp: Any) -> None:
     chat.write("Who are you?")
     chat.click(chat.page.compare_more)
@@ -211,7 +225,11 @@ def test_older_messages_are_summarised_shown_and_edited(chat: Chatting, qapp: An
     assert "They want to sleep better." in chat.last
     assert f"turn {2 * KEEP + 1}" in chat.last
     chat.click(chat.find(QPushButton, "show_summary"))
-    click(chat.qtbot, dialog(qapp, "summary_dialog"), "forget_summary")
+    asked = dialog(qapp, "summary_dialog")
+    chat.qtbot.keyClicks(asked.findChild(QPlainTextEdit, "summary_text"), "Half a word")
+    click(chat.qtbot, asked, "forget_summary")
+    # What was typed is asked for first.
+    click(chat.qtbot, dialog(qapp, "confirm_dialog"), "confirm")
     chat.until(lambda: not chat.page.notes.isVisible())
     chat.ask("Once more")
     # Who wants the messages gets no other summary.

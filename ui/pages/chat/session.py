@@ -259,11 +259,16 @@ class ChatSession(QObject):
         if sampling.temperature > 0:
             stats["seed"] = sampling.seed
         running.side.stats, running.side.status = stats, chats.COMPLETE
-        if running.place + 1 < len(running.sides):
-            running.place, running.ident = running.place + 1, ""
-            self._next(running)
-            return
-        self._finish(running, chats.COMPLETE)
+        if not self._next_side(running):
+            self._finish(running, chats.COMPLETE)
+
+    def _next_side(self, running: Running) -> bool:
+        """Ask who answers beside them, if anybody is left."""
+        if running.place + 1 == len(running.sides):
+            return False
+        running.place, running.ident = running.place + 1, ""
+        self._next(running)
+        return True
 
     def _fail(self, running: Running, exc: Exception) -> None:
         if running is not self.running:
@@ -279,7 +284,10 @@ class ChatSession(QObject):
         if error.code == "engine_closed":
             self._finish(running, chats.INTERRUPTED)
             return
-        self._finish(running, chats.FAILED)
+        running.side.status = chats.FAILED
+        # One that can't answer does not keep the others from it, while there is an engine.
+        if not (running.ident and self._services.engine.has_base and self._next_side(running)):
+            self._finish(running, chats.FAILED)
         self.failed.emit(running, error)
 
     def _finish(self, running: Running, status: str) -> None:

@@ -16,6 +16,7 @@ from core.events import Changed
 from core.models.store import BaseModel
 from core.projects import summary
 from core.projects.chats import Chat, Message
+from ui.dialogs.base import confirm
 from ui.dialogs.writing import WritingDialog
 from ui.theme import theme
 from ui.widgets.basic import Button, label
@@ -151,7 +152,7 @@ class SummaryDialog(WritingDialog):
         self.text.textChanged.connect(self._judge)
         for widget in (label(words, "muted", wrap=True), self.banners, self.text):
             self.body.addWidget(widget)
-        forget = Button("Use the messages again", "ghost", on_click=lambda: self._save(""), name="forget_summary")
+        forget = Button("Use the messages again", "ghost", on_click=self._forget, name="forget_summary")
         self.set_buttons(
             Button("Save", "main", "ph.check", on_click=lambda: self._save(self.text.toPlainText()),
                    name="save_summary"), forget
@@ -161,6 +162,14 @@ class SummaryDialog(WritingDialog):
 
     def _judge(self) -> None:
         self.hold("" if self.text.toPlainText().strip() else "Write a summary, or use the messages again.")
+
+    def _forget(self) -> None:
+        """The messages themselves are read again; what was typed is asked for first."""
+        if self.typed:
+            confirm(self, self.windowTitle(), "Discard your changes to the summary?", "Discard",
+                    lambda: self._save(""), cancel="Keep editing")  # fmt: skip
+        else:
+            self._save("")
 
     def _save(self, text: str) -> None:
         chat, upto = self._chat, self._chat.summary_upto if text.strip() else summary.NEVER

@@ -28,6 +28,15 @@ EXPORT_FORMATS: Registry[Any] = Registry(
     },
 )
 
+ADAPTER_FORMATS: Registry[Any] = Registry(
+    "adapter_format",
+    {
+        "mlx": "core.training.exports.mlx_layout:FORMAT",
+        "peft": "core.training.exports.peft_layout:FORMAT",
+        "gguf": "core.training.exports.gguf_layout:FORMAT",
+    },
+)
+
 IMPORTERS: Registry[Any] = Registry(
     "importer",
     {

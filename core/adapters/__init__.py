@@ -1,2 +1,2 @@
-"""Adapters from elsewhere and to elsewhere: read (layouts, peft, foreign), imported, checked again and exported (work).
+"""Adapters from and to elsewhere: read (layouts, peft, foreign), imported and checked again (work), exported (export).
 A folder in mlx-lm's or PEFT's layout goes in and becomes a row like that of a trained one; a folder comes out."""

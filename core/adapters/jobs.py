@@ -28,5 +28,5 @@ CHECK = JobKind(
     "check_adapter", handler="core.adapters.work:check_adapter", events=(), apply=_apply, page="adapters"
 )  # fmt: skip
 EXPORT = JobKind(
-    "export_adapter", handler="core.adapters.work:export_adapter", events=(), apply=_apply, page="adapters"
+    "export_adapter", handler="core.adapters.export:export_adapter", events=(), apply=_apply, page="adapters"
 )  # fmt: skip

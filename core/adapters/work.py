@@ -1,11 +1,8 @@
-"""Worker handlers about adapters: import, check again, export."""
+"""Worker handlers about adapters: import, check again."""
 
 from __future__ import annotations
 
 import platform
-import re
-import shutil
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,8 +28,6 @@ from core.training.store import Adapter, base_facts, get_adapter
 from core.workers.host import JobContext
 from core.workspace.files import new_folder, sha256_file, write_json
 
-README = "README.md"
-
 
 def import_adapter(context: JobContext) -> dict[str, Any]:
     """Handler of `import_adapter`: params {"path", "base_id", "name"}.
@@ -40,7 +35,7 @@ def import_adapter(context: JobContext) -> dict[str, Any]:
     Raises AppError `foreign_adapter` (with file and setting or tensor), `wrong_base`, `base_missing`.
     """
     params, source = context.params, Path(context.params["path"])
-    base = _base(context, str(params["base_id"]))
+    base = base_of(context, str(params["base_id"]))
     final = context.workspace.adapters / artifact_id_of(context.job_id)
     published = read_published(final) if final.exists() else _publish(context, source, base, final)
     context.emit(
@@ -115,7 +110,8 @@ def _passport(foreign: Foreign, base: BaseModel, source: Path, name: str) -> dic
     }  # fmt: skip
 
 
-def _base(context: JobContext, base_id: str) -> BaseModel:
+def base_of(context: JobContext, base_id: str) -> BaseModel:
+    """The base of that id, with its folder there."""
     db = context.open_db()
     try:
         base = models.get(db, base_id)
@@ -154,7 +150,7 @@ def _for_import(error: AppError, source: Path) -> AppError:
 
 def check_adapter(context: JobContext) -> dict[str, Any]:
     """Handler of `check_adapter`: params {"adapter_id"}. Raises AppError `damaged_adapter`, `wrong_base`, ..."""
-    adapter, folder = _adapter(context)
+    adapter, folder = adapter_of(context)
     context.progress(0, 3, "Checking the hash")
     published = read_published(folder)
     if published.sha256 != adapter.sha256:
@@ -164,7 +160,7 @@ def check_adapter(context: JobContext) -> dict[str, Any]:
         )  # fmt: skip
     context.token.raise_if_cancelled()
     context.progress(1, 3, "Checking the base model")
-    base = _base(context, adapter.base_model_id)
+    base = base_of(context, adapter.base_model_id)
     if content_fingerprint(base.path) != base.content_fingerprint:
         raise AppError(
             "base_changed", f"The weights of the base {base.name} changed since it was added.",
@@ -177,31 +173,8 @@ def check_adapter(context: JobContext) -> dict[str, Any]:
     return {"artifact_id": adapter.id, "name": adapter.name, "base": base.name, "sha256": published.sha256}
 
 
-def export_adapter(context: JobContext) -> dict[str, Any]:
-    """Handler of `export_adapter`: params {"adapter_id", "folder"}; a new folder in it, never over another one.
-
-    Raises AppError `already_there`, and those of a damaged adapter.
-    """
-    adapter, folder = _adapter(context)
-    parent = Path(context.params["folder"])
-    target = parent / _file_name(adapter.name)
-    if target.exists() or target.is_symlink():
-        raise AppError(
-            "already_there", f"There is a folder {target.name} in {parent} already.",
-            hint="Choose another folder, or rename that one.", where=Where(file=str(target)),
-        )  # fmt: skip
-    context.progress(0, 1, "Copying")
-    published = read_published(folder)
-    with new_folder(target) as tmp:
-        for name in (ADAPTER_FILE, CONFIG_FILE):
-            context.token.raise_if_cancelled()
-            shutil.copyfile(folder / name, tmp / name)
-        write_json(tmp / PASSPORT_FILE, _without_places(published.passport))
-        (tmp / README).write_text(_readme(adapter, published), encoding="utf-8")
-    return {"path": str(target), "name": adapter.name}
-
-
-def _adapter(context: JobContext) -> tuple[Adapter, Path]:
+def adapter_of(context: JobContext) -> tuple[Adapter, Path]:
+    """The adapter of params["adapter_id"] and its folder. Raises AppError `damaged_adapter` for a missing file."""
     db = context.open_db()
     try:
         adapter = get_adapter(db, str(context.params["adapter_id"]))
@@ -215,37 +188,3 @@ def _adapter(context: JobContext) -> tuple[Adapter, Path]:
             hint="Restore its folder from a backup, or train it again.", where=Where(file=str(folder / missing[0])),
         )  # fmt: skip
     return adapter, folder
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w .-]+", "-", name).strip(" .-")[:100] or "adapter"
-
-
-def _without_places(passport: Mapping[str, Any]) -> dict[str, Any]:
-    """Where things lie on this computer is nobody else's business."""
-    out = dict(passport)
-    out["base"] = {k: v for k, v in passport.get("base", {}).items() if k != "path"}
-    out["dataset"] = {k: v for k, v in passport.get("dataset", {}).items() if k != "file_path"}
-    if "imported" in passport:
-        out["imported"] = {**passport["imported"], "from": Path(passport["imported"]["from"]).name}
-    return out
-
-
-def _readme(adapter: Adapter, published: Published) -> str:
-    base = published.passport.get("base", {})
-    prompt = str(published.passport.get("system_prompt") or "")
-    lines = [
-        f"# {adapter.name}", "",
-        f"A LoRA adapter in mlx-lm's layout for the base model {base.get('name', adapter.base_name)} "
-        f"({base.get('architecture', 'unknown architecture')}), exported from Bright Run.", "",
-        f"- SHA-256 of {ADAPTER_FILE}: `{published.sha256}`",
-        f"- Structure of its base: `{base.get('structure_fingerprint', '')}`",
-        f"- Content of its base: `{base.get('content_fingerprint', '')}`",
-        f"- {PASSPORT_FILE} says what it was made of and with which settings.", "",
-        "With mlx-lm, on the same base:", "",
-        "    mlx_lm.generate --model BASE --adapter-path THIS_FOLDER --prompt \"...\"", "",
-    ]  # fmt: skip
-    if prompt:
-        quoted = "\n".join(f"> {line}" for line in prompt.splitlines())
-        lines += ["It was trained with this system prompt:", "", quoted, ""]
-    return "\n".join(lines)

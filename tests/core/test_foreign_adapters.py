@@ -231,6 +231,13 @@ def test_an_adapter_is_exported_without_places_and_comes_back_the_same(here: Her
     assert adapter.sha256 in (folder / "README.md").read_text()
     for path in folder.iterdir():
         assert str(tmp_path).encode() not in path.read_bytes(), path.name
+    for name, files in (("peft", ["adapter_config.json", "adapter_model.safetensors"]), ("gguf", ["adapter.gguf"])):
+        job = here.run("export_adapter", adapter_id=adapter.id, folder=str(out), format=name)
+        assert job.status is JobState.COMPLETED, job.error
+        other = Path(job.result["path"])
+        assert other.name == f"{folder.name} ({name.upper()})"
+        assert sorted(p.name for p in other.iterdir()) == ["README.md", *files, "passport.json"]
+        assert "system prompt" not in (other / "README.md").read_text()
     again = here.do("export_adapter", adapter_id=adapter.id, folder=str(out))
     assert again.error is not None
     assert again.error.code == "already_there"

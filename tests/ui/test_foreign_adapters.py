@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.services import Services
@@ -107,6 +107,10 @@ def test_an_adapter_is_checked_and_exported(
     click(qtbot, page.inspector, "check_adapter")
     until(qtbot, lambda: any("intact" in banner.text for banner in page.banners.banners))
     click(qtbot, page.inspector, "export_adapter")
+    (menu,) = (found for found in page.findChildren(QMenu, "adapter_formats") if found.isVisible())
+    assert [action.text() for action in menu.actions()] == ["mlx-lm", "PEFT (transformers)", "GGUF (llama.cpp, Ollama)"]
+    menu.actions()[0].trigger()
+    menu.close()
     chooser = page.findChild(QFileDialog, "export_dialog")
     assert chooser is not None
     chooser.fileSelected.emit(str(tmp_path))

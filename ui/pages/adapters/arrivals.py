@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QUrl, Slot
+from PySide6.QtCore import QObject, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from core.adapters.layouts import layout_of
 from core.jobs import Job, JobState
 from core.models.fingerprint import weight_files
 from core.models.store import BaseModel
+from core.registries import ADAPTER_FORMATS
 from core.training.store import Adapter
 from ui.pages.adapters.download import LOOK_UP, DownloadDialog
 from ui.pages.adapters.import_adapter import ImportAdapterDialog
@@ -99,11 +100,21 @@ class Arrivals(QObject):
         """Its hash, its file, and whether it fits its base, once more."""
         self._services.start_job(CHECK, f"Checking {adapter.name}", {"adapter_id": adapter.id})
 
-    def export(self, adapter: Adapter) -> None:
-        """Ask where, then copy it there."""
+    def export(self, adapter: Adapter, anchor: QWidget) -> None:
+        """Ask for a format below `anchor`, then where, then write it there."""
+        menu = QMenu(self._page)
+        menu.setObjectName("adapter_formats")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for name, found in ADAPTER_FORMATS.items():
+            action = menu.addAction(found.title)
+            action.setObjectName(f"export_{name}")
+            action.setData(name)
+        menu.triggered.connect(lambda action: self._ask_place(adapter, str(action.data())))
+        menu.popup(anchor.mapToGlobal(anchor.rect().bottomLeft()))
 
+    def _ask_place(self, adapter: Adapter, format_name: str) -> None:
         def start(folder: str) -> None:
-            params = {"adapter_id": adapter.id, "folder": folder}
+            params = {"adapter_id": adapter.id, "folder": folder, "format": format_name}
             self._services.start_job(EXPORT, f"Exporting {adapter.name}", params)
 
         ask_folder(self._page, f"Export {adapter.name} into", "export_dialog", start)

@@ -195,7 +195,7 @@ class AdapterDetail(QWidget):
         )  # fmt: skip
         self.export = Button(
             "Export…", "", "ph.export", on_click=self.export_wanted.emit, name="export_adapter",
-            tip="Copy it with its passport into a folder of your choice",
+            tip="Write it with its passport into a folder, for mlx-lm, PEFT or llama.cpp",
         )  # fmt: skip
         self.folder = Button(
             "Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="adapter_folder"

@@ -148,7 +148,7 @@ class AdaptersPage(Page):
         base.delete_wanted.connect(self._delete)
         adapter.run_wanted.connect(self._open_run)
         adapter.check_wanted.connect(partial(self._with_adapter, self.arrivals.check))
-        adapter.export_wanted.connect(partial(self._with_adapter, self.arrivals.export))
+        adapter.export_wanted.connect(partial(self._with_adapter, partial(self.arrivals.export, anchor=adapter.export)))
         adapter.folder_wanted.connect(self._show_folder)
         adapter.delete_wanted.connect(self._delete)
 

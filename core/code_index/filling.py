@@ -70,6 +70,8 @@ class Filling:
     token: CancelToken
     soft_limit: int
     marker: Marker
+    # Begun before the index was open.
+    readers: Readers | None = None
     _waiting: list[Prepared] = field(default_factory=list)
     _rows: int = 0
     _since: float = 0.0
@@ -85,10 +87,10 @@ class Filling:
     def run(self, changed: Sequence[FoundFile], known: Mapping[str, FileState], tell: Tell) -> None:
         """Read all of them, in batches. Raises Cancelled between two files, with what was read marked."""
         pace, self._since = Pace(tell, "reading", len(changed)), time.monotonic()
-        readers = Readers.open(self.tools, self.root, self.soft_limit, changed)
         jobs = [(file, self._known_hash(file, known.get(file.path))) for file in changed]
+        readers = self.readers or Readers.begin(self.tools, self.root, self.soft_limit, jobs)
         try:
-            for one in readers.read(jobs) if readers else map(self._prepare, jobs):
+            for one in readers.results() if readers else map(self._prepare, jobs):
                 self._waiting.append(one)
                 self._rows += len(one.rows)
                 if self._rows >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_S:

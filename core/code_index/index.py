@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.cancel import CancelToken
 from core.code_index import maintain, seal
@@ -18,8 +18,9 @@ from core.code_index.active import LEXICAL, active, folder_name, make_active
 from core.code_index.filling import Filling, Marker, pending, to_read, writable
 from core.code_index.health import Opened, Places, open_index
 from core.code_index.maintain import Upkeep
+from core.code_index.parallel import Readers
 from core.code_index.reading import CHUNKER_VERSION, SOFT_LIMIT, WORDS_VERSION, Tools
-from core.code_index.records import FoundFile
+from core.code_index.records import FoundFile, LeftOut
 from core.code_index.report import Report, Step, Tell, silent
 from core.code_index.state import Change, FileState, IndexState, Stage
 from core.code_index.vectors import VectorCache
@@ -35,6 +36,16 @@ FEW = 500
 # Their content says what is a part of the project.
 _RULES = (".gitignore", ".git/info/exclude", ".git/index", ".git/HEAD")
 _DAY_S = 86_400
+
+
+_Found = tuple[list[FoundFile], list[LeftOut]]
+
+
+class _Ahead(NamedTuple):
+    """What was done before the index was open: what is in the folder, and who reads it."""
+
+    found: _Found
+    readers: Readers | None
 
 
 class Indexer:
@@ -65,13 +76,16 @@ class Indexer:
         `index_busy`, `no_project_folder`, `disk_full`, `index_write_failed`.
         """
         began, report = time.monotonic(), Report()
-        with self._locked() as opened, self._explained():
+        with contextlib.ExitStack() as stack:
+            ahead = self._read_ahead(token, tell, stack) if paths is None else None
+            opened = stack.enter_context(self._locked())
+            stack.enter_context(self._explained())
             if opened.health.notice:
                 report.notices.append(opened.health.notice)
             report.slug = self._slug
             few = self._few(paths, opened.state)
             if few is None:
-                self._all(opened, report, token, tell)
+                self._all(opened, report, token, tell, ahead)
             else:
                 self._some(opened, few, report, token, tell)
             report.words_s = time.monotonic() - began
@@ -97,20 +111,40 @@ class Indexer:
         place = self.root / path
         return place.is_dir() and not place.is_symlink()
 
-    def _all(self, opened: Opened, report: Report, token: CancelToken, tell: Tell) -> None:
+    def _read_ahead(self, token: CancelToken, tell: Tell, stack: contextlib.ExitStack) -> _Ahead | None:
+        """Of a project that has no index yet: look and begin to read, while the library of the store is loaded."""
+        places = Places(self.project, self.slug)
+        if self._opened is not None or places.state.exists() or not self.root.is_dir():
+            return None
+        found = self._scan(token, tell, {})
+        jobs = [(file, "") for file in to_read(found[0], {})]
+        readers = Readers.begin(self.tools, self.root, self._shape(places)[1], jobs)
+        if readers is not None:
+            stack.callback(readers.close)
+        return _Ahead(found, readers)
+
+    def _scan(self, token: CancelToken, tell: Tell, seen: Mapping[str, tuple[int, int]]) -> _Found:
+        tell(Step("scanning", 0, 0))
+        scan = self.tools.scan(self.root, token, lambda met, place: tell(Step("scanning", met, 0, 0, place)), seen)
+        found = writable([*scan.files, *scan.left_out])
+        token.raise_if_cancelled()
+        return found
+
+    def _all(self, opened: Opened, report: Report, token: CancelToken, tell: Tell, ahead: _Ahead | None = None) -> None:
         state = opened.state
         state.set_meta(incomplete=True)
         known = state.files()
-        tell(Step("scanning", 0, 0))
+        if known:
+            # Another process was quicker.
+            ahead = None
         seen = {
             file.path: (file.size, file.mtime_ns) for file in known.values()
             if file.state in (Stage.LEXICAL, Stage.EMBEDDED)
         }  # fmt: skip
-        scan = self.tools.scan(self.root, token, lambda met, place: tell(Step("scanning", met, 0, 0, place)), seen)
-        files, left = writable([*scan.files, *scan.left_out])
-        token.raise_if_cancelled()
+        files, left = ahead.found if ahead else self._scan(token, tell, seen)
         gone = known.keys() - {file.path for file in files}
         filling = self._filling(opened, report, token)
+        filling.readers = ahead.readers if ahead else None
         filling.remove(sorted(gone))
         state.replace_left_out(left)
         report.found = len(files) + len(left)

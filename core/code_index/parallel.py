@@ -26,6 +26,8 @@ from core.code_index.records import FoundFile
 WORTH_BYTES = 4 << 20
 MOST_PROCESSES = 6
 TASK_FILES, TASK_BYTES = 16, 256 << 10
+# Tasks a process that are read or wait to be written.
+AHEAD = 4
 LIMIT_S = 30.0
 
 Job = tuple[FoundFile, str]
@@ -58,39 +60,45 @@ def _several(jobs: Sequence[Job]) -> list[Prepared]:
 
 
 class Readers:
-    """Reads files with `tools`, which has to be picklable apart from its `scan` and `look`; see `open`."""
+    """Reads files with `tools`, which has to be picklable apart from its `scan` and `look`; see `begin`."""
 
     def __init__(self, tools: bytes, root: Path, soft_limit: int, processes: int) -> None:
         self._start = (tools, root, soft_limit)
         self._processes, self._limit_s = processes, LIMIT_S
+        self._left: Iterator[Sequence[Job]] = iter(())
+        self._waiting: deque[tuple[Sequence[Job], Future[list[Prepared]]]] = deque()
         self._pool = self._new()
         self._first = self._pool.submit(_begun)
 
     @classmethod
-    def open(cls, tools: Tools, root: Path, soft_limit: int, files: Sequence[FoundFile]) -> Readers | None:
-        """Readers where there is enough to read and more than one core, else None."""
+    def begin(cls, tools: Tools, root: Path, soft_limit: int, jobs: Sequence[Job]) -> Readers | None:
+        """They begin to read these jobs where there is enough and more than one core, else None."""
         processes = min(MOST_PROCESSES, os.cpu_count() or 1)
-        if processes < 2 or sum(file.size for file in files) < WORTH_BYTES:
+        if processes < 2 or sum(file.size for file, _ in jobs) < WORTH_BYTES:
             return None
         try:
             packed = pickle.dumps(replace(tools, scan=_unused, look=_unused))
         except (pickle.PicklingError, AttributeError, TypeError):
             return None
-        return cls(packed, root, soft_limit, processes)
+        readers = cls(packed, root, soft_limit, processes)
+        readers._left = _tasks(jobs)
+        readers._top_up()
+        return readers
 
     def _new(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self._processes, mp_context=context, initializer=_begin, initargs=self._start)
 
-    def read(self, jobs: Sequence[Job]) -> Iterator[Prepared]:
-        """Each file with the hash that is known of it, as it was read, in their order."""
-        waiting: deque[tuple[Sequence[Job], Future[list[Prepared]]]] = deque()
-        for task in _tasks(jobs):
-            waiting.append((task, self._submit(task)))
-            if len(waiting) > 3 * self._processes:
-                yield from self._result(*waiting.popleft())
-        while waiting:
-            yield from self._result(*waiting.popleft())
+    def results(self) -> Iterator[Prepared]:
+        """Each file as it was read, in the order of the jobs."""
+        while self._waiting:
+            task, future = self._waiting.popleft()
+            self._top_up()
+            yield from self._result(task, future)
+
+    def _top_up(self) -> None:
+        while len(self._waiting) < AHEAD * self._processes and (task := next(self._left, None)) is not None:
+            self._waiting.append((task, self._submit(task)))
 
     def _submit(self, task: Sequence[Job]) -> Future[list[Prepared]]:
         try:

@@ -47,7 +47,13 @@ IMPORTERS: Registry[Any] = Registry(
     },
 )
 
-ENGINES: Registry[Any] = Registry("engine", {"mlx": "core.inference.mlx.engine:MlxEngine"})
+ENGINES: Registry[Any] = Registry(
+    "engine",
+    {
+        "mlx": "core.inference.mlx.engine:MlxEngine",
+        "gguf": "core.inference.gguf.engine:GgufEngine",
+    },
+)
 
 PROVIDERS: Registry[Any] = Registry(
     "provider",

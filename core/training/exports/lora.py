@@ -59,7 +59,10 @@ def read_lora(folder: Path, name: str) -> Lora:
     import numpy as np
 
     parameters = read_json(folder / CONFIG_FILE)["lora_parameters"]
-    loaded: dict[str, Any] = mx.load(str(folder / ADAPTER_FILE))  # type: ignore[assignment]
+    try:
+        loaded: dict[str, Any] = mx.load(str(folder / ADAPTER_FILE))  # type: ignore[assignment]
+    except (RuntimeError, ValueError) as exc:
+        raise cannot_export(name, f"{ADAPTER_FILE} can't be read", "Restore its folder, or train it again.") from exc
     tensors = {key: np.array(value.astype(mx.float32)) for key, value in loaded.items()}
     pairs: dict[str, Pair] = {}
     for path in sorted({key.rpartition(".")[0] for key in tensors}):

@@ -1,0 +1,309 @@
+"""The GGUF engine: a base as one GGUF file, adapters changed by a number in the request.
+
+llama.cpp's server gets its adapters when it starts. So a few stay resident (`core.inference.residency`), each with a
+slot of its own, and one slot is the base's: then a change of adapter costs nothing, and each conversation goes on where
+it was. For an adapter that is not resident the server starts again on the same file, and the other slots are saved and
+restored.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from core.errors import AppError
+from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
+from core.inference.fitting import fitted
+from core.inference.gguf.adapter_file import check_adapter
+from core.inference.gguf.files import GgufFile, read_gguf
+from core.inference.gguf.server import LlamaServer, Start
+from core.inference.mlx.adapter_file import stamp
+from core.inference.residency import Residency
+from core.training.exports import Exported
+from core.training.exports.gguf_layout import ARCHITECTURES, write_gguf
+
+# Of each conversation: memory for it is taken at the start, whatever the base could read.
+MOST_CONTEXT = 8_192
+BASE_SLOT = 0
+
+
+class GgufEngine:
+    """See `core.inference.engine.Engine`."""
+
+    def __init__(self, options: EngineOptions | None = None) -> None:
+        self._options = options or EngineOptions()
+        self._base: GgufFile | None = None
+        self._server: LlamaServer | None = None
+        self._residency = Residency(self._options.limits)
+        # Adapters of the running server, in its order: the number in a request, and the slot behind the base's.
+        self._places: list[str] = []
+        self._read: dict[str | None, int] = {}
+        self._folder: Path | None = None
+        self._context = 0
+
+    def load(self, base: Path, progress: Progress | None = None) -> Mapping[str, Any]:
+        """Load the file `base`; at once when it is the one that is loaded."""
+        if self._base is None or self._base.path != base:
+            begun = time.monotonic()
+            self.close()
+            say = progress or _silent
+            say(0.0, "Reading the file")
+            found = read_gguf(base)
+            self._context = min(MOST_CONTEXT, found.number("context_length") or MOST_CONTEXT)
+            self._folder = Path(tempfile.mkdtemp(prefix="bright-run-gguf-"))
+            say(0.2, "Loading the weights")
+            self._start(found, [])
+            # Last: what failed on the way is loaded again.
+            self._base = found
+            seconds = time.monotonic() - begun
+        else:
+            seconds = 0.0
+        return {"base": str(base), "seconds": seconds, "bytes": self._bytes, "context": self._context}
+
+    def _start(self, base: GgufFile, idents: Sequence[str]) -> None:
+        assert self._folder is not None
+        files = [self._file(ident) for ident in idents]
+        self._server = LlamaServer(
+            Start(base.path, files, self._residency.limits.count + 1, self._context, self._folder / "slots")
+        )
+        self._places = list(idents)
+
+    def _file(self, ident: str) -> Path:
+        assert self._folder is not None
+        # Whatever an adapter is called, here it is a plain name.
+        return self._folder / f"{sha256(ident.encode()).hexdigest()[:32]}.gguf"
+
+    # Adapters
+
+    def prepare(self, adapter: AdapterRef) -> Mapping[str, Any]:
+        """Make an adapter resident; for one that is not, the server starts again."""
+        begun = time.monotonic()
+        base, changed = self._loaded(), stamp(adapter)
+        resident = self._residency.use(adapter.id, changed)
+        if not resident:
+            self._admit(base, adapter, changed)
+        return {"adapter": adapter.id, "was_resident": resident, "seconds": time.monotonic() - begun}
+
+    def _admit(self, base: GgufFile, adapter: AdapterRef, changed: tuple[int, ...]) -> None:
+        path = self._file(f"{adapter.id}.new")
+        try:
+            write_gguf(Exported(Path(adapter.path), adapter.name or adapter.id, config_of(base), base.path.name), path)
+            check_adapter(read_gguf(path), base, adapter.name or adapter.id)
+        except AppError as error:
+            path.unlink(missing_ok=True)
+            if error.code in ("can_not_export", "damaged_file", "file_error"):
+                raise AppError("bad_adapter", error.message, hint=error.hint, detail=error.detail) from error
+            raise
+        path.replace(self._file(adapter.id))
+        size = self._file(adapter.id).stat().st_size
+        self._residency.forget(adapter.id)
+        self._read.pop(adapter.id, None)
+        leaving = {*self._residency.admit(adapter.id, changed, size), adapter.id}
+        before = [ident for ident in self._places if ident not in leaving]
+        self._restart(base, before, [*before, adapter.id])
+
+    def _restart(self, base: GgufFile, kept: Sequence[str], idents: Sequence[str]) -> None:
+        """The same file with other adapters; what the slots of those that stay hold comes along."""
+        server = self._server
+        assert server is not None
+        saved = [ident for ident in (None, *kept)
+                 if self._read.get(ident) and server.save(self._slot(ident), _name(ident))]  # fmt: skip
+        server.close()
+        self._start(base, idents)
+        assert self._server is not None
+        for ident in saved:
+            # A slot is emptied by the first question with other scales than it had before: it gets them first.
+            for _ in self._server.complete({"prompt": [0], "n_predict": 0, **self._who(ident)}):
+                pass
+            self._server.restore(self._slot(ident), _name(ident))
+        self._read = {ident: self._read[ident] for ident in saved}
+
+    def _slot(self, ident: str | None) -> int:
+        return BASE_SLOT if ident is None else 1 + self._places.index(ident)
+
+    def pin(self, adapters: Sequence[str]) -> None:
+        """Keep these resident."""
+        self._loaded()
+        # What leaves is out of the server with its next start.
+        self._residency.pin(adapters)
+
+    # Answers
+
+    def generate(self, request: GenerateRequest) -> Iterator[Piece]:
+        """Stream one answer, in the slot of whoever gives it."""
+        self._loaded()
+        begun = time.monotonic()
+        resident = True
+        if request.adapter is not None:
+            resident = bool(self.prepare(request.adapter)["was_resident"])
+        ident = request.adapter.id if request.adapter else None
+        self._residency.activate(ident)
+        switch_s = time.monotonic() - begun
+        messages, left_out = self._fitted(request)
+        prompt = self._tokens(messages)
+        body = self._body(request, ident, prompt)
+        assert self._server is not None
+        first: float | None = None
+        events = self._server.complete(body)
+        self._read[ident] = len(prompt)
+        try:
+            for event in events:
+                first = first if first is not None else time.monotonic() - begun
+                if not event.get("stop"):
+                    yield _piece(event, request.logprobs)
+                    continue
+                times = event.get("timings", {})
+                stats = {
+                    "prompt_tokens": len(prompt), "reused_tokens": int(times.get("cache_n", 0)),
+                    "tokens": int(event.get("tokens_predicted", 0)), "first_token_s": first,
+                    "tokens_per_second": float(times.get("predicted_per_second", 0.0)), "switch_s": switch_s,
+                    "was_resident": resident, "context": self._context, "left_out": left_out, "adapter": ident,
+                }  # fmt: skip
+                reason = "length" if event.get("stop_type") == "limit" else "stop"
+                yield Piece(str(event.get("content", "")), reason, stats)
+        finally:
+            events.close()  # type: ignore[attr-defined]
+
+    def _body(self, request: GenerateRequest, ident: str | None, prompt: list[int]) -> dict[str, Any]:
+        """All that decides the answer: what is not named here has other values by default than in the other engines."""
+        sampling = request.sampling
+        room = self._context - len(prompt)
+        if room < 1:
+            raise AppError(
+                "context_full",
+                f"The conversation has {len(prompt):,} tokens; this model accepts at most {self._context:,}.",
+                hint="Start a new chat, or shorten the system prompt.",
+            )
+        return {
+            "prompt": prompt, "n_predict": min(sampling.max_tokens, room), "temperature": sampling.temperature,
+            "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0, "typical_p": 1.0,
+            "repeat_penalty": sampling.repetition_penalty, "repeat_last_n": 20, "seed": sampling.seed,
+            "n_probs": request.logprobs, "post_sampling_probs": False, "return_tokens": True, "cache_prompt": True,
+            **self._who(ident),
+        }  # fmt: skip
+
+    def _who(self, ident: str | None) -> dict[str, Any]:
+        """The slot, and the scales of all adapters: one that is not named keeps the scale it had at the start."""
+        scales = [{"id": number, "scale": float(who == ident)} for number, who in enumerate(self._places)]
+        return {"id_slot": self._slot(ident), "lora": scales}
+
+    def answers(self, request: GenerateRequest, count: int, stopping: Callable[[], bool]) -> list[Answer]:
+        """One after the other: what was read of the question is read once."""
+        out = []
+        for number in range(count):
+            if stopping():
+                break
+            sampling = replace(request.sampling, seed=request.sampling.seed + number)
+            text, tokens, reason = [], 0, "user"
+            pieces = self.generate(replace(request, sampling=sampling, logprobs=0))
+            for piece in pieces:
+                text.append(piece.text)
+                if piece.finish_reason:
+                    tokens, reason = int(piece.stats["tokens"]), piece.finish_reason
+                elif stopping():
+                    pieces.close()  # type: ignore[attr-defined]
+                    break
+            out.append(Answer("".join(text), reason, tokens or len(text)))
+        return out
+
+    def score(
+        self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None
+    ) -> list[list[float]]:
+        """Not yet: llama.cpp's server gives no probabilities of a prompt's tokens."""
+        raise AppError(
+            "no_scores", "A base model as GGUF can't measure an adapter.",
+            hint="Measure it on the base model in MLX's format that it was trained on.",
+        )  # fmt: skip
+
+    def _fitted(self, request: GenerateRequest) -> tuple[Sequence[Mapping[str, str]], int]:
+        if not request.fit:
+            return request.messages, 0
+        most = self._context - min(request.sampling.max_tokens, self._context // 4)
+        return fitted(request.messages, lambda messages: len(self._tokens(messages)), most)
+
+    def _tokens(self, messages: Sequence[Mapping[str, str]]) -> list[int]:
+        assert self._server is not None
+        return self._server.tokens(self._server.prompt(messages))
+
+    # Memory
+
+    @property
+    def _bytes(self) -> int:
+        base = self._base
+        return (base.path.stat().st_size if base else 0) + self._residency.size_bytes
+
+    def status(self) -> Mapping[str, Any]:
+        """Base, resident adapters, bytes of the files that are in memory."""
+        return {
+            "base": str(self._base.path) if self._base else None, "active": self._residency.active,
+            "resident": self._residency.sizes, "chats": {}, "bytes": self._bytes,
+        }  # fmt: skip
+
+    def relieve(self) -> int:
+        """Adapters that do not answer leave with the server's next start, which is now if there are any."""
+        if self._base is None:
+            return 0
+        before = self._residency.size_bytes
+        leaving = self._residency.relieve()
+        if leaving:
+            kept = [ident for ident in self._places if ident not in leaving]
+            self._restart(self._base, kept, kept)
+        return before - self._residency.size_bytes
+
+    def forget(self, chat: str) -> None:
+        """A slot belongs to an adapter, not to a chat; what it holds is overwritten by the next question."""
+
+    def idle(self) -> bool:
+        """Nothing waits."""
+        return False
+
+    def close(self) -> None:
+        """Drop the base and everything that depends on it."""
+        if self._server is not None:
+            self._server.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._base, self._server, self._folder = None, None, None
+        self._residency = Residency(self._options.limits)
+        self._places, self._read = [], {}
+
+    def _loaded(self) -> GgufFile:
+        if self._base is None:
+            raise AppError("no_base_loaded", "No base model is loaded.", hint="Choose a base model first.")
+        return self._base
+
+
+def config_of(base: GgufFile) -> dict[str, Any]:
+    """What the export of an adapter wants to know of its base, in the words of a config.json."""
+    known = next((name for name, found in ARCHITECTURES.items() if found.name == base.architecture), base.architecture)
+    return {
+        "model_type": known, "num_hidden_layers": base.number("block_count") or 0,
+        "num_attention_heads": base.number("attention.head_count") or 0,
+        "num_key_value_heads": base.number("attention.head_count_kv"),
+    }  # fmt: skip
+
+
+def _piece(event: Mapping[str, Any], logprobs: int) -> Piece:
+    if not logprobs or not event.get("completion_probabilities"):
+        return Piece(str(event.get("content", "")))
+    found = event["completion_probabilities"][0]
+    best = [_candidate(one) for one in found.get("top_logprobs", ())][:logprobs]
+    return Piece(str(event.get("content", "")), chosen=_candidate(found), candidates=best)
+
+
+def _candidate(found: Mapping[str, Any]) -> Candidate:
+    return Candidate(int(found["id"]), str(found["token"]), float(found["logprob"]))
+
+
+def _name(ident: str | None) -> str:
+    return f"{sha256((ident or '').encode()).hexdigest()[:32]}.slot"
+
+
+def _silent(_share: float, _words: str) -> None:
+    """For those who do not want to know."""

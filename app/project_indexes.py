@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from app.changes import ChangeHub
 from app.code_service import CodeService
 from app.jobs.queue import JobQueue
+from app.notify import Notifier
 from core import jobs
 from core.code_index.spec import ProjectSpec
 from core.db.connection import now
@@ -28,8 +29,12 @@ class Work(Protocol):
     workspace: Workspace
     queue: JobQueue
     hub: ChangeHub
+    notifier: Notifier
 
-    def read(self, owner: QObject, fn: Callable[[Database], Any], done: Callable[[Any], None]) -> int:
+    def read(
+        self, owner: QObject, fn: Callable[[Database], Any], done: Callable[[Any], None],
+        failed: Callable[[Exception], None] | None = None,
+    ) -> int:  # fmt: skip
         """Query off the window's thread."""
         ...
 
@@ -70,6 +75,8 @@ class ProjectIndexes(QObject):
         self._watched: dict[str, ProjectSpec] = {}
         self._jobs: dict[str, str] = {}
         self._starting: set[str] = set()
+        # Their job was stopped for one with another model or folder.
+        self._again: set[str] = set()
         self._embedder: str | None = None
         code.changed.connect(self._on_changed)
         code.behind.connect(self._on_behind)
@@ -103,10 +110,15 @@ class ProjectIndexes(QObject):
 
     @Slot(str, object)
     def _on_changed(self, project_id: str, summary: Mapping[str, Any]) -> None:
-        values: dict[str, Any] = {"summary": dict(summary)}
-        if summary.get("files"):
-            values["indexed_at"] = now()
-        self._work.write(self, lambda db: projects.update(db, project_id, **values))
+        values: dict[str, Any] = {"indexed_at": now()} if summary.get("files") else {}
+
+        def keep(db: Database) -> Changed:
+            # What a job found missing (its model, say) is still missing.
+            known = next((one.summary for one in projects.listing(db) if one.id == project_id), {})
+            told = {"notices": known.get("notices", ())} if not summary.get("notices") else {}
+            return projects.update(db, project_id, summary={**summary, **told}, **values)
+
+        self._work.write(self, keep)
         self.changed.emit(project_id)
 
     @Slot(str, int)
@@ -135,15 +147,11 @@ class ProjectIndexes(QObject):
     # Jobs
 
     def start(self, project_id: str) -> None:
-        """Index it as a job, unless one is on its way."""
+        """Index it as a job; where one is on its way for another model or folder, after that one was stopped."""
         if project_id in self._starting:
+            self._if_other(project_id, self._instead)
             return
         self._starting.add(project_id)
-        workspace = self._work.workspace
-
-        def ask(db: Database) -> tuple[str, dict[str, Any]] | None:
-            project = next((one for one in projects.listing(db) if one.id == project_id), None)
-            return (project.name, index_params(workspace, project, workspace_embedder(db))) if project else None
 
         def submit(found: tuple[str, dict[str, Any]] | None) -> None:
             if found is None:
@@ -156,7 +164,30 @@ class ProjectIndexes(QObject):
                 refused=lambda: self._starting.discard(project_id),
             )  # fmt: skip
 
-        self._work.read(self, ask, submit)
+        def failed(exc: Exception) -> None:
+            self._starting.discard(project_id)
+            self._work.notifier.report(exc)
+
+        self._work.read(self, lambda db: _wanted(db, self._work.workspace, project_id), submit, failed)
+
+    def _if_other(self, project_id: str, then: Callable[[str], None], job: Job | None = None) -> None:
+        """`then(id)` where the project is indexed otherwise by now than by `job`, or by that which is under way."""
+        running = next((one for one in self._work.queue.running() if project_of(one) == project_id), None)
+        before = job or running
+        if before is None:
+            return
+
+        def looked(found: tuple[str, dict[str, Any]] | None) -> None:
+            if found is not None and _how(found[1]) != _how(before.params):
+                then(project_id)
+
+        self._work.read(self, lambda db: _wanted(db, self._work.workspace, project_id), looked)
+
+    def _instead(self, project_id: str) -> None:
+        self._again.add(project_id)
+        for job in self._work.queue.running():
+            if project_of(job) == project_id:
+                self._work.queue.stop(job.id)
 
     @Slot(object)
     def _on_job(self, job: Job) -> None:
@@ -173,9 +204,17 @@ class ProjectIndexes(QObject):
     @Slot(object)
     def _on_finished(self, job: Job) -> None:
         project = project_of(job)
-        if project:
-            self._code.job_ended(project)
-            self.changed.emit(project)
+        if not project:
+            return
+        self._code.job_ended(project)
+        self.changed.emit(project)
+        if project in self._again:
+            self._again.discard(project)
+            self._starting.discard(project)
+            self.start(project)
+        elif job.status is JobState.COMPLETED:
+            # Another model was chosen meanwhile.
+            self._if_other(project, self.start, job)
 
     @Slot(str, object, object, str, object)
     def _on_progress(self, job_id: str, done: int, total: int, message: str, _left: float | None) -> None:
@@ -186,11 +225,31 @@ class ProjectIndexes(QObject):
 
 
 def _rests(db: Database, project_id: str) -> bool:
-    """Whether no job is wanted: deleted meanwhile, one is on its way, or the user lets it rest."""
+    """Whether no job is to begin by itself: deleted meanwhile, one is on its way, the user stopped or paused the last,
+    it failed, or it could do nothing about the chunks that wait (its model is not here)."""
     if project_id not in {project.id for project in projects.listing(db)}:
         return True
     mine = [job for job in jobs.listing(db, kind=INDEX_JOB) if project_of(job) == project_id]
-    return any(job.status.active for job in mine) or (bool(mine) and mine[0].status is JobState.PAUSED)
+    if any(job.status.active for job in mine):
+        return True
+    if not mine:
+        return False
+    last = mine[0]
+    result = last.result or {}
+    idle = last.status is JobState.COMPLETED and bool(result.get("missing")) and not result.get("embedded")
+    return idle or last.status in (JobState.PAUSED, JobState.CANCELLED, JobState.FAILED)
+
+
+def _wanted(db: Database, workspace: Workspace, project_id: str) -> tuple[str, dict[str, Any]] | None:
+    """Name and parameters of the job that indexes it as it is set now; None for one that was deleted."""
+    project = next((one for one in projects.listing(db) if one.id == project_id), None)
+    return (project.name, index_params(workspace, project, workspace_embedder(db))) if project else None
+
+
+def _how(params: Mapping[str, Any]) -> tuple[str, str]:
+    """What decides the index: the folder and the model."""
+    spec = ProjectSpec.from_json(params["project"])
+    return spec.root, spec.embedder
 
 
 def _embedded_by_default(db: Database) -> tuple[str, list[str]]:

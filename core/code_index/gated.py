@@ -111,8 +111,10 @@ class Models:
         try:
             first = choose(setting)
         except AppError:
-            first = None
-        return [*([first] if first is not None else []), *available()]
+            # Not here any more: an index that another one made is still searched with that.
+            return available()
+        # None is the wish for words alone.
+        return [first, *available()] if first is not None else []
 
     def _of(self, choice: EmbedderChoice) -> GatedEmbedder:
         with self._guard:

@@ -201,7 +201,7 @@ def _by_meaning(search: _Search, embedder: Embedder, embedded: tuple[int, int] |
     done, rows = embedded or (counts["embedded"], counts["rows"])
     if done < rows:
         search.tell(
-            f"The meaning of {done / rows:.0%} of the code is known so far; the rest is found by words and names."
+            f"The meaning of {100 * done // rows}% of the code is known so far; the rest is found by words and names."
         )
     return hits
 

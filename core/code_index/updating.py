@@ -98,8 +98,9 @@ class Updating:
         """A job has written, or stopped: what changed meanwhile is brought in."""
         with self._guard:
             found = self._watched.get(project_id)
+            if found is not None:
+                found.rescan = True
         if found is not None:
-            found.rescan = True
             self._due.put(project_id)
 
     def close(self) -> None:
@@ -179,7 +180,9 @@ class Updating:
             self._send("behind", project=spec.id, chunks=0)
             return
         model = self._models.of_index(slug, spec.embedder) if slug != actives.LEXICAL else None
-        light = LightEmbedder(model) if model is not None else None
+        # Many that wait are a job's, which shows how far it is and can be paused; new ones stay few beside them.
+        many = model is not None and _waiting(spec, slug) > FEW_CHUNKS
+        light = LightEmbedder(model) if model is not None and not many else None
         indexer = self._indexers.get(spec.id)
         if indexer is None or indexer.root != spec.root_path:
             if indexer is not None:
@@ -194,5 +197,12 @@ class Updating:
         if report.changed or report.removed or report.embedded or paths is None:
             with reading(Places(spec.index_path, slug).state) as state:
                 self._send("changed", project=spec.id, summary=summarised(state, spec, slug, model))
-        if report.missing and model is not None and any(n.code == "too_many_chunks" for n in report.notices):
+        too_many = many or any(notice.code == "too_many_chunks" for notice in report.notices)
+        if report.missing and model is not None and too_many:
             self._send("behind", project=spec.id, chunks=report.missing)
+
+
+def _waiting(spec: ProjectSpec, slug: str) -> int:
+    """How many chunks have no vector yet."""
+    with reading(Places(spec.index_path, slug).state) as state:
+        return sum(file.chunks - file.embedded for file in state.files().values())

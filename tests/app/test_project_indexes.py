@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from core import jobs
 from core.events import Changed
 from core.jobs import JobState
@@ -54,3 +56,90 @@ def test_another_model_of_the_workspace_indexes_the_projects_that_have_none_of_t
     qtbot.waitUntil(lambda: completed(services, 1))
     (job,) = jobs.listing(db, kind=INDEX_JOB)
     assert (job.params["project"]["id"], job.params["project"]["embedder"]) == (project.id, "other")
+
+
+def indexing(services: Any) -> list[jobs.Job]:
+    return jobs.listing(services.connections.db, kind=INDEX_JOB)
+
+
+def test_a_job_that_failed_or_was_stopped_is_not_begun_again_by_itself(
+    qtbot: Any, services: Any, tmp_path: Path
+) -> None:
+    code = use_double(services)
+    root = write_project(tmp_path / "api")
+    project = add_indexed(services, root)
+    (root / ".fail").touch()
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: [job.status for job in indexing(services)] == [JobState.FAILED])
+    code.behind.emit(project.id, 0)
+    qtbot.waitUntil(lambda: not services.tasks.busy)
+    assert len(indexing(services)) == 1
+    (root / ".fail").unlink()
+    (root / ".hold").touch()
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: bool(services.queue.running()))
+    services.queue.stop(services.queue.running()[0].id)
+    qtbot.waitUntil(lambda: indexing(services)[0].status is JobState.CANCELLED)
+    qtbot.waitUntil(lambda: not services.queue.busy)
+    code.behind.emit(project.id, 2000)
+    qtbot.waitUntil(lambda: not services.tasks.busy)
+    assert len(indexing(services)) == 2
+
+
+def test_a_job_that_could_embed_nothing_is_not_begun_again_by_itself(qtbot: Any, services: Any, tmp_path: Path) -> None:
+    code, db = use_double(services), services.connections.db
+    project = add_indexed(services, write_project(tmp_path / "api"))
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: completed(services, 1))
+    for result, begun in (({"missing": 40, "embedded": 0}, 1), ({"missing": 40, "embedded": 512}, 2)):
+        db.execute("update jobs set result = ?", [orjson.dumps(result).decode()])
+        db.conn.commit()
+        code.behind.emit(project.id, 2000)
+        qtbot.waitUntil(lambda: not services.tasks.busy)
+        assert len(indexing(services)) == begun
+    qtbot.waitUntil(lambda: completed(services, 2))
+
+
+def test_another_model_while_a_job_runs_is_not_lost(qtbot: Any, services: Any, tmp_path: Path) -> None:
+    use_double(services)
+    db, root = services.connections.db, write_project(tmp_path / "api")
+    project = add_indexed(services, root)
+    (root / ".hold").touch()
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: bool(services.queue.running()))
+    # Asked for once more as it is: nothing else is begun.
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: not services.tasks.busy)
+    assert [job.status.active for job in indexing(services)] == [True]
+    projects.update(db, project.id, embedder="other")
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: len(indexing(services)) == 2)
+    (root / ".hold").unlink()
+    qtbot.waitUntil(lambda: completed(services, 1))
+    newest, first = indexing(services)
+    assert (newest.params["project"]["embedder"], newest.status) == ("other", JobState.COMPLETED)
+    assert first.status is JobState.CANCELLED
+
+
+def test_another_model_of_the_workspace_while_a_job_runs_is_indexed_with_after_it(
+    qtbot: Any, services: Any, tmp_path: Path
+) -> None:
+    use_double(services)
+    db, root = services.connections.db, write_project(tmp_path / "api")
+    project = add_indexed(services, root)
+    (root / ".hold").touch()
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: bool(services.queue.running()))
+    settings.put(db, EMBEDDER, "other")
+    (root / ".hold").unlink()
+    qtbot.waitUntil(lambda: completed(services, 2))
+    assert {job.params["project"]["embedder"] for job in indexing(services)} == {"", "other"}
+
+
+def test_what_a_job_missed_is_still_said_after_a_change(qtbot: Any, services: Any, tmp_path: Path) -> None:
+    code, db = use_double(services), services.connections.db
+    project = add_indexed(services, write_project(tmp_path / "api"))
+    projects.update(db, project.id, summary={**project.summary, "notices": ["The model is not here."]})
+    code.changed.emit(project.id, {**project.summary, "files": 1204, "notices": []})
+    qtbot.waitUntil(lambda: projects.get(db, project.id).summary["files"] == 1204)
+    assert projects.get(db, project.id).summary["notices"] == ["The model is not here."]

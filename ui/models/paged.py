@@ -125,6 +125,7 @@ class PagedRows(QObject):
 
         def failed(exc: Exception) -> None:
             self._from_start = False
+            self._model.not_appended()
             self._services.notifier.report(exc, self)
 
         self._handle = self._services.read(self, work, done, failed)

@@ -116,6 +116,10 @@ class RowModel(QAbstractTableModel):
         self._insert_new(rows, new_ids)
         self._repaint(rows)
 
+    def not_appended(self) -> None:
+        """The rows that were asked for could not be had; they are asked for again."""
+        self._asking = False
+
     def append_rows(self, rows: Sequence[Any], *, more: bool = False) -> None:
         """Add the next page; rows that are here already are passed over."""
         self._more, self._asking = more, False

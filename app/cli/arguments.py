@@ -11,6 +11,9 @@ from core.errors import AppError
 from core.reading.encoding import printable
 from core.training.config import DEFAULT_PRESET, PRESETS, configure
 
+# Of one answer.
+MOST_TOKENS = 32_000
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong with the arguments as an AppError."""

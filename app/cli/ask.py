@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from app.cli.arguments import Parser, refuse_unreadable
+from app.cli.arguments import MOST_TOKENS, Parser, refuse_unreadable
 from app.cli.session import Session, run_session
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
@@ -29,7 +29,6 @@ from core.training.store import Adapter
 from core.workspace.paths import Workspace
 
 NONE = "none"
-MOST_TOKENS = 32_000
 MOST_SEED = (1 << 63) - 1
 
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.cli.arguments import Parser, add_vertical, refuse_unreadable
+from app.cli.arguments import MOST_TOKENS, Parser, add_vertical, refuse_unreadable
 from app.cli.session import Session, run_session
 from app.cli.steps import Steps
 from core import jobs
 from core.code_index.client import CodeClient
-from core.code_index.embedders import AUTO, WORDS_ONLY, known
+from core.code_index.embedders import AUTO, KNOWN, WORDS_ONLY, known
 from core.code_index.scan import check_root
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
@@ -71,6 +71,14 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
 
 def _check(options: argparse.Namespace) -> None:
     if options.command == "add":
+        said = options.embedder
+        # A folder may be gone for now: words are searched meanwhile. A name is known or wrong.
+        named = said not in ("", AUTO, WORDS_ONLY) and not any(mark in said for mark in "/~")
+        if named and known(said) is None and not Path(said).is_dir():
+            raise _usage(
+                f"There is no embedding model {said}.",
+                f"Use one of {', '.join(model.key for model in KNOWN)}, none, or a folder.",
+            )
         return
     if not Workspace(options.workspace).db_path.is_file():
         raise _usage(f"There is no workspace in {options.workspace}.", "Make one with: app project ... add FOLDER")
@@ -81,6 +89,8 @@ def _check(options: argparse.Namespace) -> None:
             raise _usage(f"--k {options.k} is not possible.", f"Use 1 to {MOST_FOUND}.")
         if bool(options.text.strip()) == bool(options.queries):
             raise _usage("Nothing to search for.", "Give one TEXT, or --queries FILE.")
+    if options.command == "ask" and not 1 <= options.max_tokens <= MOST_TOKENS:
+        raise _usage(f"--max-tokens {options.max_tokens} is not possible.", f"Use 1 to {MOST_TOKENS:,}.")
     if options.command == "ask" and not options.text.strip():
         raise _usage("The question is empty.", "Write what is asked, in quotation marks.")
 
@@ -122,6 +132,8 @@ class ProjectCall:
                 self.db, "index_project", f"Index {project.name}", index_params(self.session.workspace, project)
             )
         )
+        for notice in job.result.get("notices", ()):
+            self.out.line("notice", **notice)
         failed = int(job.result.get("failed", 0))
         self._report(projects.get(self.db, project.id), result=dict(job.result))
         return 3 if failed else 0

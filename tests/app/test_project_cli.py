@@ -124,6 +124,8 @@ def test_a_question_is_answered_from_what_was_found(shop: tuple[Path, Path]) -> 
         (["search", "Nobody", "x"], 2, "Known: Shop."),
         (["search", "Shop"], 2, "Nothing to search for"),
         (["search", "Shop", "x", "--k", "0"], 2, "--k 0"),
+        (["ask", "Shop", "x", "--max-tokens", "0"], 2, "--max-tokens 0"),
+        (["add", ".", "--embedder", "nonsense"], 2, "There is no embedding model nonsense"),
         (["ask", "Shop", " "], 2, "empty"),
         (["add", "/nowhere/at/all"], 1, "does not exist"),
         (["add", "/"], 1, "whole disk"),

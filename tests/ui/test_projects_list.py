@@ -209,6 +209,23 @@ def test_chunks_that_are_behind_start_a_job_and_a_change_is_kept_and_shown(at: P
     at.until(lambda: len(at.code.asked_for("search")) == asked + 1)
 
 
+def test_a_chosen_model_that_is_not_here_is_said_and_another_can_be_chosen(at: Projecting, qapp: Any) -> None:
+    project = at.add(embedder="elsewhere")
+    missing = "The embedding model elsewhere is not here."
+    projects.update(at.db, project.id, embedder="elsewhere", summary={**project.summary, "notices": [missing]})
+    page = at.open(project.id)
+    assert [banner.text for banner in page.banners.banners] == [missing]
+    click(at.qtbot, page, "banner_action")
+    dialog(qapp, "embedder_dialog").leave()
+    projects.update(at.db, project.id, summary={**project.summary, "notices": []})
+    at.announce()
+    at.until(lambda: page.banners.banners == [])
+    # Who named none is told where he searches.
+    projects.update(at.db, project.id, embedder="", summary={**project.summary, "notices": [missing]})
+    at.announce()
+    assert page.banners.banners == []
+
+
 def test_what_the_worker_tells_is_a_banner_of_its_project(at: Projecting, tmp_path: Path) -> None:
     from core.errors import AppError
 

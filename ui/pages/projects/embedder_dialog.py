@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
@@ -39,6 +39,13 @@ class EmbedderDialog(WritingDialog):
         self.set_buttons(Button("Use it", "main", "ph.check", on_click=self._keep, name="use_embedder"))
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self.choice.setFocus()
+        for changed in (self.choice.value_changed, self.choice.filled):
+            changed.connect(self._fit)
+
+    @Slot()
+    def _fit(self) -> None:
+        # What is said of a model may take more lines than of the one before.
+        QTimer.singleShot(0, self, self.adjustSize)
 
     def _keep(self) -> None:
         wanted, ident = self.choice.value(), self._project.id

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.adapter_training import when_added
 from app.services import Services
+from core.code_index.embedders import AUTO, WORDS_ONLY
 from core.errors import AppError, Where
 from core.events import Changed
 from core.projects import projects
@@ -199,8 +200,22 @@ class ProjectsPage(ProjectsFrame):
             self.banners.add(
                 Banner("bad", error.message, error.hint, action=action, details=error_details(error), topic="job")
             )
-        elif job is not None and job.status.active:
+        elif job is not None and not ended_badly(job):
             self._drop_banner("job")
+        self._say_what_was_missed(entry)
+
+    def _say_what_was_missed(self, entry: Entry) -> None:
+        """The model that was chosen is not here, say; who chose none is told where he searches."""
+        notices = entry.summary.notices if entry.spec.embedder not in ("", AUTO, WORDS_ONLY) else ()
+        if not notices:
+            self._drop_banner("missed")
+        elif (said := f"missed {entry.id} {notices[0]}") not in self._said:
+            self._said.add(said)
+            self.banners.add(
+                Banner(
+                    "warn", str(notices[0]), action=("Choose a model", self.commands_.choose_embedder), topic="missed"
+                )
+            )
 
     def _drop_banner(self, topic: str) -> None:
         for banner in self.banners.banners:

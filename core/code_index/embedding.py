@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -52,6 +53,8 @@ class Embedding:
     cache: VectorCache
     report: Report
     token: CancelToken
+    # By time.monotonic(): what is not done then is left, and `report.more` says so.
+    until: float = math.inf
     _group: list[Row] = field(default_factory=list)
     _done: list[Row] = field(default_factory=list)
     _files: dict[str, FileState] = field(default_factory=dict)
@@ -69,8 +72,12 @@ class Embedding:
                 self._files |= {file.path: file for file in part}
                 for row in self.opened.store.rows_without_vector([file.path for file in part]):
                     self._group.append(row)
-                    if len(self._group) == GROUP:
-                        self._embed(pace)
+                    if len(self._group) < GROUP:
+                        continue
+                    self._embed(pace)
+                    if time.monotonic() >= self.until and pace.done < pace.total:
+                        self.report.more = True
+                        return
             self._embed(pace)
         finally:
             self._flush()

@@ -7,6 +7,7 @@ anywhere, by a token or by kill -9: each batch is durable before its files are m
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -69,9 +70,13 @@ class Indexer:
 
     # ---------------------------------------------------------------- passes
 
-    def refresh(self, token: CancelToken, tell: Tell = silent, paths: set[str] | None = None) -> Report:
+    def refresh(
+        self, token: CancelToken, tell: Tell = silent, paths: set[str] | None = None, embed_s: float = math.inf
+    ) -> Report:
         """Make the index fit the files, all of them or those of `paths` (relative, with "/"; folders too).
 
+        Embedding ends after `embed_s` seconds; the report says where there is `more`, for another call. Between two
+        calls others may write: a saved file does not wait for the vectors of the whole project.
         A failing file is counted and kept as `error`, a failing model is a notice. Raises Cancelled, and AppError
         `index_busy`, `no_project_folder`, `disk_full`, `index_write_failed`.
         """
@@ -89,7 +94,7 @@ class Indexer:
             else:
                 self._some(opened, few, report, token, tell)
             report.words_s = time.monotonic() - began
-            self._embed(opened, report, token, tell, few)
+            self._embed(opened, report, token, tell, few, embed_s)
             self._finish(opened, report, tell, whole=few is None)
             report.index_state = opened.state.index_state()
             report.incomplete = bool(opened.state.meta("incomplete", True))
@@ -188,7 +193,9 @@ class Indexer:
         report.left_out, report.failed = counts.get(Stage.LEFT_OUT, 0), counts.get(Stage.ERROR, 0)
         report.used = sum(counts.values()) - report.left_out - report.failed
 
-    def _embed(self, opened: Opened, report: Report, token: CancelToken, tell: Tell, paths: set[str] | None) -> None:
+    def _embed(
+        self, opened: Opened, report: Report, token: CancelToken, tell: Tell, paths: set[str] | None, embed_s: float
+    ) -> None:
         """Vectors for what has none, of these files or of all."""
         if paths is None:
             # What is found by words can be asked for while it is tidied and the rest is embedded.
@@ -202,7 +209,8 @@ class Indexer:
             from core.code_index.embedding import Embedding, ModelStopped
 
             try:
-                Embedding(opened, self.embedder, self._cache, report, token).run(files, tell)
+                until = time.monotonic() + embed_s
+                Embedding(opened, self.embedder, self._cache, report, token, until).run(files, tell)
             except ModelStopped as exc:
                 report.notices.append(exc.error)
         after = opened.state.files(paths).values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.errors import AppError
 
@@ -54,7 +54,7 @@ class Report:
 
     `changed` were read anew, `removed` are gone from the index, `missing` are chunks without a vector, where the index
     has vectors. `incomplete`: a pass over all files is still to be made. `words_s` is when the changes could be found
-    by words, `seconds` the whole pass.
+    by words, `seconds` the whole pass. `more`: its time for embedding was over before all had vectors.
     """
 
     found: int = 0
@@ -70,6 +70,18 @@ class Report:
     words_s: float = 0.0
     seconds: float = 0.0
     incomplete: bool = False
+    more: bool = False
     slug: str = ""
     index_state: str = ""
     notices: list[AppError] = field(default_factory=list)
+
+    def after(self, before: Report) -> Report:
+        """This pass and those before it as one: how the files stand now, and all that was done."""
+        told = {notice.message for notice in self.notices}
+        return replace(
+            self, changed=before.changed + self.changed, removed=before.removed + self.removed,
+            chunks=before.chunks + self.chunks, embedded=before.embedded + self.embedded,
+            from_cache=before.from_cache + self.from_cache, words_s=before.words_s,
+            seconds=before.seconds + self.seconds,
+            notices=[*(notice for notice in before.notices if notice.message not in told), *self.notices],
+        )  # fmt: skip

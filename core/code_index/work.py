@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 from core.code_index import active as actives
@@ -16,6 +18,10 @@ from core.code_index.tools import usual
 from core.errors import AppError
 from core.workers.host import JobContext
 
+# So long it embeds before others may write what changed meanwhile, and so long they get to begin.
+EMBED_S, LET_IN_S = 4.0, 0.2
+# In a large project a look at all files takes its time: it embeds that many times as long.
+SHARE = 10
 STAGES = {
     "scanning": "Looking for files", "reading": "Reading files", "indexing": "Writing the index",
     "embedding": "Embedding",
@@ -41,7 +47,7 @@ class _Indexing:
 
     def __init__(self, context: JobContext, spec: ProjectSpec) -> None:
         self._context, self._spec = context, spec
-        self._stage = ""
+        self._stage, self._chunks = "", 0
         self._notices: list[AppError] = []
         self._model = self._wanted()
         self._indexer = Indexer(
@@ -61,15 +67,30 @@ class _Indexing:
 
     def run(self) -> dict[str, Any]:
         """All of it; what Stop or Pause leaves is gone on with the next time."""
-        report = self._indexer.refresh(self._context.token, self._tell)
+        report, embed_s = self._pass(EMBED_S), EMBED_S
+        while report.more:
+            # Who waits for the index looks for it twenty times a second.
+            time.sleep(LET_IN_S)
+            one = self._pass(embed_s)
+            report, embed_s = one.after(report), max(EMBED_S, SHARE * one.words_s)
         self._indexer.close()
         self._emit()
         return _result(report, [*self._notices, *report.notices])
 
+    def _pass(self, embed_s: float) -> Report:
+        return self._indexer.refresh(self._context.token, self._tell, embed_s=embed_s)
+
     def _tell(self, step: Step) -> None:
-        if step.stage == "embedding" and self._stage != "embedding":
-            # From here on it can be searched by words.
-            self._emit()
+        if step.stage == "embedding":
+            if self._stage != "embedding":
+                # From here on it can be searched by words; later, how much can be by meaning.
+                self._emit()
+            self._chunks = max(self._chunks, step.total)
+            step = replace(step, done=self._chunks - step.total + step.done, total=self._chunks)
+        elif self._chunks:
+            # Once it embeds, a look between two passes is no news.
+            self._stage = step.stage
+            return
         self._stage = step.stage
         unit = {"reading": "files", "embedding": "chunks"}.get(step.stage, "")
         rate = f"{step.rate:,.0f} {unit} a second" if step.rate >= 1 and unit else ""

@@ -17,6 +17,7 @@ import pytest
 from core.cancel import CancelToken
 from core.code_index import embedding, filling, parallel
 from core.code_index.active import active
+from core.code_index.index import Indexer
 from core.code_index.records import Left, ParsedFile
 from core.code_index.report import Report
 from core.code_index.state import FileState, Stage
@@ -563,4 +564,35 @@ def test_many_files_are_read_in_processes_and_one_that_hangs_or_dies_fails_alone
     assert "took more than" in file(project, "hang.py").detail  # type: ignore[union-attr]
     assert "ended the process" in file(project, "die.py").detail  # type: ignore[union-attr]
     assert {path for path, _, _ in project.content()} == {f"m{number}.py" for number in range(40)}
+    project.indexer.close()
+
+
+def test_while_all_is_embedded_a_saved_file_does_not_wait_for_it(tmp_path: Path) -> None:
+    embedder = StubEmbedder()
+    project = Project(tmp_path, embedder)
+    for number in range(12):
+        project.write(f"m{number}.py", *(f"fn_{number}_{at}" for at in range(60)))
+    first = project.indexer.refresh(CancelToken(), embed_s=0.0)
+    assert first.more
+    assert 0 < first.embedded < first.chunks
+    assert first.missing == first.chunks - first.embedded
+    # Another process, without the model, in between.
+    other = Indexer(project.folder, project.root, None, project.cache, TOOLS)
+    project.write("m3.py", "saved_just_now")
+    assert other.refresh(CancelToken(), paths={"m3.py"}).changed == 1
+    other.close()
+    assert project.reader().by_exact(["saved_just_now"], 5)
+    passes = [first]
+    while passes[-1].more:
+        passes.append(project.indexer.refresh(CancelToken(), embed_s=0.0))
+    assert len(passes) > 2
+    whole = passes[0]
+    for report in passes[1:]:
+        whole = report.after(whole)
+    assert (whole.missing, whole.more, whole.found, whole.used) == (0, False, 12, 12)
+    assert project.content() == project.expected()
+    counts = project.reader().counts()
+    assert counts["embedded"] == counts["rows"]
+    # Each text once, also those of the file as it was before.
+    assert whole.embedded == len(embedder.texts) == len(set(embedder.texts))
     project.indexer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 
 WORKERS = {
@@ -53,4 +54,11 @@ def main(argv: list[str] | None = None) -> int:
 if __name__ == "__main__":
     # A large project is read by several processes; in the bundle each of them starts here.
     multiprocessing.freeze_support()
-    raise SystemExit(main())
+    code = main()
+    if sys.argv[1:2] == ["--worker"]:
+        # Nothing is left to do: a thread that a library keeps, or a pool that waits for a process that was killed while
+        # it answered, must not hold it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise SystemExit(code)

@@ -105,6 +105,14 @@ def test_a_job_runs_to_its_end_and_its_rows_are_there(qtbot: QtBot, make: Make) 
     qtbot.waitUntil(lambda: not house.queue.busy)
 
 
+def test_a_worker_that_has_reported_its_end_leaves_whatever_threads_there_are(qtbot: QtBot, make: Make) -> None:
+    house = make()
+    house.queue.submit("tiny", "Tiny", {"mode": "linger"}, "a")
+    wait_finished(qtbot, house, "a")
+    assert house.finished["a"].status == JobState.COMPLETED
+    qtbot.waitUntil(lambda: not house.queue.busy)
+
+
 @pytest.mark.parametrize(("mode", "code"), [("fail", "tiny_failed"), ("bug", "internal_error")])
 def test_a_failure_keeps_what_was_reported(qtbot: QtBot, make: Make, mode: str, code: str) -> None:
     house = make()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -40,6 +41,9 @@ def run(context: JobContext) -> dict[str, Any]:
         raise AppError("tiny_failed", "The tiny job failed as it was told.", hint="Tell it something else.")
     if mode == "bug":
         raise ValueError("a bug in the worker")
+    if mode == "linger":
+        # As a library's thread that waits for what never comes.
+        threading.Thread(target=threading.Event().wait, name="lingers").start()
     while mode == "loop":
         context.token.raise_if_cancelled()
         time.sleep(0.02)

@@ -51,8 +51,10 @@ def _index(studio: Camera, root: Path, embedder: str = embedders.WORDS_ONLY) -> 
     db = studio.services.connections.db
     made = projects.add(db, root, embedder=embedder)
     studio.services.hub.announce(Changed.PROJECTS)
-    _page(studio).watching.start(made.id)
-    _wait(lambda: projects.get(db, made.id).indexed_at is not None)
+    _page(studio)
+    studio.services.indexes.start(made.id)
+    indexes = studio.services.indexes
+    _wait(lambda: projects.get(db, made.id).indexed_at is not None and made.id not in indexes.progress)
     return made.id
 
 
@@ -80,8 +82,10 @@ def shoot_busy(studio: Camera, folder: Path) -> None:
     page = _page(studio)
 
     def start() -> None:
-        page.watching.start(made.id)
-        _wait(lambda: "of" in page.watching.progress.get(made.id, ""))
+        studio.services.indexes.start(made.id)
+        _wait(
+            lambda: made.id in studio.services.indexes.progress and studio.services.indexes.progress[made.id].total > 0
+        )
 
     studio.shoot("busy", "projects", made.id, start)
     page.stop()

@@ -62,6 +62,13 @@ def indexing(services: Any) -> list[jobs.Job]:
     return jobs.listing(services.connections.db, kind=INDEX_JOB)
 
 
+def hold(qtbot: Any, services: Any, root: Path, project_id: str) -> None:
+    """Its job runs until `.hold` is gone from the folder."""
+    (root / ".hold").touch()
+    services.indexes.start(project_id)
+    qtbot.waitUntil(lambda: bool(services.queue.running()))
+
+
 def test_a_job_that_failed_or_was_stopped_is_not_begun_again_by_itself(
     qtbot: Any, services: Any, tmp_path: Path
 ) -> None:
@@ -75,9 +82,7 @@ def test_a_job_that_failed_or_was_stopped_is_not_begun_again_by_itself(
     qtbot.waitUntil(lambda: not services.tasks.busy)
     assert len(indexing(services)) == 1
     (root / ".fail").unlink()
-    (root / ".hold").touch()
-    services.indexes.start(project.id)
-    qtbot.waitUntil(lambda: bool(services.queue.running()))
+    hold(qtbot, services, root, project.id)
     services.queue.stop(services.queue.running()[0].id)
     qtbot.waitUntil(lambda: indexing(services)[0].status is JobState.CANCELLED)
     qtbot.waitUntil(lambda: not services.queue.busy)
@@ -104,9 +109,7 @@ def test_another_model_while_a_job_runs_is_not_lost(qtbot: Any, services: Any, t
     use_double(services)
     db, root = services.connections.db, write_project(tmp_path / "api")
     project = add_indexed(services, root)
-    (root / ".hold").touch()
-    services.indexes.start(project.id)
-    qtbot.waitUntil(lambda: bool(services.queue.running()))
+    hold(qtbot, services, root, project.id)
     # Asked for once more as it is: nothing else is begun.
     services.indexes.start(project.id)
     qtbot.waitUntil(lambda: not services.tasks.busy)
@@ -127,9 +130,7 @@ def test_another_model_of_the_workspace_while_a_job_runs_is_indexed_with_after_i
     use_double(services)
     db, root = services.connections.db, write_project(tmp_path / "api")
     project = add_indexed(services, root)
-    (root / ".hold").touch()
-    services.indexes.start(project.id)
-    qtbot.waitUntil(lambda: bool(services.queue.running()))
+    hold(qtbot, services, root, project.id)
     settings.put(db, EMBEDDER, "other")
     (root / ".hold").unlink()
     qtbot.waitUntil(lambda: completed(services, 2))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ import pytest
 from core.errors import AppError
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece, Sampling
-from core.inference.gguf.engine import GgufEngine
+from core.inference.gguf import server
+from core.inference.gguf.engine import FOLDER, GgufEngine
+from core.inference.gguf.server import Start
 from core.inference.mlx.engine import MlxEngine
 from core.models.practice import shipped_folder
 from tests.support.gguf_base import write_gguf_base
@@ -158,6 +162,59 @@ def test_a_pinned_adapter_stays_and_relief_lets_the_others_go(engine: GgufEngine
     engine.pin([])
     assert engine.relieve() > 0
     assert set(engine.status()["resident"]) == {"three"}
+
+
+def test_more_pinned_ones_than_the_limit_have_slots_of_their_own(
+    engine: GgufEngine, adapters: list[AdapterRef], wanted: dict[tuple[str | None, str], str]
+) -> None:
+    engine.pin([adapter.id for adapter in adapters])
+    for _ in range(2):
+        for who in (None, *adapters):
+            last = ask(engine, messages(ASKED[0]), who)
+            assert text(last) == wanted[who.id if who else None, ASKED[0]]
+    assert last[-1].stats["reused_tokens"] > 0
+    assert len(engine.status()["resident"]) == 3
+
+
+def test_where_the_server_does_not_start_with_an_adapter_those_of_before_answer(
+    engine: GgufEngine, adapters: list[AdapterRef], monkeypatch: pytest.MonkeyPatch,
+    wanted: dict[tuple[str | None, str], str], base: Path,
+) -> None:  # fmt: skip
+    ask(engine, messages(ASKED[0]), adapters[0])
+    start, most = server._started, 1
+
+    def scarce(what: Start, key: str) -> Any:
+        if len(what.adapters) > most:
+            raise AppError("base_does_not_load", "There is too little memory.")
+        return start(what, key)
+
+    monkeypatch.setattr(server, "_started", scarce)
+    with pytest.raises(AppError, match="too little memory"):
+        ask(engine, messages(ASKED[0]), adapters[1])
+    assert set(engine.status()["resident"]) == {"one"}
+    for who in (adapters[0], None):
+        assert text(ask(engine, messages(ASKED[0]), who)) == wanted[who.id if who else None, ASKED[0]]
+    most = -1
+    with pytest.raises(AppError, match="too little memory"):
+        ask(engine, messages(ASKED[0]), adapters[1])
+    with pytest.raises(AppError, match="No base model is loaded"):
+        ask(engine, messages(ASKED[0]), None)
+    most = 5
+    engine.load(base)
+    assert text(ask(engine, messages(ASKED[0]), None)) == wanted[None, ASKED[0]]
+
+
+def test_what_a_killed_worker_left_of_conversations_is_deleted(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, others = tmp_path / f"{FOLDER}999999999-x", tmp_path / f"{FOLDER}{os.getpid()}-x"
+    for folder in (left, others):
+        (folder / "slots").mkdir(parents=True)
+    engine = GgufEngine()
+    engine.load(base)
+    engine.close()
+    assert list(tmp_path.iterdir()) == [others]
 
 
 def test_an_adapter_that_was_trained_again_is_loaded_again(

@@ -8,6 +8,7 @@ restored.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -16,6 +17,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from core.errors import AppError
 from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
@@ -31,6 +34,7 @@ from core.training.exports.gguf_layout import ARCHITECTURES, write_gguf
 # Of each conversation: memory for it is taken at the start, whatever the base could read.
 MOST_CONTEXT = 8_192
 BASE_SLOT = 0
+FOLDER = "bright-run-gguf-"
 
 
 class GgufEngine:
@@ -56,7 +60,7 @@ class GgufEngine:
             say(0.0, "Reading the file")
             found = read_gguf(base)
             self._context = min(MOST_CONTEXT, found.number("context_length") or MOST_CONTEXT)
-            self._folder = Path(tempfile.mkdtemp(prefix="bright-run-gguf-"))
+            self._folder = _own_folder()
             say(0.2, "Loading the weights")
             self._start(found, [])
             # Last: what failed on the way is loaded again.
@@ -69,9 +73,9 @@ class GgufEngine:
     def _start(self, base: GgufFile, idents: Sequence[str]) -> None:
         assert self._folder is not None
         files = [self._file(ident) for ident in idents]
-        self._server = LlamaServer(
-            Start(base.path, files, self._residency.limits.count + 1, self._context, self._folder / "slots")
-        )
+        # Pinned ones may be more than the limit; a slot that is not there is passed over without a word.
+        slots = max(self._residency.limits.count, len(idents)) + 1
+        self._server = LlamaServer(Start(base.path, files, slots, self._context, self._folder / "slots"))
         self._places = list(idents)
 
     def _file(self, ident: str) -> Path:
@@ -106,7 +110,20 @@ class GgufEngine:
         self._read.pop(adapter.id, None)
         leaving = {*self._residency.admit(adapter.id, changed, size), adapter.id}
         before = [ident for ident in self._places if ident not in leaving]
-        self._restart(base, before, [*before, adapter.id])
+        try:
+            self._restart(base, before, [*before, adapter.id])
+        except AppError:
+            self._without(base, adapter, before)
+            raise
+
+    def _without(self, base: GgufFile, adapter: AdapterRef, before: Sequence[str]) -> None:
+        """There was no start with it: those of before answer again, or the base has to be loaded anew."""
+        self._residency.forget(adapter.id)
+        self._read = {}
+        try:
+            self._start(base, before)
+        except AppError:
+            self.close()
 
     def _restart(self, base: GgufFile, kept: Sequence[str], idents: Sequence[str]) -> None:
         """The same file with other adapters; what the slots of those that stay hold comes along."""
@@ -303,6 +320,15 @@ def _candidate(found: Mapping[str, Any]) -> Candidate:
 
 def _name(ident: str | None) -> str:
     return f"{sha256((ident or '').encode()).hexdigest()[:32]}.slot"
+
+
+def _own_folder() -> Path:
+    """For adapters and saved slots; those of workers that were killed are deleted, since slots hold conversations."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        pid = left.name.removeprefix(FOLDER).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
 
 
 def _silent(_share: float, _words: str) -> None:

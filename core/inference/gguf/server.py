@@ -41,6 +41,9 @@ class LlamaServer:
         address = urlsplit(self._server.listening_address)
         self._host, self._port = address.hostname or "127.0.0.1", address.port or 0
         self._connection: http.client.HTTPConnection | None = None
+        # One that is ended before its loop runs waits for ever.
+        for _ in self.complete({"prompt": [0], "n_predict": 0, "id_slot": 0, "cache_prompt": False}):
+            pass
 
     def prompt(self, messages: Sequence[Mapping[str, str]]) -> str:
         """The conversation in the base's chat template, up to where the answer begins."""

@@ -344,8 +344,8 @@ def _write_failed(exc: Exception, project: Path) -> AppError:
     if "No space left" in str(exc) or "os error 28" in str(exc):
         return AppError(
             "disk_full",
-            "The disk is full: the code index could not be written.",
-            hint="Free some space and start indexing again. Everything written before is intact.",
+            f"The disk is full: the code index in {project} could not be written.",
+            hint="Free some space there and start indexing again. Everything written before is intact.",
             detail=repr(exc)[:2000],
         )
     return AppError(

@@ -33,6 +33,7 @@ from core.errors import AppError
 CONTEXT_DEPTH = 40
 MOST_CHARACTERS = 400_000
 NOT_YET = "The code is not indexed yet."
+UNTIL_LOADED = "Search by words and names until the embedding model is in memory."
 Count = Callable[[str], int]
 
 
@@ -96,13 +97,13 @@ class ProjectIndex:
             return None, ["Search by words and names: this project has no embedding model."]
         found = self._models.of_index(self._slug, self.spec.embedder)
         if found is None:
-            return None, ["Search by words and names: the model that the code was embedded with is not here."]
+            return None, ["Search by words and names: the embedding model that the code was embedded with is not here."]
         if wait or found.loaded:
             return found, []
         found.load_soon(lambda: self._loaded(self.spec))
         if found.trouble is not None:
             return None, [f"{found.trouble.message} {found.trouble.hint}".strip()]
-        return None, ["Search by words and names until the embedding model is in memory."]
+        return None, [UNTIL_LOADED]
 
     # What is asked
 
@@ -250,5 +251,5 @@ def grep_answer(
     return {"lines": lines, "more": bool(found.notice), "notices": [found.notice] if found.notice else []}
 
 
-def _moment(seconds: float) -> str:
+def _moment(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds") if seconds else ""

@@ -128,6 +128,8 @@ def retrieve(
 ) -> Retrieved:  # fmt: skip
     """The `k` best symbols for a query as typed (`core.code_index.query` tells its filters). Raises only Cancelled.
 
+    Without an `embedder` the meaning is not searched; the caller knows why, and says so.
+
     `embedded` is (chunks with a vector, chunks) where it is known; else the store is asked, which takes a scan.
     """
     started = time.perf_counter()
@@ -170,9 +172,7 @@ def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] |
         if query.identifiers:
             by_words = others[WORDS].result
             others[EXACT] = threads.submit(_answer, lambda: by_exact(store, query, lambda: _hits(by_words())))
-        if embedder is None:
-            search.tell("Without an embedding model only words and names are searched, not the meaning.")
-        else:
+        if embedder is not None:
             # In the caller's thread, which is the model's.
             answers[MEANING] = _answer(lambda: _by_meaning(search, embedder, embedded))
         answers |= {leg: other.result() for leg, other in others.items()}

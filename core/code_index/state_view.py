@@ -16,7 +16,8 @@ from core.code_index.state import FileState, IndexState, Stage, file_of
 class Summary:
     """The sums of an index. `languages` are files and bytes of those indexed, by language, the largest first.
 
-    `stages` counts files by state, `left_out` by reason, `errors` by reason; `last_change` is in seconds since 1970.
+    `stages` counts files by state, `left_out` by reason, `errors` by reason; `last_change` is in seconds since 1970,
+    None of an index that nothing was written to.
     """
 
     files: int
@@ -30,7 +31,7 @@ class Summary:
     languages: Mapping[str, tuple[int, int]]
     changed_today: int
     disk_bytes: int
-    last_change: float
+    last_change: float | None
     index_state: str
 
     @property
@@ -57,7 +58,7 @@ def summary(state: IndexState, folder: Path | None = None) -> Summary:
         stages={Stage(row[0]): row[1] for row in ask("select state, count(*) from files group by state")},
         left_out=_by_reason(state, Stage.LEFT_OUT), errors=_by_reason(state, Stage.ERROR),
         languages={row[0]: (row[1], row[2]) for row in languages}, changed_today=today.fetchone()[0],
-        disk_bytes=total(folder) if folder else 0, last_change=float(state.meta("changed_at", 0.0)),
+        disk_bytes=total(folder) if folder else 0, last_change=state.meta("changed_at"),
         index_state=state.index_state(),
     )  # fmt: skip
 

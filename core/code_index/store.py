@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.code_index.records import Filters, Hit
-from core.code_index.rows import SHOWN, VECTOR, Row, among, condition, quoted, sound, vectors_of
+from core.code_index.rows import SHOWN, VECTOR, Row, among, condition, quoted, read_for, rows_from, sound, vectors_of
 from core.errors import AppError
 
 TABLE = "chunks"
@@ -288,16 +288,16 @@ def _parts(values: list[str]) -> Iterable[list[str]]:
 def _found(query: Any, where: str, k: int, score: str) -> list[Row]:
     if where:
         query = query.where(where, prefilter=True)
-    return list(query.select([*SHOWN, score]).limit(k).to_list())
+    return rows_from(query.select([*read_for(SHOWN), score]).limit(k).to_list())
 
 
 def _plain(table: Any, where: str, columns: Sequence[str], limit: int = _EVERYTHING) -> list[Row]:
-    query = table.search().where(where).select(list(dict.fromkeys(columns))).limit(limit)
+    query = table.search().where(where).select(read_for(columns)).limit(limit)
     if VECTOR not in columns:
-        return list(query.to_list())
+        return rows_from(query.to_list())
     found = query.to_arrow()
     rows: list[Row] = found.drop_columns([VECTOR]).to_pylist()
     dimension = found.schema.field(VECTOR).type.list_size
     for row, vector in zip(rows, vectors_of(found[VECTOR], dimension), strict=True):
         row[VECTOR] = vector
-    return rows
+    return rows_from(rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.code_index.rows import VECTOR, Row, among, arrow, schema
+from core.code_index.rows import VECTOR, WHOLE, Row, among, arrow, schema
 from core.code_index.store import BATCH, TABLE, ChunkStore, library
 
 # Below it a search of all vectors is quick enough, above it an index is worth its building.
@@ -84,7 +84,7 @@ class ChunkWriter(ChunkStore):
 
     def rows_without_vector(self, paths: Sequence[str]) -> list[Row]:
         """Whole rows of these files that have no vector yet."""
-        found = self.file_rows(paths, schema(self.dimension).names)
+        found = self.file_rows(paths, WHOLE)
         return [row for path in paths for row in found.get(path, []) if row[VECTOR] is None]
 
     # ---------------------------------------------------------------- upkeep

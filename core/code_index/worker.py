@@ -72,7 +72,8 @@ class CodeWorker(CommandServer):
 
     def _taken(self, message: Mapping[str, Any]) -> bool:
         if message["type"] == "stop":
-            self._tokens[str(message["id"])].cancel("user")
+            if str(message["id"]) in self._open:
+                self._token(message).cancel("user")
         elif message["type"] == "memory":
             self._granted = bool(message["granted"])
             self._answered.set()

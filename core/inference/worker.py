@@ -47,7 +47,7 @@ class InferenceWorker(CommandServer):
         self._held: Mapping[str, int] = {}
 
     def _taken(self, message: Mapping[str, Any]) -> bool:
-        if message["type"] == "stop":
+        if message["type"] == "stop" and str(message["id"]) in self._open:
             self._stopped.add(str(message["id"]))
         return bool(message["type"] == "stop")
 

@@ -35,6 +35,8 @@ class CommandServer:
         self._channel = channel
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._leaving = threading.Event()
+        # Commands that are not answered yet: a stop that comes later than the answer stops nothing.
+        self._open: set[str] = set()
 
     def send(self, ident: str, kind: str, **fields: Any) -> None:
         """One event to the parent. Any thread."""
@@ -85,6 +87,7 @@ class CommandServer:
         if kind == "quit":
             self._queue.put(None)
         elif kind in self.COMMANDS:
+            self._open.add(str(message["id"]))
             self._queue.put(message)
         elif not self._taken(message):
             unknown = protocol.protocol_error(f"the unknown command {kind!r}")
@@ -126,6 +129,7 @@ class CommandServer:
         else:
             if result is not None:
                 self.send(ident, "done", result=result)
+        self._open.discard(ident)
         self._served(ident)
 
 

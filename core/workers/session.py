@@ -222,8 +222,10 @@ def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> Recovere
             session.finish(db, "Bright Run ended while the job was running")
         except Exception as exc:
             # One run whose events can't be applied must not keep the workspace from opening.
-            log.exception("job %s could not be recovered", job.id)
-            jobs.set_state(db, job.id, JobState.FAILED, error=explain(exc, traceback.format_exc()))
+            error = explain(exc, traceback.format_exc())
+            # What is expected, as a full disk, needs no traceback.
+            log.error("job %s could not be recovered: %s", job.id, error.message, exc_info=error.code == "internal_error")
+            jobs.set_state(db, job.id, JobState.FAILED, error=error)
         touched.append(jobs.get(db, job.id))
     # Jobs that ended may have logged more than was written then; a completed one was written to its end.
     for row in db.execute("select id from jobs where status <> 'completed'").fetchall():

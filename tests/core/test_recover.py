@@ -92,6 +92,22 @@ def test_one_job_that_can_not_be_recovered_does_not_keep_the_others(here: Place)
     assert jobs.claim_next(here.db, jobs.create(here.db, "import", "Next", {"files": []}).id) is not None
 
 
+def test_what_is_no_bug_is_said_without_a_traceback(
+    here: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for patched, traced in ((full, False), (lambda *_: 1 // 0, True)):
+        jobs.set_state(here.db, jobs.create(here.db, "import", "Import", {"files": []}).id, JobState.RUNNING)
+        caplog.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(JobSession, "finish", patched)
+            recover(here.db, here.workspace)
+        (record,) = caplog.records
+        assert bool(record.exc_info) is traced
+
+
 def test_what_a_job_that_ended_had_logged_is_written_before_its_files_are_swept(here: Place) -> None:
     """The worker was killed between writing an event and sending it; the job was ended as interrupted."""
     job = jobs.create(here.db, "import", "Import", {"files": []})

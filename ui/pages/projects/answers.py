@@ -24,7 +24,7 @@ IDLE = (
 NOTHING = "Nothing was found. Try fewer words, a name as it stands in the code, or the plain text."
 NOTHING_PLAIN = "No line has this text. Try a part of it, or search by meaning, words and names."
 # What notices about the missing way of meaning have in them.
-MODEL = "embedding model"
+MODEL, LOADING = "embedding model", "until the embedding model"
 UNFIT = "Kind and tests do not narrow a search for plain text."
 
 
@@ -119,7 +119,8 @@ class Answers(QWidget):
         about_model = [notice for notice in told if MODEL in notice]
         text = "\n".join(notice for notice in told if notice not in about_model[1:])
         self.notices.setText(text)
-        self.model.setVisible(bool(about_model))
+        # One that is on its way needs no other.
+        self.model.setVisible(any(LOADING not in notice for notice in about_model))
         self._notice_row.setVisible(bool(text))
 
 

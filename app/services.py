@@ -11,6 +11,7 @@ import shiboken6
 from PySide6.QtCore import QObject
 from sqlite_utils import Database
 
+from app.base_siblings import BaseSiblings
 from app.changes import ChangeHub
 from app.code_service import CodeService
 from app.inference import InferenceService
@@ -58,6 +59,7 @@ class Services:
     arbiter: MemoryArbiter
     code: CodeService
     indexes: ProjectIndexes = field(init=False)
+    siblings: BaseSiblings = field(init=False)
     engine: Any = None
     close_engine: Callable[[], None] | None = None
     spoken_for: set[str] = field(default_factory=set)
@@ -188,6 +190,7 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
         engine.shutdown,
     )  # fmt: skip
     services.indexes = ProjectIndexes(services, code, root)
+    services.siblings = BaseSiblings(services, root)
     tasks.error.connect(notifier.report)
     queue.failed.connect(notifier.report)
     queue.finished.connect(services.tell_waiting)

@@ -97,6 +97,7 @@ JOB_KINDS: Registry[Any] = Registry(
         "import_adapter": "core.adapters.jobs:IMPORT",
         "check_adapter": "core.adapters.jobs:CHECK",
         "export_adapter": "core.adapters.jobs:EXPORT",
+        "compare_bases": "core.adapters.jobs:COMPARE",
         "generate": "core.generation.jobs:GENERATE",
         "generate_local": "core.generation.jobs:GENERATE_LOCAL",
         "rewrite": "core.generation.jobs:REWRITE",

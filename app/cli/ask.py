@@ -19,6 +19,7 @@ from sqlite_utils import Database
 
 from app.cli.arguments import MOST_TOKENS, Parser, refuse_unreadable
 from app.cli.session import Session, run_session
+from core.adapters import siblings
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
@@ -84,11 +85,8 @@ def find_speakers(db: Database, workspace: Workspace, options: argparse.Namespac
     base = _base(db, options.base, next((adapter for adapter in adapters if adapter is not None), None))
     out = []
     for adapter in adapters:
-        if adapter is not None and adapter.base_model_id != base.id:
-            raise AppError(
-                "wrong_base", f"The adapter “{adapter.name}” was trained on {adapter.base_name}, not on {base.name}.",
-                hint="Ask adapters of one base at a time.",
-            )  # fmt: skip
+        if adapter is not None and (why := siblings.why_not(db, adapter, base)):
+            raise AppError("wrong_base", why, hint="Ask adapters of one base at a time.")
         system = options.system
         if system is None:
             system = str(adapter.passport.get("system_prompt") or "") if adapter is not None else ""
@@ -102,10 +100,12 @@ def find_speakers(db: Database, workspace: Workspace, options: argparse.Namespac
 
 def _adapter(db: Database, name: str, base: str) -> Adapter:
     listed = training.list_adapters(db)
-    found = [a for a in listed if name in (a.id, a.name) and base in ("", a.base_model_id, a.base_name)]
-    if found:
-        # Of several with one name it is the newest.
-        return found[0]
+    found = [a for a in listed if name in (a.id, a.name)]
+    # Of several with one name it is the newest on the base that is asked for, or on its sibling.
+    on_base = [b for b in models.listing(db) if base and base in (b.id, b.name, b.ollama)]
+    fit = siblings.fitting(db).get(on_base[0].id, frozenset()) if on_base else frozenset()
+    for adapter in [*(a for a in found if a.base_model_id in fit), *found]:
+        return adapter
     known = ", ".join(dict.fromkeys(a.name for a in listed)) or "none yet"
     raise AppError("no_such_adapter", f"There is no adapter “{name}” in this workspace.", hint=f"Known: {known}.")
 
@@ -114,7 +114,7 @@ def _base(db: Database, name: str, adapter: Adapter | None) -> BaseModel:
     if not name and adapter is not None:
         return models.get(db, adapter.base_model_id)
     listed = models.listing(db)
-    found = next((m for m in listed if name in (m.id, m.name)), None) if name else models.default(db)
+    found = next((m for m in listed if name in (m.id, m.name, m.ollama)), None) if name else models.default(db)
     if found is None:
         known = ", ".join(m.name for m in listed) or "none yet; the command pipeline adds one"
         what = f"There is no base model “{name}” in this workspace." if name else "This workspace has no base model."

@@ -1,4 +1,4 @@
-"""Job kinds about adapters: import a foreign folder, check one again, export one. Light."""
+"""Job kinds about adapters: import a foreign folder, check one again, export one, compare bases. Light."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from core.adapters import siblings
 from core.db.connection import transaction
 from core.events import Changed
 from core.jobs import Job, JobKind
@@ -21,6 +22,10 @@ def _apply(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, A
     return Changed.ADAPTERS
 
 
+def _apply_sibling(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
+    return siblings.put(db, event["row"])
+
+
 IMPORT = JobKind(
     "import_adapter", handler="core.adapters.work:import_adapter", events=("artifact",), apply=_apply, page="adapters"
 )
@@ -29,4 +34,8 @@ CHECK = JobKind(
 )  # fmt: skip
 EXPORT = JobKind(
     "export_adapter", handler="core.adapters.export:export_adapter", events=(), apply=_apply, page="adapters"
+)  # fmt: skip
+COMPARE = JobKind(
+    "compare_bases", handler="core.adapters.comparing:compare_bases", events=("sibling",), apply=_apply_sibling,
+    page="adapters",
 )  # fmt: skip

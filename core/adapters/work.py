@@ -111,13 +111,13 @@ def _passport(foreign: Foreign, base: BaseModel, source: Path, name: str) -> dic
 
 
 def base_of(context: JobContext, base_id: str) -> BaseModel:
-    """The base of that id, with its folder there."""
+    """The base of that id, with its folder there: one in MLX's format."""
     db = context.open_db()
     try:
         base = models.get(db, base_id)
     finally:
         db.close()
-    models.require_folder(base)
+    models.require_trainable(base)
     return base
 
 

@@ -139,6 +139,7 @@ def _tokenizer(db: Database, base_model_id: str) -> tuple[Tokenizer | None, dict
     if base is None:
         return None, none, ["Tokens were not counted: there is no base model in this workspace yet."]
     try:
+        store.refuse_untrainable(base)
         tokenizer = load_tokenizer(Path(base.path))
     except AppError as error:
         if base_model_id:

@@ -245,6 +245,14 @@ create table analyses(
 create index analyses_project on analyses(project_id, used_at)
 """
 
+_SIBLINGS = """
+create table base_siblings(
+  base_id text not null references base_models(id) on delete cascade,
+  other_id text not null references base_models(id) on delete cascade,
+  fits integer not null, points text not null, contents text not null, checked_at text not null,
+  primary key(base_id, other_id))
+"""
+
 
 @migrations()
 def m001_settings(db: Database) -> None:
@@ -355,6 +363,13 @@ def m013_projects(db: Database) -> None:
     """
     _run(db, _PROJECTS)
     db.execute("alter table chats add column project_id text references projects(id) on delete set null")
+
+
+@migrations()
+def m014_ollama(db: Database) -> None:
+    """Bases that Ollama hosts, and whether adapters of one base fit another; `points` say why, line by line."""
+    db.execute("alter table base_models add column ollama text not null default ''")
+    _run(db, _SIBLINGS)
 
 
 def _run(db: Database, script: str) -> None:

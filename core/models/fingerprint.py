@@ -37,12 +37,14 @@ def structure_fingerprint(config: Mapping[str, Any]) -> str:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files mlx-lm would load, in order."""
+    """The safetensors files mlx-lm would load, in order; of a base that is one file, that."""
+    if folder.is_file():
+        return [folder]
     return sorted(folder.glob("model*.safetensors"))
 
 
 def content_fingerprint(folder: Path) -> str:
-    """Hex digest over size, first, last and evenly spread blocks of every weight file."""
+    """Hex digest over size, first, last and evenly spread blocks of every weight file of a base (`weight_files`)."""
     digest = hashlib.sha256()
     for path in weight_files(folder):
         size = path.stat().st_size

@@ -55,7 +55,7 @@ def quantise_base(context: JobContext) -> dict[str, Any]:
         base = store.get(db, str(params["base_id"]))
     finally:
         db.close()
-    store.require_folder(base)
+    store.require_trainable(base)
     refuse_quantised(base)
     name = str(params.get("name") or "").strip() or f"{base.name} {bits}-bit"
     final = models_cache() / QUANTISED / f"{slug(base.name)}-{bits}bit-{context.job_id[:8]}"

@@ -82,6 +82,26 @@ class ChatTokenizer:
                 weights[start:end] = [float(weight)] * (end - start)
         return Rendered(ids, weights)
 
+    def texts(self, probes: Sequence[tuple[Sequence[Message], bool]], template: str) -> list[str]:
+        """What another chat template makes of conversations, each with or without the header of an answer.
+
+        Raises whatever the template raises.
+        """
+        return [
+            str(self.raw.apply_chat_template(
+                self._plain(talk), chat_template=template, tokenize=False, add_generation_prompt=header
+            )) for talk, header in probes
+        ]  # fmt: skip
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """All tokens in the order of their ids."""
+        known = self.raw.get_vocab()
+        found = [""] * (max(known.values(), default=-1) + 1)
+        for token, ident in known.items():
+            found[ident] = token
+        return found
+
     def _span(self, plain: Sequence[Message], index: int, ids: list[int]) -> tuple[int, int]:
         prefix = self._encode(self._text(plain[:index], generation=True))
         if ids[: len(prefix)] != prefix:

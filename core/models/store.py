@@ -17,10 +17,15 @@ from core.events import Changed
 from core.models.fingerprint import weight_files
 from core.workspace import settings
 
+MLX = "mlx"
+
 
 @dataclass(frozen=True)
 class BaseModel:
-    """One row of `base_models`; `path` is absolute, since bases are shared by workspaces."""
+    """One row of `base_models`; `path` is absolute, since bases are shared by workspaces.
+
+    It is a folder in MLX's or Hugging Face's format, or one GGUF file. `ollama` is the name that Ollama knows it by.
+    """
 
     id: str
     name: str
@@ -39,11 +44,17 @@ class BaseModel:
     notes: Sequence[str]
     created_at: str
     engine: str
+    ollama: str
 
     @property
     def is_practice(self) -> bool:
         """Whether it is the shipped model for trying things out."""
         return self.kind == "practice"
+
+    @property
+    def trains(self) -> bool:
+        """Whether adapters can be trained on it: a GGUF file only answers."""
+        return self.engine == MLX
 
 
 def _value(row: Mapping[str, Any]) -> BaseModel:
@@ -73,8 +84,11 @@ def ever_had(db: Database, model_id: str) -> bool:
 
 
 def default(db: Database) -> BaseModel | None:
-    """The workspace's default base: the one in the settings, else the practice model, else the first."""
-    models = listing(db)
+    """The workspace's default base: the one in the settings, else the practice model, else the first.
+
+    Training and counting begin with it, so it is one that trains.
+    """
+    models = [model for model in listing(db) if model.trains]
     wanted = settings.get(db, "default_base")
     return next((m for m in models if wanted in (m.id, m.kind)), models[0] if models else None)
 
@@ -83,6 +97,7 @@ def upsert(db: Database, row: Mapping[str, Any]) -> Changed:
     """Insert or replace by id; called with the row a worker reported."""
     values = {
         **row,
+        "ollama": row.get("ollama", ""),
         "notes": orjson.dumps(list(row.get("notes", []))).decode(),
         "created_at": now(),
         "deleted_at": None,
@@ -92,15 +107,37 @@ def upsert(db: Database, row: Mapping[str, Any]) -> Changed:
 
 
 def require_folder(model: BaseModel) -> Path:
-    """The folder with the weights. Raises AppError `base_missing` when it is gone."""
+    """The folder with the weights, or the GGUF file. Raises AppError `base_missing` when it is gone."""
+    if model.ollama and not model.path.is_file():
+        raise AppError(
+            "base_missing", f"The base model {model.name} is no longer in Ollama's store.",
+            hint=f"Pull {model.ollama} again on the Adapters page, or choose another base.", detail=str(model.path),
+            action="page:adapters",
+        )  # fmt: skip
     require_files(model.name, model.path)
     return model.path
+
+
+def require_trainable(model: BaseModel) -> Path:
+    """The folder of a base that adapters are trained on. Raises AppError `base_missing`, `not_trainable`."""
+    refuse_untrainable(model)
+    return require_folder(model)
+
+
+def refuse_untrainable(model: BaseModel) -> None:
+    """Raise AppError `not_trainable` for a base that only answers: its tokenizer is not ours to count with either."""
+    if not model.trains:
+        raise AppError(
+            "not_trainable", f"The base model {model.name} is a GGUF file, which only answers.",
+            hint="Train on the same model in MLX's format: add its folder or download it on the Adapters page. Its "
+            "adapters then answer on the GGUF file too.", action="page:adapters",
+        )  # fmt: skip
 
 
 def require_files(name: str, folder: Path) -> None:
     """Raise AppError `base_missing` when the files of a base are gone, or where the links in its folder lead."""
     weights = weight_files(folder)
-    if not weights or not all(path.exists() for path in [folder / "config.json", *weights]):
+    if (not folder.is_file() and not all(path.exists() for path in [folder / "config.json", *weights])) or not weights:
         raise AppError(
             "base_missing",
             f"The files of the base model {name} are missing: {_origin(folder)}.",

@@ -11,6 +11,7 @@ import orjson
 from core.errors import AppError
 from core.models import folder as folders
 from core.models.fingerprint import weight_files
+from core.models.gguf_base import add_file
 from core.models.practice import NAME, PRACTICE_ID, TRUTH, cached_folder, ensure_practice_model, text_folder
 from core.models.practice_builder import PracticeConfig, build
 from core.models.rendering import load_tokenizer
@@ -43,14 +44,23 @@ def practice_row() -> dict[str, Any]:
 
 
 def add_base(context: JobContext) -> dict[str, Any]:
-    """Handler of `add_base_model`: params {"path", "name"}; "practice" as path adds the practice model."""
+    """Handler of `add_base_model`: params {"path", "name", "ollama"}; "practice" as path adds the practice model.
+
+    A path is a folder, or a GGUF file; `ollama` is the name of one that lies in Ollama's store.
+    """
     if context.params["path"] == PRACTICE_ID:
         context.progress(0, 1, "Checking the practice model")
         row = practice_row()
     else:
-        row = add_folder(context, Path(context.params["path"]), str(context.params.get("name") or ""))
+        row = _added(context, Path(context.params["path"]), str(context.params.get("name") or ""))
     context.emit("base_model", row=row)
     return {"base_model_id": row["id"], "in": 1, "used": 1, "rejected": 0, "cut": 0}
+
+
+def _added(context: JobContext, path: Path, name: str) -> dict[str, Any]:
+    if path.is_file():
+        return add_file(context, path, name, str(context.params.get("ollama") or ""))
+    return add_folder(context, path, name)
 
 
 def add_folder(

@@ -79,7 +79,7 @@ def base_of(db: Database, project: Project) -> BaseModel:
             "no_base", "There is no base model in this workspace to train on.",
             hint="Add or download one on the Adapters page.", action="page:adapters",
         )  # fmt: skip
-    models.require_folder(base)
+    models.require_trainable(base)
     if not chat_template_in(base.path):
         raise AppError(
             "no_chat_template", f"The base model {base.name} has no chat template, so it can't be trained on answers.",

@@ -75,7 +75,7 @@ def create_run(
     check(config)
     dataset = usable_dataset(db, dataset_id)
     base = models.get(db, base_model_id)
-    models.require_folder(base)
+    models.require_trainable(base)
     ident = new_id()
     params = {**run_params(name, preset, config, base), "dataset": dataset_facts(dataset)}
     with transaction(db):

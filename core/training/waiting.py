@@ -32,7 +32,7 @@ def queue_run(
     `base_missing`, `setting_out_of_range`.
     """
     check(config)
-    models.require_folder(base)
+    models.require_trainable(base)
     params = {**store.run_params(name, preset, config, base), "owner": dict(owner)}
     return jobs.create(db, "training", f"Training {name}", params, job_id=job_id, waits_for=waits_for)
 

@@ -224,7 +224,8 @@ def recover(db: Database, workspace: Workspace, wait_s: float = 5.0) -> Recovere
             # One run whose events can't be applied must not keep the workspace from opening.
             error = explain(exc, traceback.format_exc())
             # What is expected, as a full disk, needs no traceback.
-            log.error("job %s could not be recovered: %s", job.id, error.message, exc_info=error.code == "internal_error")
+            unexpected = error.code == "internal_error"
+            log.error("job %s could not be recovered: %s", job.id, error.message, exc_info=unexpected)
             jobs.set_state(db, job.id, JobState.FAILED, error=error)
         touched.append(jobs.get(db, job.id))
     # Jobs that ended may have logged more than was written then; a completed one was written to its end.

@@ -23,7 +23,7 @@ from core.inference.gguf.engine import FOLDER, GgufEngine
 from core.inference.gguf.server import Start
 from core.inference.mlx.engine import MlxEngine
 from core.models.practice import shipped_folder
-from tests.support.gguf_base import write_gguf_base
+from tests.support.gguf_base import practice_gguf
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gguf_engine")]
 ASKED = [
@@ -39,15 +39,7 @@ SHORT = Sampling(max_tokens=24)
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The practice model as GGUF."""
-    folder = tmp_path_factory.mktemp("gguf")
-    shutil.copytree(shipped_folder(), folder / "hf")
-    config = orjson.loads((folder / "hf" / "config.json").read_bytes())
-    more = {
-        "head_dim": config["hidden_size"] // config["num_attention_heads"],
-        "rope_parameters": {"rope_theta": config["rope_theta"]},
-    }
-    (folder / "hf" / "config.json").write_bytes(orjson.dumps(config | more))
-    return write_gguf_base(folder / "hf", folder / "practice.gguf")
+    return practice_gguf(tmp_path_factory.mktemp("gguf"))
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ import pytest
 
 from core.errors import AppError
 from core.inference.gguf.adapter_file import check_adapter
-from core.inference.gguf.files import ADAPTER, MODEL, read_gguf
-from core.inference.gguf.siblings import Point, compare, fits
+from core.inference.gguf.siblings import Point, compare, fits, probes
+from core.models.gguf_file import ADAPTER, MODEL, read_gguf
+from core.models.rendering import load_tokenizer
 from tests.support.gguf_base import template, vocabulary, write_gguf_base
 from tests.support.hf_model import write_hf_model
 
@@ -167,7 +168,27 @@ def test_another_vocabulary_is_named_by_its_first_token(folder: Path, tmp_path: 
         assert points(folder, longer)["Vocabulary"].same is same
 
 
-def test_a_base_without_a_template_gets_ours(folder: Path, tmp_path: Path) -> None:
-    found = points(folder, write_gguf_base(folder, tmp_path / "other.gguf", template=""))
-    assert not found["Chat template"].same
-    assert fits(list(found.values()))
+def test_templates_that_say_the_same_are_the_same(folder: Path, tmp_path: Path) -> None:
+    own = template(folder)
+    wordier = "{# written otherwise #}" + own
+    for other, said, same in (
+        (wordier, "the same on 12 of 12 probes", True),
+        ("{{ messages }}", "the same on 0", False),
+    ):
+        found = compare(
+            orjson.loads((folder / "config.json").read_bytes()), vocabulary(folder), own,
+            read_gguf(write_gguf_base(folder, tmp_path / "other.gguf", template=other)),
+            lambda text: load_tokenizer(folder).texts(probes(), text),
+        )  # fmt: skip
+        (point,) = (one for one in found if one.name == "Chat template")
+        assert point.there.startswith(said)
+        assert (point.same, fits(found)) == (same, same)
+
+
+def test_a_template_that_fails_is_said(folder: Path, tmp_path: Path) -> None:
+    base = read_gguf(write_gguf_base(folder, tmp_path / "other.gguf", template="{{ raise_exception('no') }}"))
+    config = orjson.loads((folder / "config.json").read_bytes())
+    found = compare(config, vocabulary(folder), template(folder), base,
+                    lambda text: load_tokenizer(folder).texts(probes(), text))  # fmt: skip
+    assert found[-1].there == "fails with “no”"
+    assert not fits(found)

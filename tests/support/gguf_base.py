@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import gguf
 import numpy as np
 import orjson
 
+from core.models.practice import shipped_folder
 from core.training.exports.gguf_layout import ARCHITECTURES, permuted
 
 
@@ -27,6 +29,18 @@ def template(folder: Path) -> str:
     return str(orjson.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template", ""))
 
 
+def practice_gguf(folder: Path, **changes: Any) -> Path:
+    """The practice model as `practice.gguf` in a folder."""
+    shutil.copytree(shipped_folder(), folder / "hf", dirs_exist_ok=True)
+    config = orjson.loads((folder / "hf" / "config.json").read_bytes())
+    more = {
+        "head_dim": config["hidden_size"] // config["num_attention_heads"],
+        "rope_parameters": {"rope_theta": config["rope_theta"]},
+    }
+    (folder / "hf" / "config.json").write_bytes(orjson.dumps(config | more))
+    return write_gguf_base(folder / "hf", folder / "practice.gguf", **changes)
+
+
 def write_gguf_base(folder: Path, path: Path, **changes: Any) -> Path:
     """The base at `folder` as `path`; `changes` are metadata that is written otherwise."""
     from safetensors.numpy import load_file
@@ -36,7 +50,9 @@ def write_gguf_base(folder: Path, path: Path, **changes: Any) -> Path:
     arch = next(found for found, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture.name)
     names = gguf.get_tensor_name_map(arch, config["num_hidden_layers"])
     writer = gguf.GGUFWriter(path, architecture.name)
-    writer.add_type(gguf.GGUFType.MODEL)
+    writer.add_type(changes.get("type", gguf.GGUFType.MODEL))
+    if "split" in changes:
+        writer.add_uint16("split.count", changes["split"])
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     writer.add_block_count(changes.get("block_count", config["num_hidden_layers"]))
     writer.add_context_length(config["max_position_embeddings"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.errors import AppError
-from core.inference.gguf.files import ADAPTER, GgufFile
+from core.models.gguf_file import ADAPTER, GgufFile
 
 _A, _B = ".lora_a", ".lora_b"
 

@@ -24,10 +24,10 @@ from core.errors import AppError
 from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
 from core.inference.fitting import fitted
 from core.inference.gguf.adapter_file import check_adapter
-from core.inference.gguf.files import GgufFile, read_gguf
 from core.inference.gguf.server import LlamaServer, Start
 from core.inference.mlx.adapter_file import stamp
 from core.inference.residency import Residency
+from core.models.gguf_file import GgufFile, read_gguf
 from core.training.exports import Exported
 from core.training.exports.gguf_layout import ARCHITECTURES, write_gguf
 

@@ -40,12 +40,21 @@ class Arrivals(QObject):
         """Ask for the folder of a base model; without blocking."""
         ask_folder(self._page, "Add base model", "base_dialog", self.add_folder)
 
+    def choose_file(self) -> None:
+        """Ask for a base model as a GGUF file; without blocking."""
+        dialog = QFileDialog(self._page, "Add GGUF file", "", "GGUF files (*.gguf);;All files (*)")
+        dialog.setObjectName("gguf_dialog")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self.add_folder)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
     @Slot(str)
     def add_folder(self, name: str) -> None:
-        """Check a folder and add it, as a job."""
+        """Check a folder or a GGUF file and add it, as a job."""
         path = Path(name)
         self._page.show_content()
-        params = {"path": str(path), "name": path.name}
+        params = {"path": str(path), "name": path.stem if path.is_file() else path.name}
         self._services.start_job("add_base_model", f"Adding {path.name}", params)
 
     def add_practice(self) -> None:
@@ -162,7 +171,9 @@ def exported(job: Job) -> Banner:
 
 
 def kind_of_drop(paths: Sequence[Path]) -> tuple[str, str]:
-    """("adapter" or "base", folder) for one dropped folder that holds one; ("", "") for everything else."""
+    """("adapter" or "base", path) for one dropped folder that holds one, or a GGUF file; ("", "") for everything else."""
+    if len(paths) == 1 and paths[0].suffix.lower() == ".gguf" and paths[0].is_file():
+        return "base", str(paths[0])
     if len(paths) != 1 or not paths[0].is_dir():
         return "", ""
     folder = paths[0]

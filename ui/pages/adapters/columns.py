@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from core.adapters import siblings
+from core.adapters.siblings import Sibling
 from core.models import store as models
 from core.models.store import BaseModel
 from core.training import store
@@ -44,6 +46,7 @@ class Snapshot:
     bases: tuple[BaseRow, ...]
     adapters: tuple[Adapter, ...]
     chats: Mapping[str, int]
+    siblings: tuple[Sibling, ...] = ()
 
 
 def read_snapshot(db: Database) -> Snapshot:
@@ -57,7 +60,7 @@ def read_snapshot(db: Database) -> Snapshot:
         BaseRow(base.id, base, base.id == chosen, (trained[base.id], on_base.get(base.id, 0)))
         for base in models.listing(db)
     )
-    return Snapshot(bases, adapters, with_adapter)
+    return Snapshot(bases, adapters, with_adapter, tuple(siblings.listing(db)))
 
 
 def _chats_by(db: Database, column: str) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,12 +11,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from core import memory
+from core.adapters.siblings import Sibling
 from core.inference.arbiter import base_needs
 from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui import format as fmt
 from ui.models.rows import Status
 from ui.pages.adapters.quantise import can_quantise
+from ui.pages.adapters.siblings import SiblingLines
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, row
 from ui.widgets.card import Card
@@ -33,7 +35,7 @@ SOURCES = {
     "adapters.safetensors": "Imported weights",
 }  # fmt: skip
 TYPES = {"lora": "LoRA", "dora": "DoRA"}
-KINDS = {"hub": "Hugging Face", "quantised": "Quantized here"}
+KINDS = {"hub": "Hugging Face", "quantised": "Quantized here", "gguf": "GGUF file", "ollama": "Ollama"}
 # What the passport keeps beside TITLES.
 EXTRA_TITLES = {
     "targets": "Trained layers", "schedule": "Schedule", "scale": "Scale", "preset": "Preset",
@@ -101,6 +103,7 @@ class BaseDetail(QWidget):
         self.title.setObjectName("base_title")
         self.pill = StatusPill(Status("neutral", ""))
         self.facts, self.prints = Facts(), Facts()
+        self.siblings = SiblingLines()
         self.notes = label("", wrap=True, selectable=True, name="base_notes")
         self.default = Button("Make default", "", "ph.star", on_click=self.default_wanted.emit, name="set_default")
         self.rebuild = Button(
@@ -117,8 +120,8 @@ class BaseDetail(QWidget):
         self.rebuild.hide()
         self.quantise.hide()
         self._scroll = ScrollColumn(
-            self.facts, label("Notes", "strong"), self.notes, label("Fingerprints", "strong"), self.prints,
-            gap=sizes.grid, accessible="Details of the base model",
+            self.facts, self.siblings, label("Notes", "strong"), self.notes, label("Fingerprints", "strong"),
+            self.prints, gap=sizes.grid, accessible="Details of the base model",
         )  # fmt: skip
         _lay_out(
             self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
@@ -126,8 +129,11 @@ class BaseDetail(QWidget):
             row(self.folder, self.delete, None), stretch=self._scroll,
         )  # fmt: skip
 
-    def show_base(self, base: BaseModel, is_default: bool, uses: tuple[int, int]) -> None:
-        """This one, on which so many adapters and chats rest."""
+    def show_base(
+        self, base: BaseModel, is_default: bool, uses: tuple[int, int], siblings: Sequence[Sibling] = (),
+        names: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """This one, on which so many adapters and chats rest; `names` are those of all bases by id."""
         self.title.setText(base.name)
         self.line.setText(kind_words(base))
         self.pill.set_status(base_status(is_default))
@@ -152,7 +158,10 @@ class BaseDetail(QWidget):
                 short_hash("Chat template", base.template_hash),
             ]
         )
+        self.siblings.show_base(base, siblings, names or {})
         self.default.setEnabled(not is_default)
+        # Training and counting begin with the default.
+        self.default.setVisible(base.trains)
         self.rebuild.setVisible(base.is_practice)
         self.quantise.setVisible(can_quantise(base))
 
@@ -315,9 +324,12 @@ class Inspector(Card):
             self._views.addWidget(view)
         self.add(self._views, 1)
 
-    def show_base(self, base: BaseModel, is_default: bool, uses: tuple[int, int]) -> None:
+    def show_base(
+        self, base: BaseModel, is_default: bool, uses: tuple[int, int], siblings: Sequence[Sibling],
+        names: Mapping[str, str],
+    ) -> None:  # fmt: skip
         """A base model."""
-        self.base.show_base(base, is_default, uses)
+        self.base.show_base(base, is_default, uses, siblings, names)
         self._views.setCurrentWidget(self.base)
 
     def show_adapter(self, adapter: Adapter, several: int, chats: int) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
+from core.adapters.siblings import Sibling
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job
@@ -58,6 +59,7 @@ class AdaptersPage(Page):
         self.set_header("Adapters", PURPOSE)
         self._wanted = ""
         self._chats: Mapping[str, int] = {}
+        self._siblings: Sequence[Sibling] = ()
         self._on_bases = False
         self._settling = False
         self.arrivals = Arrivals(self)
@@ -76,6 +78,10 @@ class AdaptersPage(Page):
         self.download = Button(
             "Download…", "", "ph.download-simple", on_click=arrivals.download, name="download_base_model",
             tip="A base model from Hugging Face, by its name", accessible="Download base model",
+        )  # fmt: skip
+        self.add_file = Button(
+            "Add GGUF file", "", "ph.file-plus", on_click=arrivals.choose_file, name="add_gguf_file",
+            tip="A base model as one GGUF file, as llama.cpp and Ollama use it; it can also be dropped onto this page",
         )  # fmt: skip
         self.add_practice = Button(
             "Add practice model", "", "ph.plus", on_click=arrivals.add_practice, name="add_practice_model"
@@ -115,7 +121,7 @@ class AdaptersPage(Page):
         compare = BulkAction("Compare in Chat", "ph.columns", self.compare_selected, "bulk_compare")
         self.bulk = delete_several("adapters and base models", self._delete, compare)
         adapters_head = row(label("Adapters", "section"), None, self.bring, margins=(0, theme().sizes.grid, 0, 0))
-        buttons = WholeFlow(self.add_practice, self.download, self.add_base, gap=theme().sizes.grid)
+        buttons = WholeFlow(self.add_practice, self.download, self.add_file, self.add_base, gap=theme().sizes.grid)
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,
@@ -136,7 +142,7 @@ class AdaptersPage(Page):
         chosen = nothing_selected(self.bases, self.adapters)
         delete = PageCommand("delete", "Delete selected", self._delete, DELETE_KEYS, chosen)
         self.add_command(delete, self.bases, self.adapters)
-        for button in (self.download, self.add_base, self.bring):
+        for button in (self.download, self.add_file, self.add_base, self.bring):
             self.add_command(of_button(button))
         self.adapters.opened.connect(lambda _row: self._talk())
         self.bases.opened.connect(lambda _row: self.focus_inspector())
@@ -159,6 +165,7 @@ class AdaptersPage(Page):
 
     def _show(self, snapshot: Snapshot) -> None:
         bases, adapters, self._chats = snapshot.bases, snapshot.adapters, snapshot.chats
+        self._siblings = snapshot.siblings
         self._base_rows.show(bases)
         self._adapter_rows.show(adapters)
         self.no_bases.setVisible(not bases)
@@ -208,7 +215,10 @@ class AdaptersPage(Page):
         self.talk.setEnabled(adapter is not None)
         self.train.setEnabled(base_row is not None)
         if self._on_bases and base_row is not None:
-            self.inspector.show_base(base_row.base, base_row.is_default, base_row.uses)
+            names = {entry.id: entry.base.name for entry in self.bases.rows.rows}
+            self.inspector.show_base(base_row.base, base_row.is_default, base_row.uses, self._siblings, names)
+            self.train.setEnabled(base_row.base.trains)
+            self.talk.setEnabled(True)
         elif adapter is not None:
             chats = self._chats.get(adapter.id, 0)
             self.inspector.show_adapter(adapter, len(self.adapters.selected()), chats)
@@ -232,8 +242,10 @@ class AdaptersPage(Page):
             self.write(lambda db: settings.put(db, "default_base", ident))
 
     def _talk(self) -> None:
-        adapter = self.adapters.current()
-        if adapter is not None:
+        base, adapter = self.bases.current(), self.adapters.current()
+        if self._on_bases and base is not None:
+            self.services.navigator.open_page("chat", {"base": base.id})
+        elif adapter is not None:
             self.services.navigator.open_page("chat", {"adapter": adapter.id})
 
     def compare_selected(self) -> None:
@@ -282,6 +294,8 @@ class AdaptersPage(Page):
             return
         if path.is_dir():
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+        elif path.is_file():
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(path.parent)))
         else:
             self.show_error(
                 AppError("folder_gone", f"The folder {path} is missing.", hint="Put it back, or delete this entry.")

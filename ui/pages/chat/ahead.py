@@ -21,13 +21,13 @@ SETTING = "switching_habits"
 
 
 class Ahead(QObject):
-    """Follows who answers. `adapters` are those of the workspace."""
+    """Follows who answers. `adapters_of(base_id)` are those that answer on a base."""
 
     def __init__(self, services: Services, parent: QObject) -> None:
         super().__init__(parent)
         self._services = services
         self.habits = Habits()
-        self.adapters: Sequence[Adapter] = ()
+        self.adapters_of: Callable[[str], Sequence[Adapter]] = lambda _base: ()
         self._base = ""
         self._tried = ""
         services.read(self, lambda db: settings.get(db, SETTING, {}), self._on_kept)
@@ -52,7 +52,7 @@ class Ahead(QObject):
 
     def load(self, resident: Collection[str], done: Callable[[], None]) -> None:
         """Make the likeliest next adapter resident, once after each answer; `done()` when it is."""
-        known = {adapter.id: adapter for adapter in self.adapters if adapter.base_model_id == self._base}
+        known = {adapter.id: adapter for adapter in self.adapters_of(self._base)}
         wanted = self.habits.next(resident, known.keys())
         if wanted is None or wanted == self._tried or self._services.engine.state != "ready":
             return

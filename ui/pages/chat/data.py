@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from core.adapters import siblings
 from core.datasets import store as datasets
 from core.errors import AppError
 from core.inference.engine import AdapterRef, Sampling
@@ -49,6 +50,7 @@ class Overview:
     saved_prompts: Sequence[str] = ()
     pinned: Sequence[str] = ()
     projects: Sequence[Project] = ()
+    fitting: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def project(self, ident: str | None) -> Project | None:
         """A project of the list."""
@@ -63,8 +65,14 @@ class Overview:
         return next((adapter for adapter in self.adapters if adapter.id == ident), None) if ident else None
 
     def adapters_of(self, base_id: str) -> list[Adapter]:
-        """Newest first."""
-        return [adapter for adapter in self.adapters if adapter.base_model_id == base_id]
+        """Those that answer on a base: its own, and those of the same model in another format. Newest first."""
+        fit = self.fitting.get(base_id, frozenset((base_id,)))
+        return [adapter for adapter in self.adapters if adapter.base_model_id in fit]
+
+    def base_of(self, adapter: Adapter) -> BaseModel | None:
+        """The base that an adapter answers on: its own, or where that is gone the same model in another format."""
+        fit = (base for base in self.bases if adapter.base_model_id in self.fitting.get(base.id, ()))
+        return self.base(adapter.base_model_id) or next(fit, None)
 
 
 @dataclass(frozen=True)
@@ -83,10 +91,12 @@ class Opened:
 
 def read_overview(db: Database, search: str, project_id: str = "") -> Overview:
     """By one reader; of the chats those of a project, or all."""
+    bases = models.listing(db)
     return Overview(
-        models.listing(db), models.default(db), training.list_adapters(db),
+        bases, models.default(db) or next(iter(bases), None), training.list_adapters(db),
         chats.listing(db, search=search, project_id=project_id), int(settings.get(db, "max_resident_adapters")),
         settings.get(db, SAVED_PROMPTS, []), settings.get(db, PINNED_ADAPTERS, []), projects.listing(db),
+        siblings.fitting(db),
     )  # fmt: skip
 
 
@@ -160,6 +170,18 @@ def base_name(base: BaseModel | None) -> str:
     if base is None:
         return "Base"
     return f"{base.name} (practice)" if base.is_practice and "practice" not in base.name.lower() else base.name
+
+
+ENGINES = {"mlx": "MLX", "gguf": "llama.cpp", "ollama": "Ollama"}
+
+
+def base_choices(bases: Sequence[BaseModel]) -> list[tuple[str, str]]:
+    """(id, name) for the menu; where there are several ways to answer, with the one of each."""
+    several = len({base.engine for base in bases}) > 1
+    return [
+        (base.id, f"{base_name(base)} · {ENGINES.get(base.engine, base.engine)}" if several else base_name(base))
+        for base in bases
+    ]
 
 
 def small_time(seconds: float) -> str:

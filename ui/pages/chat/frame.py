@@ -21,7 +21,7 @@ from ui.pages.chat.adapter_menu import AdapterChips
 from ui.pages.chat.base_menu import BaseChooser
 from ui.pages.chat.chat_list import ChatList
 from ui.pages.chat.composer import Composer
-from ui.pages.chat.data import Overview, base_name, prompt_of, sampling_of
+from ui.pages.chat.data import ENGINES, Overview, base_choices, base_name, prompt_of, sampling_of
 from ui.pages.chat.given_panel import GivenPanel
 from ui.pages.chat.notes import ChatNotes
 from ui.pages.chat.session import ChatSession
@@ -169,7 +169,7 @@ class ChatFrame(Page):
         for widget in (self.base_pill, self.chips, self.compare, self.compare_more):
             widget.setVisible(base is not None)
         self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used, self.session.ahead.words))
-        self.choose_base.show_bases([(b.id, base_name(b)) for b in overview.bases], chat.base_model_id)
+        self.choose_base.show_bases(base_choices(overview.bases), chat.base_model_id)
         self.choose_base.setEnabled(not self.session.busy)
         self.chips.show_choices(choices_of(overview, chat, self.session, engine.state in ("ready", "answering")))
         self.chips.lock(LOCKED if self.session.busy else "")
@@ -256,7 +256,7 @@ class ChatFrame(Page):
 
 
 def _base_tip(base: BaseModel | None, bytes_used: int, ahead: str) -> str:
-    lines = list(base.notes) if base is not None else []
+    lines = [f"Answers with {ENGINES.get(base.engine, base.engine)}", *base.notes] if base is not None else []
     if bytes_used:
         lines.append(f"{fmt.size(bytes_used)} of memory used by the model and its adapters")
     if ahead:

@@ -100,7 +100,7 @@ class ChatPage(ChatAsking):
         self.services.engine.keep_resident(overview.max_resident)
         self.services.engine.pin([ident for ident in overview.pinned if overview.adapter(ident) is not None])
         self.settings.presets.show_prompts(overview.saved_prompts)
-        self.session.ahead.adapters = overview.adapters
+        self.session.ahead.adapters_of = overview.adapters_of
         self.names.learn({adapter.id: adapter.name for adapter in overview.adapters})
         if self.of_project and overview.project(self.of_project) is None:
             # Its project was deleted; its chats are not.
@@ -152,7 +152,7 @@ class ChatPage(ChatAsking):
             self._take_project(project, str(argument.get("question") or ""))
             return
         adapter = self.overview.adapter(argument.get("adapter"))
-        base = self.overview.base(adapter.base_model_id if adapter else str(argument.get("base", "")))
+        base = self.overview.base_of(adapter) if adapter else self.overview.base(str(argument.get("base", "")))
         if argument.get("adapter") and adapter is None:
             error = AppError("no_such_adapter", "That adapter no longer exists.", hint="Look in the trash.")
             self.show_error(error)
@@ -192,7 +192,7 @@ class ChatPage(ChatAsking):
             self._start(self.base or self.overview.default_base, self.adapter)
             return
         adapter = self.overview.adapter(project.artifact_id)
-        base = self.overview.base(adapter.base_model_id if adapter else project.base_model_id or "")
+        base = self.overview.base_of(adapter) if adapter else self.overview.base(project.base_model_id or "")
         self._start(base or self.overview.default_base, adapter, project)
 
     def _start(self, base: BaseModel | None, adapter: Adapter | None, project: Project | None = None) -> None:
@@ -362,8 +362,10 @@ class ChatPage(ChatAsking):
 
     @Slot(str)
     def _choose_base(self, base_id: str) -> None:
-        if self.chat is not None and not self.session.busy:
-            self._set_adapter(None)
+        if self.chat is not None and self.overview is not None and not self.session.busy:
+            # On the same model in another format the same adapter goes on.
+            if self.adapter not in self.overview.adapters_of(base_id):
+                self._set_adapter(None)
             self._change(base_model_id=base_id)
             self.names.base = base_name(self.base)
 

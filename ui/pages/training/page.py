@@ -50,7 +50,7 @@ class Snapshot:
 
 def read_snapshot(db: Database) -> Snapshot:
     """All of it, by one reader."""
-    bases = tuple(models.listing(db))
+    bases = tuple(base for base in models.listing(db) if base.trains)
     default = models.default(db)
     rates = {base.id: store.seconds_per_token(db, base.id) for base in bases}
     found = tuple(datasets.listing(db, usable_only=True, limit=MOST_DATASETS))

@@ -123,11 +123,11 @@ def test_nothing_trains_on_a_file_and_it_is_no_default(here: Place, file: Path) 
         job = run_job(here, kind, params)
         assert job.error is not None
         assert job.error.code == "not_trainable"
+    here.db.execute(
+        "insert into datasets(id, name, format, status, training_ready, created_at, updated_at)"
+        " values('d', 'd', 'v4', 'ready', 1, '', '')"
+    )
     with pytest.raises(AppError, match="GGUF file"):
-        here.db.execute(
-            "insert into datasets(id, name, format, status, training_ready, created_at, updated_at)"
-            " values('d', 'd', 'v4', 'ready', 1, '', '')"
-        )
         training.create_run(
             here.db, name="run", dataset_id="d", base_model_id=ident, preset="balanced", config=TrainingConfig()
         )

@@ -171,7 +171,7 @@ def exported(job: Job) -> Banner:
 
 
 def kind_of_drop(paths: Sequence[Path]) -> tuple[str, str]:
-    """("adapter" or "base", path) for one dropped folder that holds one, or a GGUF file; ("", "") for everything else."""
+    """("adapter" or "base", path) for a dropped folder that holds one, or a GGUF file; ("", "") for everything else."""
     if len(paths) == 1 and paths[0].suffix.lower() == ".gguf" and paths[0].is_file():
         return "base", str(paths[0])
     if len(paths) != 1 or not paths[0].is_dir():

@@ -55,7 +55,7 @@ def write_gguf_base(folder: Path, path: Path, **changes: Any) -> Path:
         writer.add_uint16("split.count", changes["split"])
     heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     writer.add_block_count(changes.get("block_count", config["num_hidden_layers"]))
-    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_context_length(changes.get("context", config["max_position_embeddings"]))
     writer.add_embedding_length(changes.get("embedding_length", config["hidden_size"]))
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(heads)

@@ -1,0 +1,74 @@
+"""Where Ollama is: its address, and its program on this machine. Light."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from core.errors import AppError
+
+DEFAULT_ADDRESS = "http://127.0.0.1:11434"
+SETTING, VARIABLE = "ollama_address", "OLLAMA_HOST"
+# Where its installers put it on macOS and Linux, behind whatever is on the PATH.
+PLACES = (
+    "/usr/local/bin/ollama", "/opt/homebrew/bin/ollama", "/Applications/Ollama.app/Contents/Resources/ollama",
+    "~/Applications/Ollama.app/Contents/Resources/ollama", "~/.local/bin/ollama", "/usr/bin/ollama",
+    "/opt/ollama/bin/ollama",
+)  # fmt: skip
+_PORT = 11434
+_HOST = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")
+
+
+def default_address() -> str:
+    """What Ollama itself goes by, OLLAMA_HOST, else its usual port on this machine."""
+    said = os.environ.get(VARIABLE, "").strip()
+    if not said:
+        return DEFAULT_ADDRESS
+    try:
+        return read_address(said)
+    except AppError:
+        return DEFAULT_ADDRESS
+
+
+def read_address(text: str) -> str:
+    """An address as it was typed ("host", "host:port", "http://host:port") in full. Raises AppError `bad_address`."""
+    plain = text.strip()
+    try:
+        parts = urlsplit(plain if "://" in plain else f"http://{plain}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    rest = parts.path.strip("/") or parts.query or parts.username
+    if not host or not _HOST.fullmatch(host) or parts.scheme not in ("http", "https") or rest:
+        raise AppError(
+            "bad_address", f"“{text}” is no address of an Ollama server.",
+            hint=f"Write it as host:port, such as {DEFAULT_ADDRESS.removeprefix('http://')}.",
+        )  # fmt: skip
+    # What a server listens on everywhere is reached here.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    port = port or (443 if parts.scheme == "https" else _PORT)
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether it is on this machine, so that nothing leaves it."""
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def find_program() -> Path | None:
+    """The program `ollama`, None where it is not installed."""
+    found = shutil.which("ollama")
+    for place in ([found] if found else []) + [str(Path(place).expanduser()) for place in PLACES]:
+        if os.access(place, os.X_OK) and Path(place).is_file():
+            return Path(place)
+    return None

@@ -1,0 +1,226 @@
+"""Ollama's server through its own client library: what it has, what it holds in memory, pulls, deletions.
+
+A version is never asked what it can do (source builds say 0.0.0). An answer 200 may end with an error in its last line;
+that is an error like any other (notes/ollama.md). Any thread; each call waits no longer than its limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from core.cancel import CancelToken
+from core.errors import AppError
+from core.inference.ollama.address import find_program, is_loopback
+from core.inference.ollama.faults import absent, broke_off, hung, other, refused, stopped
+from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, Step, full_name
+
+# It is quiet that long while it hashes a whole file of gigabytes at the end of a pull.
+CONNECT_S, QUICK_S, QUIET_S, START_S = 1.0, 5.0, 600.0, 20.0
+_FROM = re.compile(r"^FROM\s+(.+?)\s*$", re.MULTILINE)
+_HELD = ("size", "size_vram", "context_length")
+
+
+class OllamaHost:
+    """One server. `close` lets its connections go; they are kept between calls."""
+
+    def __init__(self, address: str) -> None:
+        import httpx
+        from ollama import Client
+
+        self.address = address
+        # No proxy and no way to another host: what is sent to this machine stays on it.
+        alone: dict[str, Any] = {"follow_redirects": False, "trust_env": not is_loopback(address)}
+        quick, patient = (httpx.Timeout(seconds, connect=CONNECT_S) for seconds in (QUICK_S, QUIET_S))
+        self._client, self._patient = Client(address, timeout=quick, **alone), Client(address, timeout=patient, **alone)
+        self._plain = httpx.Client(base_url=address, timeout=quick, **alone)
+
+    def __enter__(self) -> OllamaHost:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        for client in (self._client, self._patient, self._plain):
+            client.close()
+
+    # How it is
+
+    def look(self) -> Seen:
+        """What can be known of it now. Never raises AppError."""
+        program = find_program() if is_loopback(self.address) else None
+        found = str(program or "")
+        try:
+            with self._explained("be asked"):
+                version = str(self._plain.get("/api/version").raise_for_status().json()["version"])
+            return Seen(State.RUNNING, self.address, version, self.models(), self.held(), found)
+        except AppError as error:
+            state = {"ollama_stopped": State.STOPPED, "ollama_hung": State.HUNG}.get(error.code, State.OTHER)
+            if state is State.STOPPED and program is None and is_loopback(self.address):
+                state, error = State.ABSENT, absent()
+            return Seen(state, self.address, program=found, error=error)
+
+    def models(self) -> list[OllamaModel]:
+        """Everything in its store, by name. Raises AppError."""
+        with self._explained("list its models"):
+            found = self._client.list().models
+        out = []
+        for one in found:
+            about = partial(_text, one.details)
+            out.append(OllamaModel(
+                str(one.model or ""), str(one.digest or ""), int(one.size or 0), about("family"),
+                about("parameter_size"), about("quantization_level"), about("format"),
+                one.modified_at.isoformat() if one.modified_at else "",
+            ))  # fmt: skip
+        return sorted(out, key=lambda one: one.name)
+
+    def held(self) -> list[Held]:
+        """What it holds in memory. Raises AppError."""
+        with self._explained("say what it holds"):
+            found = self._client.ps().models
+        return [
+            Held(_text(one, "name") or _text(one, "model"), *(int(getattr(one, key) or 0) for key in _HELD))
+            for one in found
+        ]
+
+    # Models
+
+    def details(self, name: str) -> Details:
+        """What it says of a model. Raises AppError `no_such_model`."""
+        with self._explained(f"show {name}"):
+            found = self._client.show(name)
+        file = _FROM.search(found.modelfile or "")
+        path = Path(file[1].strip('"')) if file else None
+        kind = _text(found.details, "format")
+        return Details(
+            full_name(name), kind, _text(found.details, "family"),
+            path if path is not None and kind == "gguf" and path.is_absolute() and path.exists() else None,
+            str(found.template or ""), str(found.parameters or ""), dict(found.modelinfo or {}),
+            tuple(found.capabilities or ()),
+        )  # fmt: skip
+
+    def file(self, name: str) -> Path:
+        """The GGUF file that a model consists of.
+
+        Raises AppError `no_such_model`, or `not_a_file` where Ollama alone can run it.
+        """
+        found = self.details(name)
+        if found.file is not None:
+            if not os.access(found.file, os.R_OK):
+                raise AppError(
+                    "not_a_file", f"The file of {name} in Ollama's store can't be read by you: {found.file}.",
+                    hint="Ollama runs as another user here. Join its group (usermod -aG ollama), then log in again.",
+                )  # fmt: skip
+            return found.file
+        why = (
+            "is not on this machine"
+            if not is_loopback(self.address)
+            else f"is in the format {found.format or 'unknown'}"
+        )
+        raise AppError(
+            "not_a_file", f"{name} {why}, so that Ollama alone can run it, without adapters.",
+            hint="Pull the model in GGUF format to answer with adapters on it.",
+        )  # fmt: skip
+
+    def pull(self, name: str, token: CancelToken) -> Iterator[Step]:
+        """Fetch a model; what came before stays when it is stopped, and goes on there. Raises AppError, Cancelled."""
+        said = ""
+        with self._explained(f"pull {name}"), contextlib.closing(self._patient.pull(name, stream=True)) as steps:  # type: ignore[type-var]
+            for part in steps:
+                said = _text(part, "status")
+                yield Step(int(part.completed or 0), int(part.total or 0), said, _text(part, "digest"))
+                token.raise_if_cancelled()
+        if said != "success":
+            raise broke_off(f"pull {name}", f"its last word was {said!r}")
+
+    def delete(self, name: str) -> None:
+        """Delete a model; files that another one uses stay. Raises AppError `no_such_model`."""
+        with self._explained(f"delete {name}"):
+            self._client.delete(name)
+
+    def unload(self, name: str) -> None:
+        """Ask it to give a model's memory back."""
+        with self._explained(f"unload {name}"):
+            self._client.generate(name, keep_alive=0)
+
+    # What went wrong
+
+    @contextlib.contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        import httpx
+        from ollama import ResponseError
+
+        try:
+            yield
+        except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout) as exc:
+            raise stopped(self.address, repr(exc)) from exc
+        except httpx.TimeoutException as exc:
+            raise hung(self.address, doing, repr(exc)) from exc
+        except ResponseError as exc:
+            raise refused(doing, str(exc.error), exc.status_code) from exc
+        except httpx.HTTPStatusError as exc:
+            raise other(self.address, repr(exc)) from exc
+        except httpx.HTTPError as exc:
+            raise broke_off(doing, repr(exc)) from exc
+        except (ValueError, TypeError, AttributeError, LookupError) as exc:
+            raise other(self.address, repr(exc)) from exc
+
+
+def start(address: str, log: Path, token: CancelToken) -> subprocess.Popen[bytes]:
+    """Start Ollama on this machine and wait until it answers; it goes on when this program ends.
+
+    Raises AppError `ollama_absent`, `ollama_did_not_start` with the end of its log, or Cancelled.
+    """
+    program = find_program()
+    if program is None:
+        raise absent()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "OLLAMA_HOST": address.partition("://")[2]}
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [str(program), "serve"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+    end = time.monotonic() + START_S
+    with OllamaHost(address) as host:
+        while time.monotonic() < end:
+            if host.look().state is State.RUNNING:
+                return process
+            if process.poll() is not None or token.cancelled:
+                break
+            time.sleep(0.1)
+    if process.poll() is None:
+        process.terminate()
+        process.wait()
+    token.raise_if_cancelled()
+    raise AppError(
+        "ollama_did_not_start", "Ollama was started and did not answer.",
+        hint="Start it yourself (its app, or: ollama serve) and look at what it says.", detail=_tail(log),
+    )  # fmt: skip
+
+
+def make_room(address: str, name: str) -> None:
+    """Ask an Ollama that runs to give a model's memory back; that there is none is no fault."""
+    with contextlib.suppress(AppError), OllamaHost(address) as host:
+        if any(one.name == full_name(name) for one in host.held()):
+            host.unload(name)
+
+
+def _text(found: Any, name: str) -> str:
+    return str(getattr(found, name, "") or "")
+
+
+def _tail(log: Path) -> str:
+    try:
+        return log.read_bytes()[-2000:].decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,100 @@
+"""What is known of an Ollama: its state, its models, what it holds in memory. Light."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from core.errors import AppError
+
+
+class State(StrEnum):
+    """How an Ollama is: `HUNG` takes a connection and does not answer, `OTHER` answers as something else."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ABSENT = "absent"
+    HUNG = "hung"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class OllamaModel:
+    """A model in its store. `size_bytes` are its files'; `format` is gguf, or safetensors for its MLX runner."""
+
+    name: str
+    digest: str
+    size_bytes: int
+    family: str = ""
+    parameters: str = ""
+    quantization: str = ""
+    format: str = ""
+    modified_at: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A model that it holds in memory, bytes; `accelerator_bytes` of them in the accelerator's."""
+
+    name: str
+    size_bytes: int
+    accelerator_bytes: int = 0
+    context: int = 0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Ollama as it was at one moment. `error` says why nothing more is known."""
+
+    state: State
+    address: str
+    version: str = ""
+    models: Sequence[OllamaModel] = ()
+    held: Sequence[Held] = ()
+    program: str = ""
+    error: AppError | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """What it holds in memory."""
+        return sum(one.size_bytes for one in self.held)
+
+    def model(self, name: str) -> OllamaModel | None:
+        """A model by its name; without a tag the latest."""
+        return next((one for one in self.models if one.name == full_name(name)), None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a pull is: bytes of the file that comes, and Ollama's own word for what it does."""
+
+    done: int
+    total: int
+    said: str
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Details:
+    """What `show` says of a model; `file` is the GGUF file it consists of, None for other formats or other machines."""
+
+    name: str
+    format: str
+    family: str
+    file: Path | None
+    template: str
+    parameters: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: Sequence[str] = ()
+
+
+def full_name(name: str) -> str:
+    """With the tag that Ollama adds."""
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"

@@ -1,0 +1,142 @@
+"""A real Ollama for tests: built once from its Go module into a cache, started with a home of its own on a free port.
+
+In place of the llama-server that its installers bring stands `llama_server.py`, the same server as a Python library.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.seen import State
+from tests.support.patience import PATIENCE_S
+
+# The newest, which refuses adapters, and the last that creates them.
+NEW, OLD = "v0.34.4", "v0.33.0"
+CACHE = Path(os.environ.get("BRIGHTRUN_TEST_CACHE") or Path.home() / ".cache" / "bright-run-tests")
+STAND_IN = Path(__file__).with_name("llama_server.py")
+BUILD_S = 1_800
+
+
+def program(version: str) -> Path:
+    """Ollama's program of that version. Skips the test where it can't be built."""
+    made = CACHE / f"ollama-{version}" / "ollama"
+    if made.is_file():
+        return made
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("there is no Go here to build a real Ollama with")
+    folder = made.parent.with_name(f"{made.parent.name}.{os.getpid()}")
+    environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": os.environ.get("CGO_ENABLED", "1")}
+    done = subprocess.run(
+        [go, "install", f"github.com/ollama/ollama@{version}"], env=environment, capture_output=True, text=True,
+        timeout=BUILD_S, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.skip(f"Ollama {version} could not be built: {done.stderr[-300:]}")
+    folder.rename(made.parent) if not made.parent.exists() else shutil.rmtree(folder)
+    return made
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class RealOllama:
+    """A server of a version; `start` and `stop` as often as wanted, on its port and over its store."""
+
+    def __init__(self, version: str, folder: Path, port: int = 0) -> None:
+        self.version, self.folder = version, folder
+        self.port = port or free_port()
+        self._install(program(version))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def binary(self) -> Path:
+        """Its program, as an installer would put it."""
+        return self.folder / "bin" / "ollama"
+
+    @property
+    def store(self) -> Path:
+        """Manifests and blobs."""
+        return self.folder / "models"
+
+    @property
+    def blobs(self) -> set[str]:
+        """The files in its store."""
+        return {path.name for path in (self.store / "blobs").glob("sha256-*")}
+
+    def _install(self, made: Path) -> None:
+        for name in ("bin", "lib/ollama", "home", "models"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if not self.binary.exists():
+            try:
+                os.link(made, self.binary)
+            except OSError:
+                shutil.copy2(made, self.binary)
+        script = self.folder / "lib" / "ollama" / "llama-server"
+        script.write_text(f"#!{sys.executable}\n{STAND_IN.read_text()}")
+        script.chmod(0o755)
+
+    def environment(self) -> dict[str, str]:
+        """What it is started with."""
+        return {
+            **os.environ, "OLLAMA_HOST": f"127.0.0.1:{self.port}", "OLLAMA_MODELS": str(self.store),
+            "HOME": str(self.folder / "home"), "OLLAMA_NO_CLOUD": "1", "OLLAMA_NOPRUNE": "1",
+        }  # fmt: skip
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(self.binary), "serve"], env=self.environment(), stdout=log, stderr=log, start_new_session=True
+            )
+        end = time.monotonic() + PATIENCE_S
+        with OllamaHost(self.address) as host:
+            while (seen := host.look()).state is not State.RUNNING:
+                assert time.monotonic() < end, (seen, (self.folder / "log").read_text()[-2000:])
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it, with whatever it started."""
+        if self._process is not None:
+            os.killpg(self._process.pid, 9)
+            self._process.wait()
+            self._process = None
+
+
+@contextmanager
+def running(version: str, folder: Path) -> Iterator[RealOllama]:
+    """One that runs meanwhile."""
+    server = RealOllama(version, folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def add_model(server: RealOllama, path: Path, name: str) -> None:
+    """Bring a GGUF file into its store, as `ollama create` does."""
+    from ollama import Client
+
+    with Client(server.address) as client:
+        client.create(name, files={path.name: client.create_blob(path)})

@@ -21,6 +21,7 @@ from app.memory_arbiter import MemoryArbiter
 from app.memory_watch import MemoryWatch
 from app.navigator import Navigator
 from app.notify import Notifier
+from app.ollama_service import OllamaService
 from app.opening import PAUSED_FOR_CHAT
 from app.project_indexes import ProjectIndexes
 from app.window_state import WindowState
@@ -60,6 +61,7 @@ class Services:
     code: CodeService
     indexes: ProjectIndexes = field(init=False)
     siblings: BaseSiblings = field(init=False)
+    ollama: OllamaService = field(init=False)
     engine: Any = None
     close_engine: Callable[[], None] | None = None
     spoken_for: set[str] = field(default_factory=set)
@@ -191,6 +193,7 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
     )  # fmt: skip
     services.indexes = ProjectIndexes(services, code, root)
     services.siblings = BaseSiblings(services, root)
+    services.ollama = OllamaService(services, workspace.logs / "ollama.log", root)
     tasks.error.connect(notifier.report)
     queue.failed.connect(notifier.report)
     queue.finished.connect(services.tell_waiting)

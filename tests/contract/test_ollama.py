@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from core.adapters import siblings
 from core.cancel import CancelToken
 from core.errors import AppError, Cancelled
 from core.inference.ollama import host as hosts
-from core.inference.ollama.address import default_address, find_program, is_loopback, read_address
+from core.inference.ollama.address import default_address, find_program, is_loopback, listens, read_address
 from core.inference.ollama.host import OllamaHost, make_room, start
 from core.inference.ollama.seen import State, full_name
 from core.jobs import JobState
@@ -26,6 +28,7 @@ from core.models.practice import PRACTICE_ID
 from tests.core.factories import place, run_job
 from tests.support.gguf_base import practice_gguf
 from tests.support.ollama import NEW, OLD, RealOllama, add_model, free_port, running
+from tests.support.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ollama")]
 
@@ -48,6 +51,13 @@ def server(
 def ollama(server: RealOllama) -> Iterator[OllamaHost]:
     with OllamaHost(server.address) as found:
         yield found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 # ---------------------------------------------------------------- a real one
@@ -92,9 +102,7 @@ def test_what_it_holds_in_memory_is_given_back_when_asked(ollama: OllamaHost, se
     assert ollama.look().held_bytes == held.size_bytes
     make_room(server.address, "practice")
     # It may still be named for a moment after it was unloaded.
-    waiting = threading.Event()
-    while ollama.held():
-        waiting.wait(0.05)
+    wait_for(lambda: not ollama.held())
 
 
 def test_a_model_becomes_a_base_whose_adapters_are_those_of_its_sibling(server: RealOllama, tmp_path: Path) -> None:
@@ -127,13 +135,13 @@ def test_it_is_started_and_goes_on_alone(server: RealOllama, tmp_path: Path, mon
         monkeypatch.setenv(name, value)
     with OllamaHost(address) as host:
         assert host.look().state is State.STOPPED
-        process = start(address, tmp_path / "ollama.log", CancelToken())
+        pid = start(address, tmp_path / "ollama.log", CancelToken())
         try:
             assert host.look().state is State.RUNNING
             assert host.look().model("practice") is not None
         finally:
-            process.kill()
-            process.wait()
+            os.kill(pid, 9)
+        wait_for(lambda: not listens(address))
         seen = host.look()
     assert (seen.state, seen.error is not None and seen.error.code) == (State.STOPPED, "ollama_stopped")
 
@@ -313,12 +321,12 @@ def test_its_program_is_found_on_the_path_and_where_installers_put_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("core.inference.ollama.address.PLACES", (str(tmp_path / "app" / "ollama"),))
     assert find_program() is None
-    for place in (tmp_path / "app" / "ollama", tmp_path / "ollama"):
-        place.parent.mkdir(exist_ok=True)
-        place.write_text("#!/bin/sh\n")
-        assert find_program() != place
-        place.chmod(0o755)
-        assert find_program() == place
+    for path in (tmp_path / "app" / "ollama", tmp_path / "ollama"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        assert find_program() != path
+        path.chmod(0o755)
+        assert find_program() == path
 
 
 def test_names_get_the_tag_that_ollama_adds() -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from core.errors import AppError
@@ -23,7 +22,7 @@ from core.inference.gguf.engine import FOLDER, GgufEngine
 from core.inference.gguf.server import Start
 from core.inference.mlx.engine import MlxEngine
 from core.models.practice import shipped_folder
-from tests.support.gguf_base import practice_gguf
+from tests.support.gguf_base import practice_gguf, write_random_adapter
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gguf_engine")]
 ASKED = [
@@ -45,27 +44,9 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapters(tmp_path_factory: pytest.TempPathFactory) -> list[AdapterRef]:
     """With numbers by chance, so large that each answers in its own words."""
-    import mlx.core as mx
-
-    config = orjson.loads((shipped_folder() / "config.json").read_bytes())
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    square = {f"self_attn.{name}_proj": (hidden, hidden) for name in "qkv"}
-    every = [*square.items(), ("mlp.up_proj", (hidden, inner)), ("mlp.down_proj", (inner, hidden))]
     out = []
     for seed, (name, rank, sites) in enumerate((("one", 8, 5), ("two", 4, 2), ("three", 6, 4))):
-        mx.random.seed(seed)
-        folder = tmp_path_factory.mktemp(name)
-        tensors: dict[str, Any] = {}
-        for block, (site, (into, to)) in itertools.product(range(config["num_hidden_layers"]), every[:sites]):
-            path = f"model.layers.{block}.{site}"
-            tensors[f"{path}.lora_a"] = mx.random.normal((into, rank)) * into**-0.5
-            tensors[f"{path}.lora_b"] = mx.random.normal((rank, to)) * 0.1
-        mx.eval(tensors)
-        mx.save_safetensors(str(folder / "adapters.safetensors"), tensors)
-        parameters = {"rank": rank, "scale": 2.0, "dropout": 0.0, "keys": [site for site, _ in every[:sites]]}
-        (folder / "adapter_config.json").write_bytes(
-            orjson.dumps({"fine_tune_type": "lora", "num_layers": -1, "lora_parameters": parameters})
-        )
+        folder = write_random_adapter(tmp_path_factory.mktemp(name), seed, rank, sites)
         out.append(AdapterRef(name, str(folder), name))
     return out
 

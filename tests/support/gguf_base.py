@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,30 @@ def practice_gguf(folder: Path, **changes: Any) -> Path:
     }
     (folder / "hf" / "config.json").write_bytes(orjson.dumps(config | more))
     return write_gguf_base(folder / "hf", folder / "practice.gguf", **changes)
+
+
+def write_random_adapter(folder: Path, seed: int = 0, rank: int = 8, sites: int = 5) -> Path:
+    """An adapter for the practice model in mlx-lm's layout, with numbers by chance, so large that it is heard."""
+    import mlx.core as mx
+
+    config = orjson.loads((shipped_folder() / "config.json").read_bytes())
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    square = {f"self_attn.{name}_proj": (hidden, hidden) for name in "qkv"}
+    every = [*square.items(), ("mlp.up_proj", (hidden, inner)), ("mlp.down_proj", (inner, hidden))][:sites]
+    mx.random.seed(seed)
+    tensors: dict[str, Any] = {}
+    for block, (site, (into, to)) in itertools.product(range(config["num_hidden_layers"]), every):
+        path = f"model.layers.{block}.{site}"
+        tensors[f"{path}.lora_a"] = mx.random.normal((into, rank)) * into**-0.5
+        tensors[f"{path}.lora_b"] = mx.random.normal((rank, to)) * 0.1
+    mx.eval(tensors)
+    folder.mkdir(parents=True, exist_ok=True)
+    mx.save_safetensors(str(folder / "adapters.safetensors"), tensors)
+    parameters = {"rank": rank, "scale": 2.0, "dropout": 0.0, "keys": [site for site, _ in every]}
+    (folder / "adapter_config.json").write_bytes(
+        orjson.dumps({"fine_tune_type": "lora", "num_layers": -1, "lora_parameters": parameters})
+    )
+    return folder
 
 
 def write_gguf_base(folder: Path, path: Path, **changes: Any) -> Path:

@@ -102,7 +102,8 @@ class GgufEngine:
         except AppError as error:
             path.unlink(missing_ok=True)
             if error.code in ("can_not_export", "damaged_file", "file_error"):
-                raise AppError("bad_adapter", error.message, hint=error.hint, detail=error.detail) from error
+                message = error.message.replace("can't be exported in this format", "can't be used on a GGUF base")
+                raise AppError("bad_adapter", message, hint=error.hint, detail=error.detail) from error
             raise
         path.replace(self._file(adapter.id))
         size = self._file(adapter.id).stat().st_size

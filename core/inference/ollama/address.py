@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import shutil
+import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,6 +64,16 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def listens(address: str, timeout_s: float = 0.5) -> bool:
+    """Whether anybody takes a connection there: asked before its library is loaded."""
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or _PORT), timeout_s).close()
+    except OSError:
+        return False
+    return True
 
 
 def find_program() -> Path | None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -175,10 +176,10 @@ class OllamaHost:
             raise other(self.address, repr(exc)) from exc
 
 
-def start(address: str, log: Path, token: CancelToken) -> subprocess.Popen[bytes]:
+def start(address: str, log: Path, token: CancelToken) -> int:
     """Start Ollama on this machine and wait until it answers; it goes on when this program ends.
 
-    Raises AppError `ollama_absent`, `ollama_did_not_start` with the end of its log, or Cancelled.
+    Returns its process id. Raises AppError `ollama_absent`, `ollama_did_not_start` with its log's end, or Cancelled.
     """
     program = find_program()
     if program is None:
@@ -194,7 +195,9 @@ def start(address: str, log: Path, token: CancelToken) -> subprocess.Popen[bytes
     with OllamaHost(address) as host:
         while time.monotonic() < end:
             if host.look().state is State.RUNNING:
-                return process
+                # Its end is taken note of, whenever that is.
+                threading.Thread(target=process.wait, name="ollama", daemon=True).start()
+                return process.pid
             if process.poll() is not None or token.cancelled:
                 break
             time.sleep(0.1)

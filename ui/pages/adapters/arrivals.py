@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.registries import ADAPTER_FORMATS
 from core.training.store import Adapter
 from ui.pages.adapters.download import LOOK_UP, DownloadDialog
 from ui.pages.adapters.import_adapter import ImportAdapterDialog
+from ui.pages.adapters.ollama import OllamaDialog
 from ui.pages.adapters.quantise import QuantiseDialog
 from ui.practice import add_practice
 from ui.widgets.banner import Banner, error_details
@@ -26,7 +27,8 @@ from ui.widgets.page import Page
 DOWNLOAD = "download_base"
 IMPORT, CHECK, EXPORT = "import_adapter", "check_adapter", "export_adapter"
 QUANTISE = "quantise_base"
-KINDS = ("add_base_model", "build_practice_model", DOWNLOAD, QUANTISE, IMPORT, CHECK, EXPORT)
+PULL, TAKE = "pull_ollama", "take_ollama"
+KINDS = ("add_base_model", "build_practice_model", DOWNLOAD, PULL, TAKE, QUANTISE, IMPORT, CHECK, EXPORT)
 
 
 class Arrivals(QObject):
@@ -76,6 +78,17 @@ class Arrivals(QObject):
     def _start_download(self, params: dict[str, Any], title: str) -> None:
         self._page.show_content()
         self._services.start_job(DOWNLOAD, title, params)
+
+    def ollama(self, bases: Mapping[str, str], used: Mapping[str, str]) -> None:
+        """Show what Ollama has; see `OllamaDialog`."""
+        dialog = OllamaDialog(self._page, self._services, bases, used)
+        dialog.wanted.connect(self._start_ollama)
+        dialog.open()
+
+    @Slot(str, object, str)
+    def _start_ollama(self, kind: str, params: dict[str, Any], title: str) -> None:
+        self._page.show_content()
+        self._services.start_job(kind, title, params)
 
     def quantise(self, base: BaseModel) -> None:
         """Ask for bits and name, then quantise it."""
@@ -139,7 +152,7 @@ class Arrivals(QObject):
         if job.kind == LOOK_UP:
             # The dialog that asked shows the answer.
             return True
-        if job.kind == DOWNLOAD and job.can_resume:
+        if job.kind in (DOWNLOAD, PULL) and job.can_resume:
             self._page.banners.add(interrupted(job, self._services.queue.resume))
             return True
         return False
@@ -147,7 +160,7 @@ class Arrivals(QObject):
 
 def interrupted(job: Job, resume: Callable[[str], None]) -> Banner:
     """A download that was stopped or failed: what has come is kept, and Resume goes on there."""
-    title = job.title.replace("Downloading ", "")
+    title = job.title.replace("Downloading ", "").replace("Pulling ", "")
     again = ("Resume", lambda: resume(job.id))
     if job.error is not None and job.status is not JobState.CANCELLED:
         text = f"The download of {title} ended: {job.error.message}"

@@ -32,7 +32,7 @@ from ui.pages.adapters.columns import (
     Snapshot,
     read_snapshot,
 )
-from ui.pages.adapters.inspector import Inspector
+from ui.pages.adapters.inspector import Inspector, used_by
 from ui.pages.adapters.removing import ADAPTERS, delete_bases
 from ui.theme import theme
 from ui.widgets.basic import Button, column, label, row
@@ -79,6 +79,10 @@ class AdaptersPage(Page):
             "Download…", "", "ph.download-simple", on_click=arrivals.download, name="download_base_model",
             tip="A base model from Hugging Face, by its name", accessible="Download base model",
         )  # fmt: skip
+        self.ollama = Button(
+            "Ollama…", "", "ph.package", on_click=self._open_ollama, name="open_ollama",
+            tip="Base models of Ollama on this computer: start it, pull one, use one here",
+        )  # fmt: skip
         self.add_file = Button(
             "Add GGUF file", "", "ph.file-plus", on_click=arrivals.choose_file, name="add_gguf_file",
             tip="A base model as one GGUF file, as llama.cpp and Ollama use it; it can also be dropped onto this page",
@@ -121,7 +125,9 @@ class AdaptersPage(Page):
         compare = BulkAction("Compare in Chat", "ph.columns", self.compare_selected, "bulk_compare")
         self.bulk = delete_several("adapters and base models", self._delete, compare)
         adapters_head = row(label("Adapters", "section"), None, self.bring, margins=(0, theme().sizes.grid, 0, 0))
-        buttons = WholeFlow(self.add_practice, self.download, self.add_file, self.add_base, gap=theme().sizes.grid)
+        buttons = WholeFlow(
+            self.add_practice, self.download, self.ollama, self.add_file, self.add_base, gap=theme().sizes.grid
+        )
         heads = row(label("Base models", "section"), buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,
@@ -142,7 +148,7 @@ class AdaptersPage(Page):
         chosen = nothing_selected(self.bases, self.adapters)
         delete = PageCommand("delete", "Delete selected", self._delete, DELETE_KEYS, chosen)
         self.add_command(delete, self.bases, self.adapters)
-        for button in (self.download, self.add_file, self.add_base, self.bring):
+        for button in (self.download, self.ollama, self.add_file, self.add_base, self.bring):
             self.add_command(of_button(button))
         self.adapters.opened.connect(lambda _row: self._talk())
         self.bases.opened.connect(lambda _row: self.focus_inspector())
@@ -266,6 +272,11 @@ class AdaptersPage(Page):
         adapter = self.adapters.current()
         if adapter is not None:
             act(adapter)
+
+    def _open_ollama(self) -> None:
+        rows = [entry for entry in self.bases.rows.rows if entry.base.ollama]
+        used = {entry.id: used_by(("chat", entry.uses[1])) for entry in rows}
+        self.arrivals.ollama({entry.base.ollama: entry.id for entry in rows}, used)
 
     def _import_adapter(self) -> None:
         self.arrivals.choose_adapter(*self._bases_for_import())

@@ -24,7 +24,7 @@ ABOUT = (
 
 def can_quantise(base: BaseModel) -> bool:
     """Whether it makes sense to offer it."""
-    return not base.is_practice and not base.quantization.endswith("-bit")
+    return base.trains and not base.is_practice and not base.quantization.endswith("-bit")
 
 
 class QuantiseDialog(Dialog):

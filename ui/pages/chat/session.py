@@ -15,7 +15,6 @@ from core.db.connection import explain, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.inference.engine import GenerateRequest, Sampling
-from core.models import store as models
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.analyses import Analysis
@@ -183,7 +182,7 @@ class ChatSession(QObject):
         running = self.running
         assert running is not None
         self._services.run(
-            self, lambda: models.require_folder(running.base), lambda _folder: self._folder_there(running),
+            self, lambda: self._services.ollama.make_ready(running.base), lambda _folder: self._folder_there(running),
             lambda exc: self._fail(running, exc),
         )  # fmt: skip
 

@@ -23,6 +23,7 @@ from core.workspace.paths import models_cache
 from ui.pages.settings.claude import ClaudeKey, Prices
 from ui.pages.settings.code import CodeCard
 from ui.pages.settings.hub import HubToken
+from ui.pages.settings.ollama import OllamaCard
 from ui.theme import SCALES, theme
 from ui.widgets.basic import Button, label, row, scrolled
 from ui.widgets.card import Card
@@ -72,9 +73,10 @@ class SettingsPage(Page):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(theme().sizes.grid * 2)
         self.claude, self.prices, self.hub = ClaudeKey(self), Prices(self), HubToken(self)
-        self.code = CodeCard(self)
+        self.code, self.ollama = CodeCard(self), OllamaCard(self)
         cards = (
             self._appearance(), self._purpose(), self._folders(), self.claude, self.prices, self.hub, self.code,
+            self.ollama,
             self._datasets(), self._jobs(), self.about,
         )  # fmt: skip
         for card in cards:
@@ -163,6 +165,7 @@ class SettingsPage(Page):
         self.hub.read()
         self.prices.read()
         self.code.read()
+        self.ollama.read()
 
     def _show(self, stored: Mapping[str, float]) -> None:
         self._loading = True
@@ -213,6 +216,6 @@ class SettingsPage(Page):
 
     def open_item(self, argument: object) -> None:
         """ "about" and "code" show that card."""
-        cards = {"about": self.about, "code": self.code}
+        cards = {"about": self.about, "code": self.code, "ollama": self.ollama}
         if argument in cards:
             self._area.ensureWidgetVisible(cards[str(argument)])

@@ -1,0 +1,243 @@
+"""Ollama in the window: how it is, its models, one as a base that answers with the adapters of its sibling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pytestqt.qtbot import QtBot
+from sqlite_utils import Database
+
+from app import ollama_service
+from app.services import Services
+from core.events import Changed
+from core.inference.ollama.faults import absent, stopped
+from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.seen import Held, OllamaModel, Seen, State
+from core.models import store as models
+from core.models.practice import PRACTICE_ID
+from core.models.work import practice_row
+from core.workspace import settings
+from tests.support.chat import add_adapter
+from tests.support.gguf_base import practice_gguf, write_random_adapter
+from tests.support.ollama import NEW, RealOllama, add_model, free_port, running
+from tests.support.pages import click, open_page
+from tests.support.pages import shown_text as text
+from ui.dialogs.base import ConfirmDialog
+from ui.pages.adapters.ollama import OllamaDialog, state_words
+from ui.pages.adapters.page import AdaptersPage
+from ui.pages.chat.page import ChatPage
+from ui.pages.settings.page import SettingsPage
+from ui.window.main_window import MainWindow
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ollama")]
+opened = partial(open_page, kind=AdaptersPage)
+QWEN = OllamaModel("qwen3:4b", "sha256:1", 2_600_000_000, "qwen3", "4.0B", "Q4_K_M", "gguf")
+ALONE = OllamaModel("glimmer:9b", "sha256:2", 9_000_000, "glimmer", "9B", "", "safetensors")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealOllama]:
+    with running(NEW, tmp_path_factory.mktemp("ollama")) as made:
+        add_model(made, practice_gguf(tmp_path_factory.mktemp("gguf")), "practice")
+        yield made
+
+
+@pytest.fixture
+def as_seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Ollama is so from now on."""
+
+    def put(seen: Seen) -> None:
+        monkeypatch.setattr(ollama_service, "_look", lambda _address: seen)
+
+    return put
+
+
+def show(qtbot: QtBot, page: AdaptersPage) -> OllamaDialog:
+    click(qtbot, page, "open_ollama")
+    found = page.findChild(OllamaDialog)
+    assert found is not None
+    qtbot.waitUntil(lambda: found.pill.status.word != "Looking")
+    return found
+
+
+def seen(state: State = State.RUNNING, **more: Any) -> Seen:
+    return Seen(state, "http://127.0.0.1:11434", **{"version": "0.34.4", "program": "/usr/local/bin/ollama", **more})
+
+
+def test_a_model_of_ollama_answers_with_an_adapter_of_its_sibling(
+    qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
+) -> None:
+    write_random_adapter(services.workspace.adapters / "loud")
+
+    def put(db: Database) -> Changed:
+        models.upsert(db, practice_row())
+        add_adapter(db, services.workspace, "loud", "Loud", base=PRACTICE_ID)
+        return settings.put(db, "ollama_address", server.address) | Changed.MODELS | Changed.ADAPTERS
+
+    services.write(services.root, put)
+    page = opened(qtbot, window)
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1 and page.adapters.rows.rowCount() == 1)
+    found = show(qtbot, page)
+    qtbot.waitUntil(lambda: [row.id for row in found.model.rows] == ["practice:latest"])
+    assert text(found, "ollama_state").startswith("Ollama on this computer · holds nothing")
+    click(qtbot, found, "use_model")
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 2 and not page.strip.jobs)
+    base = next(entry for entry in page.bases.rows.rows if entry.base.ollama)
+    assert (base.base.name, base.base.engine) == ("practice", "gguf")
+    # What the other format is the same as is found out by itself.
+    page.open_item({"base": base.id})
+    qtbot.waitUntil(lambda: "The same model as Practice model" in page.inspector.base.siblings.text.text())
+    assert not page.inspector.base.default.isVisible()
+    services.navigator.open_page("chat", {"base": base.id})
+    chat = window.findChild(ChatPage)
+    assert chat is not None
+    qtbot.waitUntil(lambda: chat.base is not None and chat.base.id == base.id)
+    qtbot.waitUntil(lambda: (chip := chat.chips.chip("loud")) is not None and chip.isVisible())
+    click(qtbot, chat.chips, "adapter_loud")
+    chat.composer.set_text("How do I keep bread fresh?")
+    click(qtbot, chat, "send")
+    qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 2)
+    assert chat.messages[-1].status == "complete"
+    assert chat.messages[-1].artifact_id == "loud", [(b.text, b.details) for b in chat.banners.banners]
+    # On the same model in MLX's format the conversation goes on with the same adapter.
+    chat._choose_base(PRACTICE_ID)
+    assert chat.adapter is not None
+    assert chat.adapter.id == "loud"
+    chat.composer.set_text("And rolls?")
+    click(qtbot, chat, "send")
+    qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 4)
+    assert chat.messages[-1].status == "complete"
+
+
+def test_what_is_a_base_already_is_not_added_twice(
+    qtbot: QtBot, window: MainWindow, services: Services, as_seen: Callable[..., None]
+) -> None:
+    as_seen(seen(models=(QWEN, ALONE), held=(Held("qwen3:4b", 3_000_000_000),)))
+    page = opened(qtbot, window)
+    page.show_content()
+    found = show(qtbot, page)
+    qtbot.waitUntil(lambda: len(found.model.rows) == 2)
+    assert text(found, "ollama_state").endswith("holds qwen3:4b in 3 GB of memory")
+    assert [row.status.word for row in found.model.rows] == ["In Ollama", "Ollama only"]
+    assert found.use.isEnabled()
+    found.table.step(1)
+    assert not found.use.isEnabled()
+    assert "Ollama alone" in found.use.toolTip()
+    found._bases[QWEN.name] = "b"
+    found._show()
+    found.table.step(-1)
+    assert "a base here already" in found.use.toolTip()
+    found.leave()
+
+
+@pytest.mark.parametrize(("state", "error", "word", "said", "start"), [
+    (State.ABSENT, absent(), "Not installed", "Install it from ollama.com", False),
+    (State.STOPPED, stopped("http://127.0.0.1:11434", ""), "Not running", "does not run", True),
+])  # fmt: skip
+def test_how_it_is_is_said_with_the_next_step(
+    qtbot: QtBot, window: MainWindow, as_seen: Callable[..., None], state: State, error: Any, word: str, said: str,
+    start: bool,
+) -> None:  # fmt: skip
+    as_seen(seen(state, error=error))
+    page = opened(qtbot, window)
+    page.show_content()
+    found = show(qtbot, page)
+    assert found.pill.status.word == word
+    assert said in text(found, "ollama_state")
+    assert found.start.isVisible() is start
+    assert not found.name.isVisible()
+    found.leave()
+
+
+def test_it_is_started_from_the_dialog(
+    qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    for name, value in (server.environment() | {"OLLAMA_HOST": f"127.0.0.1:{port}"}).items():
+        monkeypatch.setenv(name, value)
+    started: list[Any] = []
+    real = ollama_service._start
+
+    def start(address: str, log: Path, token: Any) -> None:
+        monkeypatch.setattr("core.inference.ollama.host.find_program", lambda: server.binary)
+        started.append(address)
+        real(address, log, token)
+
+    monkeypatch.setattr(ollama_service, "_start", start)
+    monkeypatch.setattr(ollama_service, "find_program", lambda: server.binary)
+    services.write(services.root, lambda db: settings.put(db, "ollama_address", f"http://127.0.0.1:{port}"))
+    page = opened(qtbot, window)
+    page.show_content()
+    found = show(qtbot, page)
+    assert found.pill.status.word == "Not running"
+    click(qtbot, found, "start_ollama")
+    qtbot.waitUntil(lambda: found.pill.status.word == "Running" and len(found.model.rows) == 1)
+    assert started == [f"http://127.0.0.1:{port}"]
+    for process in psutil.process_iter(["environ"]):
+        if (process.info["environ"] or {}).get("OLLAMA_HOST") == f"127.0.0.1:{port}":
+            process.kill()
+    found.leave()
+
+
+def test_a_pull_that_fails_is_a_job_that_says_why(
+    qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
+) -> None:
+    services.write(services.root, lambda db: settings.put(db, "ollama_address", server.address))
+    page = opened(qtbot, window)
+    page.show_content()
+    found = show(qtbot, page)
+    found.name.setText("127.0.0.1:1/nobody/nothing")
+    click(qtbot, found, "pull_model")
+    qtbot.waitUntil(lambda: any("does not reach its registry" in banner.text for banner in page.banners.banners))
+
+
+def test_a_model_is_deleted_after_a_question(
+    qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama, tmp_path: Path
+) -> None:
+    add_model(server, practice_gguf(tmp_path, context=512), "spare")
+    services.write(services.root, lambda db: settings.put(db, "ollama_address", server.address))
+    page = opened(qtbot, window)
+    page.show_content()
+    found = show(qtbot, page)
+    qtbot.waitUntil(lambda: len(found.model.rows) == 2)
+    found.table.select_id("spare:latest")
+    click(qtbot, found, "delete_from_ollama")
+    ask = found.findChild(ConfirmDialog)
+    assert ask is not None
+    click(qtbot, ask, "confirm")
+    qtbot.waitUntil(lambda: [row.id for row in found.model.rows] == ["practice:latest"])
+    with OllamaHost(server.address) as host:
+        assert host.look().model("spare") is None
+    found.leave()
+
+
+def test_another_computer_is_asked_for_once_more(qtbot: QtBot, window: MainWindow, services: Services) -> None:
+    page = open_page(qtbot, window, SettingsPage)
+    card = page.ollama
+    qtbot.waitUntil(lambda: "Nothing leaves" in text(page, "ollama_words"))
+    card.address.setText("studio.local")
+    card.address.editingFinished.emit()
+    ask = page.findChild(ConfirmDialog)
+    assert ask is not None
+    assert services.ollama.address.startswith("http://127.0.0.1")
+    click(qtbot, ask, "confirm")
+    qtbot.waitUntil(lambda: "sent to it" in text(page, "ollama_words"))
+    assert card.address.text() == "http://studio.local:11434"
+    card.address.setText("")
+    card.address.editingFinished.emit()
+    qtbot.waitUntil(lambda: "Nothing leaves" in text(page, "ollama_words"))
+    card.address.setText("a b")
+    card.address.editingFinished.emit()
+    assert not card.form.valid
+
+
+def test_what_it_says_of_itself() -> None:
+    assert state_words(None) == "Asking Ollama…"
+    assert state_words(seen(version="0.0.0")) == "Ollama on this computer · holds nothing in memory"
+    away = Seen(State.RUNNING, "http://studio.local:11434", "0.34.4")
+    assert state_words(away) == "Ollama 0.34.4 at http://studio.local:11434 · holds nothing in memory"

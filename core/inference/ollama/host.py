@@ -12,7 +12,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class OllamaHost:
         quick, patient = (httpx.Timeout(seconds, connect=CONNECT_S) for seconds in (QUICK_S, QUIET_S))
         self._client, self._patient = Client(address, timeout=quick, **alone), Client(address, timeout=patient, **alone)
         self._plain = httpx.Client(base_url=address, timeout=quick, **alone)
+        self._slow = httpx.Client(base_url=address, timeout=patient, **alone)
 
     def __enter__(self) -> OllamaHost:
         return self
@@ -51,7 +52,7 @@ class OllamaHost:
 
     def close(self) -> None:
         """Let go of its connections."""
-        for client in (self._client, self._patient, self._plain):
+        for client in (self._client, self._patient, self._plain, self._slow):
             client.close()
 
     # How it is
@@ -132,10 +133,11 @@ class OllamaHost:
             hint="Pull the model in GGUF format to answer with adapters on it.",
         )  # fmt: skip
 
-    def pull(self, name: str, token: CancelToken) -> Iterator[Step]:
+    def pull(self, name: str, token: CancelToken, *, insecure: bool = False) -> Iterator[Step]:
         """Fetch a model; what came before stays when it is stopped, and goes on there. Raises AppError, Cancelled."""
         said = ""
-        with self._explained(f"pull {name}"), contextlib.closing(self._patient.pull(name, stream=True)) as steps:  # type: ignore[type-var]
+        steps: Any = self._patient.pull(name, insecure=insecure, stream=True)
+        with self._explained(f"pull {name}"), contextlib.closing(steps):
             for part in steps:
                 said = _text(part, "status")
                 yield Step(int(part.completed or 0), int(part.total or 0), said, _text(part, "digest"))
@@ -147,6 +149,34 @@ class OllamaHost:
         """Delete a model; files that another one uses stay. Raises AppError `no_such_model`."""
         with self._explained(f"delete {name}"):
             self._client.delete(name)
+
+    def put_blob(self, path: Path) -> str:
+        """Bring a file into its store; returns its digest. Raises AppError."""
+        with self._explained(f"take the file {path.name}"):
+            return str(self._patient.create_blob(path))
+
+    def create(self, name: str, **fields: Any) -> None:
+        """Make a model of what is in its store; `fields` as its API names them (`from_`). Raises AppError."""
+        with self._explained(f"create {name}"):
+            for _ in self._patient.create(name, stream=True, **fields):
+                pass
+
+    def copy(self, source: str, name: str) -> None:
+        """Give a model another name. Raises AppError `no_such_model`."""
+        with self._explained(f"copy {source}"):
+            self._client.copy(source, name)
+
+    def answer(self, name: str, messages: Sequence[Mapping[str, str]], options: Mapping[str, Any]) -> str:
+        """One whole answer, for comparisons; its memory is given back soon after. Raises AppError."""
+        body = {
+            "model": name, "messages": list(messages), "stream": False, "options": dict(options), "keep_alive": 30,
+            "truncate": False, "shift": False,
+        }  # fmt: skip
+        with self._explained(f"answer as {name}"):
+            found = self._slow.post("/api/chat", json=body)
+            if found.status_code >= 400:
+                raise refused(f"answer as {name}", str(found.json().get("error", "")), found.status_code)
+            return str(found.json()["message"]["content"])
 
     def unload(self, name: str) -> None:
         """Ask it to give a model's memory back."""

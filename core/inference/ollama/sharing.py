@@ -1,0 +1,162 @@
+"""An adapter as a model in Ollama, for other programs: three ways, tried in their order, and taken away again.
+
+Created beside its base where Ollama still does that; else pulled from a registry of this process; both link a few
+megabytes to the base that is there. Else one file of base and adapter, which costs the disk that much. Which way a
+server takes is found out by trying, never by its version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.cancel import CancelToken
+from core.errors import AppError
+from core.inference.gguf.fuse import fuse
+from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.registry import Blob, Registry, manifest_of, with_layers
+from core.models.gguf_file import read_gguf
+
+CREATE, REGISTRY, FUSED = "create", "registry", "fused"
+WAYS, LINKED = (CREATE, REGISTRY, FUSED), (CREATE, REGISTRY)
+Tell = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What is made: `name` in Ollama, over Ollama's model `base`, with the adapter's GGUF file.
+
+    `template` is in Ollama's language, empty for the base's own. `parameters` as in a Modelfile (stop, num_ctx).
+    """
+
+    name: str
+    base: str
+    adapter: Path
+    system: str = ""
+    template: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def modelfile(self) -> str:
+        """The same as people write it, for whoever wants to see it."""
+        lines = [f"FROM {self.base}", f"ADAPTER {self.adapter.name}"]
+        if self.template:
+            lines.append(f'TEMPLATE """{self.template}"""')
+        if self.system:
+            lines.append(f'SYSTEM """{self.system}"""')
+        for name, value in self.parameters.items():
+            lines += [f"PARAMETER {name} {json.dumps(one)}" for one in (value if isinstance(value, list) else [value])]
+        return "\n".join(lines) + "\n"
+
+
+def share(
+    host: OllamaHost, wanted: Shared, ways: Sequence[str], token: CancelToken, tell: Tell
+) -> tuple[str, list[AppError]]:
+    """Make it by the first of `ways` that the server takes; returns that way and why those before were refused.
+
+    Raises AppError `can_not_share` when none is taken; the store is then as it was.
+    """
+    refused: list[AppError] = []
+    for number, way in enumerate(ways):
+        token.raise_if_cancelled()
+        tell(number, len(ways), _DOING[way])
+        try:
+            _MAKE[way](host, wanted, token)
+        except AppError as error:
+            if error.code in ("ollama_stopped", "ollama_hung", "no_such_model", "disk_full"):
+                raise
+            refused.append(error)
+        else:
+            return way, refused
+    raise AppError(
+        "can_not_share", f"Ollama takes {wanted.name} in none of the ways that were tried.",
+        hint=refused[-1].hint or "Share it as one file instead, or export it as GGUF.",
+        detail="\n".join(f"{way}: {error.message}" for way, error in zip(ways, refused, strict=True)),
+    )  # fmt: skip
+
+
+def unshare(host: OllamaHost, name: str) -> None:
+    """Take it away; what its base needs stays. One that is gone already is no fault."""
+    try:
+        host.delete(name)
+    except AppError as error:
+        if error.code != "no_such_model":
+            raise
+
+
+_DOING = {
+    CREATE: "Adding it beside its base", REGISTRY: "Letting Ollama fetch it from here",
+    FUSED: "Writing base and adapter as one file",
+}  # fmt: skip
+
+
+def _create(host: OllamaHost, wanted: Shared, _token: CancelToken) -> None:
+    digest = host.put_blob(wanted.adapter)
+    try:
+        host.create(wanted.name, from_=wanted.base, adapters={wanted.adapter.name: digest}, **_fields(wanted))
+    except AppError:
+        _drop(host, wanted.base, [digest])
+        raise
+
+
+def _fields(wanted: Shared) -> dict[str, Any]:
+    found = {"template": wanted.template, "system": wanted.system, "parameters": dict(wanted.parameters)}
+    return {name: value for name, value in found.items() if value}
+
+
+def _from_registry(host: OllamaHost, wanted: Shared, token: CancelToken) -> None:
+    layers: dict[str, Blob] = {"adapter": wanted.adapter}
+    if wanted.template:
+        layers["template"] = wanted.template.encode()
+    if wanted.system:
+        layers["system"] = wanted.system.encode()
+    if wanted.parameters:
+        layers["params"] = json.dumps(dict(wanted.parameters)).encode()
+    store = host.file(wanted.base).parent.parent
+    manifest, blobs = with_layers(manifest_of(store, wanted.base), layers)
+    with Registry(_plain(wanted.name), manifest, blobs) as registry:
+        try:
+            for _ in host.pull(registry.address, token, insecure=True):
+                pass
+            host.copy(registry.model, wanted.name)
+        finally:
+            with contextlib.suppress(AppError):
+                host.delete(registry.model)
+    # What was pulled and then refused belongs to nobody.
+    _drop(host, wanted.base, list(blobs))
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name.partition(":")[0].lower())
+
+
+def _fused(host: OllamaHost, wanted: Shared, token: CancelToken) -> None:
+    with tempfile.TemporaryDirectory(prefix="bright-run-fused-") as folder:
+        path = Path(folder) / "fused.gguf"
+        fuse(read_gguf(host.file(wanted.base)), read_gguf(wanted.adapter), path, token, lambda _done, _total: None)
+        digest = host.put_blob(path)
+    try:
+        host.create(wanted.name, files={"fused.gguf": digest}, **_fields(wanted))
+    except AppError:
+        _drop(host, wanted.base, [digest])
+        raise
+
+
+_MAKE: Mapping[str, Callable[[OllamaHost, Shared, CancelToken], None]] = {
+    CREATE: _create, REGISTRY: _from_registry, FUSED: _fused,
+}  # fmt: skip
+
+
+def _drop(host: OllamaHost, base: str, digests: Sequence[str]) -> None:
+    """Delete blobs that no model names: Ollama itself does so at its next start at the earliest."""
+    with contextlib.suppress(AppError, OSError):
+        blobs = host.file(base).parent
+        named = b"".join(path.read_bytes() for path in (blobs.parent / "manifests").rglob("*") if path.is_file())
+        for digest in digests:
+            if digest.encode() not in named:
+                (blobs / digest.replace(":", "-")).unlink(missing_ok=True)

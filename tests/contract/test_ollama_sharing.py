@@ -1,0 +1,183 @@
+"""An adapter becomes a model of a real Ollama's in three ways, says the same there, and leaves nothing when it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.cancel import CancelToken
+from core.errors import AppError
+from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
+from core.inference.gguf.engine import GgufEngine, config_of
+from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.registry import manifest_of, with_layers
+from core.inference.ollama.sharing import CREATE, FUSED, LINKED, REGISTRY, WAYS, Shared, share, unshare
+from core.inference.ollama.template import pieces_of
+from core.models.gguf_file import read_gguf
+from core.models.practice import shipped_folder
+from core.models.rendering import load_tokenizer
+from core.training.exports import Exported
+from core.training.exports.gguf_layout import write_gguf
+from tests.support.gguf_base import practice_gguf, write_random_adapter
+from tests.support.ollama import NEW, OLD, RealOllama, add_model, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ollama_sharing")]
+SYSTEM = "You are a warm, plain-spoken consultant."
+ASKED = ("How do I keep bread fresh?", "Who are you?", "Can I retire at 55?")
+GREEDY = {"temperature": 0, "repeat_penalty": 1.0, "num_predict": 16, "seed": 0, "num_ctx": 512}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return practice_gguf(tmp_path_factory.mktemp("gguf"))
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_adapter(tmp_path_factory.mktemp("adapter") / "loud")
+
+
+@pytest.fixture(scope="module")
+def file(adapter: Path, base: Path) -> Path:
+    """The adapter as GGUF."""
+    path = adapter.with_name("loud.gguf")
+    write_gguf(Exported(adapter, "Loud", config_of(read_gguf(base)), "practice"), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def said(base: Path, adapter: Path) -> dict[str, str]:
+    """What the live adapter answers."""
+    engine = GgufEngine(EngineOptions())
+    engine.load(base)
+    out = {}
+    for question in ASKED:
+        talk = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
+        request = GenerateRequest(talk, AdapterRef("loud", str(adapter), "Loud"), Sampling(max_tokens=16))
+        out[question] = "".join(piece.text for piece in engine.generate(request))
+    engine.close()
+    return out
+
+
+@pytest.fixture(scope="module")
+def template() -> str:
+    tokenizer = load_tokenizer(shipped_folder())
+    found = pieces_of(lambda talk, header: tokenizer.texts([(talk, header)], tokenizer.template)[0])
+    assert found is not None
+    return found.go()
+
+
+@pytest.fixture(scope="module", params=[NEW, OLD])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, base: Path
+) -> Iterator[RealOllama]:
+    with running(request.param, tmp_path_factory.mktemp("ollama")) as made:
+        add_model(made, base, "practice")
+        yield made
+
+
+@pytest.fixture
+def host(server: RealOllama) -> Iterator[OllamaHost]:
+    with OllamaHost(server.address) as found:
+        yield found
+
+
+def silent(*_args: object) -> None:
+    pass
+
+
+def wanted(file: Path, template: str, name: str = "loud") -> Shared:
+    return Shared(name, "practice:latest", file, SYSTEM, template, {"num_ctx": 512})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_it_answers_as_the_live_adapter_and_leaves_the_store_as_it_was(
+    server: RealOllama, host: OllamaHost, file: Path, template: str, said: dict[str, str], way: str
+) -> None:
+    before = server.blobs
+    if way == CREATE and server.version == NEW:
+        with pytest.raises(AppError) as caught:
+            share(host, wanted(file, template), [way], CancelToken(), silent)
+        assert caught.value.code == "can_not_share"
+        assert "no longer supported" in caught.value.detail
+        assert server.blobs == before
+        return
+    assert share(host, wanted(file, template), [way], CancelToken(), silent) == (way, [])
+    names = [model.name for model in host.models()]
+    assert names == ["loud:latest", "practice:latest"]
+    answers = {question: host.answer("loud", [{"role": "user", "content": question}], GREEDY) for question in ASKED}
+    assert answers == said
+    assert len({*said.values()}) == len(ASKED)
+    shown = host.details("loud")
+    assert SYSTEM in (shown.info.get("system", "") or host._client.show("loud").modelfile or "")
+    assert "num_ctx" in shown.parameters
+    if way in LINKED:
+        # What is added is the adapter and a few lines, not the base once more.
+        added = sum((server.store / "blobs" / name).stat().st_size for name in server.blobs - before)
+        assert added < 2 * file.stat().st_size < host.file("practice").stat().st_size
+    unshare(host, "loud")
+    unshare(host, "loud")
+    assert [model.name for model in host.models()] == ["practice:latest"]
+    assert server.blobs == before
+
+
+def test_the_first_way_that_is_taken_is_used_and_the_others_say_why_not(
+    server: RealOllama, host: OllamaHost, file: Path, template: str
+) -> None:
+    way, refused = share(host, wanted(file, template), WAYS, CancelToken(), silent)
+    assert (way, len(refused)) == ((REGISTRY, 1) if server.version == NEW else (CREATE, 0))
+    # Once more under the same name it is the newer one.
+    assert share(host, wanted(file, template), [way], CancelToken(), silent)[0] == way
+    unshare(host, "loud")
+
+
+def test_a_base_that_is_gone_is_no_reason_to_try_the_next_way(host: OllamaHost, file: Path, template: str) -> None:
+    gone = Shared("loud", "never-heard-of", file, SYSTEM, template)
+    with pytest.raises(AppError) as caught:
+        share(host, gone, [REGISTRY, FUSED], CancelToken(), silent)
+    assert caught.value.code == "no_such_model"
+
+
+def test_the_modelfile_says_all_of_it(file: Path) -> None:
+    shared = Shared("loud", "qwen3:4b", file, "Be kind.", "{{ .Prompt }}", {"stop": ["<|im_end|>"], "num_ctx": 8192})
+    assert shared.modelfile.splitlines() == [
+        "FROM qwen3:4b", "ADAPTER loud.gguf", 'TEMPLATE """{{ .Prompt }}"""', 'SYSTEM """Be kind."""',
+        'PARAMETER stop "<|im_end|>"', "PARAMETER num_ctx 8192",
+    ]  # fmt: skip
+
+
+def test_a_manifest_keeps_what_is_not_replaced() -> None:
+    kind = "application/vnd.ollama.image."
+    old = {"layers": [{"mediaType": f"{kind}model", "digest": "m"}, {"mediaType": f"{kind}system", "digest": "s"}]}
+    made, blobs = with_layers(old, {"system": b"Be kind.", "adapter": b"bytes"})
+    assert [layer["mediaType"].removeprefix(kind) for layer in made["layers"]] == ["model", "system", "adapter"]
+    assert set(blobs) == {layer["digest"] for layer in made["layers"][1:]}
+    with pytest.raises(AppError, match="can't be read"):
+        manifest_of(Path("/nowhere"), "qwen3:4b")
+
+
+def test_templates_that_put_fixed_texts_around_are_translated() -> None:
+    chatml = "".join(f"{x}" for x in ())
+
+    def render(talk: object, header: bool) -> str:
+        lines = [f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in talk]  # type: ignore[attr-defined]
+        return chatml + "".join(lines) + ("<|im_start|>assistant\n" if header else "")
+
+    found = pieces_of(render)
+    assert found is not None
+    assert (found.system, found.first, found.header) == (
+        "<|im_start|>system\n", "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n",
+    )  # fmt: skip
+    assert '{{ "<|im_start|>user\\n" }}' in found.go()
+
+
+@pytest.mark.parametrize("render", [
+    lambda talk, _header: str(len(talk)),
+    lambda talk, _header: "".join(m["content"] for m in talk) + ("!" if len(talk) > 3 else ""),
+    lambda talk, _header: 1 / 0,
+    lambda talk, _header: "".join(m["content"] for m in reversed(talk)),
+])  # fmt: skip
+def test_templates_that_do_more_are_not(render: object) -> None:
+    assert pieces_of(render) is None  # type: ignore[arg-type]

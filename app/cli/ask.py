@@ -19,14 +19,19 @@ from sqlite_utils import Database
 
 from app.cli.arguments import MOST_TOKENS, Parser, refuse_unreadable
 from app.cli.session import Session, run_session
+from app.cli.steps import Steps
+from core import jobs
 from core.adapters import siblings
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
+from core.inference.ollama.address import SETTING, default_address, listens
 from core.models import store as models
 from core.models.store import BaseModel
+from core.registries import ENGINES
 from core.training import store as training
 from core.training.store import Adapter
+from core.workspace import settings
 from core.workspace.paths import Workspace
 
 NONE = "none"
@@ -38,6 +43,9 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="app ask", description="Ask a base model and its adapters.")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--base", default="", metavar="NAME", help="by default the adapter's, else the workspace's")
+    parser.add_argument(
+        "--engine", default="", choices=ENGINES.names(), help="who answers: the same model in the format of that engine"
+    )
     parser.add_argument(
         "--adapter", action="append", default=[], metavar="NAME|none", help="may be given several times"
     )
@@ -83,6 +91,8 @@ def find_speakers(db: Database, workspace: Workspace, options: argparse.Namespac
     # One that is named twice, or once by its id, answers once.
     adapters = list({adapter.id if adapter is not None else "": adapter for adapter in found}.values())
     base = _base(db, options.base, next((adapter for adapter in adapters if adapter is not None), None))
+    if options.engine and base.engine != options.engine:
+        base = _in_format(db, base, options.engine)
     out = []
     for adapter in adapters:
         if adapter is not None and (why := siblings.why_not(db, adapter, base)):
@@ -120,6 +130,36 @@ def _base(db: Database, name: str, adapter: Adapter | None) -> BaseModel:
         what = f"There is no base model “{name}” in this workspace." if name else "This workspace has no base model."
         raise AppError("no_such_base", what, hint=f"Known: {known}.")
     return found
+
+
+def _in_format(db: Database, base: BaseModel, engine: str) -> BaseModel:
+    """The same model in the format of another engine. Raises AppError `no_such_base`."""
+    fit = siblings.fitting(db)
+    for other in models.listing(db):
+        if other.engine == engine and (base.id in fit[other.id] or other.id in fit[base.id]):
+            return other
+    raise AppError(
+        "no_such_base", f"There is no base in the format of {engine} that is the same model as {base.name}.",
+        hint="Add it on the Adapters page, or from Ollama: app ollama ... take NAME",
+    )  # fmt: skip
+
+
+def bring(session: Session) -> None:
+    """A base that only Ollama knows by now is taken from it, and what was not compared yet is compared."""
+    db, wanted = session.db, session.options.base
+    steps = Steps(db, session.workspace, session.token, session.out, lambda _event: None, lambda _job: None)
+    address = str(settings.get(db, SETTING, "")) or default_address()
+    known = any(wanted in (base.id, base.name, base.ollama) for base in models.listing(db))
+    if wanted and not known and listens(address):
+        from core.inference.ollama.host import OllamaHost
+
+        with OllamaHost(address) as host:
+            found = host.look().model(wanted)
+        if found is not None:
+            params = {"name": found.name, "address": address, "pull": False}
+            steps.run(jobs.create(db, "take_ollama", f"Adding {found.name}", params))
+    if (wanted or session.options.engine) and siblings.unchecked(db):
+        steps.run(jobs.create(db, "compare_bases", "Comparing base models", {}))
 
 
 class Ask:
@@ -177,6 +217,7 @@ class Ask:
 def _work(session: Session) -> int:
     try:
         session.settle()
+        bring(session)
         base, speakers = find_speakers(session.db, session.workspace, session.options)
         models.require_folder(base)
     except Exception as exc:

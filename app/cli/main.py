@@ -1,4 +1,4 @@
-"""The command line: `python -m app pipeline|generate|ask|project|...`. Qt is never imported here."""
+"""The command line: `python -m app pipeline|generate|ask|project|ollama|...`. Qt is never imported here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-COMMANDS = ("pipeline", "generate", "ask", "project", "build-practice-model")
+COMMANDS = ("pipeline", "generate", "ask", "project", "ollama", "build-practice-model")
 
 
 def run_command(args: list[str]) -> int:
@@ -27,6 +27,10 @@ def run_command(args: list[str]) -> int:
         return main(args[1:])
     if args[0] == "project":
         from app.cli.project import main
+
+        return main(args[1:])
+    if args[0] == "ollama":
+        from app.cli.ollama import main
 
         return main(args[1:])
     if args[0] == "build-practice-model":

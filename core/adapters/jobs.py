@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.adapters import siblings
+from core.adapters import shares, siblings
 from core.db.connection import transaction
 from core.events import Changed
 from core.jobs import Job, JobKind
+from core.lanes import Lane
 from core.training.store import insert_adapter
 from core.workspace.paths import Workspace
 
@@ -26,6 +27,10 @@ def _apply_sibling(db: Database, _workspace: Workspace, _job: Job, event: Mappin
     return siblings.put(db, event["row"])
 
 
+def _apply_share(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
+    return shares.put(db, event["row"]) if event["type"] == "share" else shares.drop(db, str(event["name"]))
+
+
 IMPORT = JobKind(
     "import_adapter", handler="core.adapters.work:import_adapter", events=("artifact",), apply=_apply, page="adapters"
 )
@@ -37,5 +42,13 @@ EXPORT = JobKind(
 )  # fmt: skip
 COMPARE = JobKind(
     "compare_bases", handler="core.adapters.comparing:compare_bases", events=("sibling",), apply=_apply_sibling,
+    page="adapters",
+)  # fmt: skip
+SHARE = JobKind(
+    "share_adapter", handler="core.adapters.sharing:share_adapter", events=("share",), apply=_apply_share,
+    lane=Lane.GPU, page="adapters",
+)  # fmt: skip
+UNSHARE = JobKind(
+    "unshare_adapter", handler="core.adapters.sharing:unshare_adapter", events=("unshared",), apply=_apply_share,
     page="adapters",
 )  # fmt: skip

@@ -250,7 +250,11 @@ create table base_siblings(
   base_id text not null references base_models(id) on delete cascade,
   other_id text not null references base_models(id) on delete cascade,
   fits integer not null, points text not null, contents text not null, checked_at text not null,
-  primary key(base_id, other_id))
+  primary key(base_id, other_id));
+create table ollama_shares(
+  name text primary key, artifact_id text not null references model_artifacts(id) on delete cascade,
+  base_id text references base_models(id) on delete set null, address text not null, way text not null,
+  adapter_sha256 text not null, same integer not null, asked integer not null, created_at text not null)
 """
 
 
@@ -367,7 +371,8 @@ def m013_projects(db: Database) -> None:
 
 @migrations()
 def m014_ollama(db: Database) -> None:
-    """Bases that Ollama hosts, and whether adapters of one base fit another; `points` say why, line by line."""
+    """Bases that Ollama hosts; whether adapters of one base fit another, with the points line by line; adapters that
+    are models in Ollama too."""
     db.execute("alter table base_models add column ollama text not null default ''")
     _run(db, _SIBLINGS)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core.adapters import shares
 from core.cancel import CancelToken
 from core.errors import AppError
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
@@ -15,11 +17,17 @@ from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import manifest_of, with_layers
 from core.inference.ollama.sharing import CREATE, FUSED, LINKED, REGISTRY, WAYS, Shared, share, unshare
 from core.inference.ollama.template import pieces_of
+from core.jobs import JobState
+from core.models import store as models
 from core.models.gguf_file import read_gguf
-from core.models.practice import shipped_folder
+from core.models.practice import PRACTICE_ID, shipped_folder
 from core.models.rendering import load_tokenizer
 from core.training.exports import Exported
 from core.training.exports.gguf_layout import write_gguf
+from core.training.publish import PASSPORT_FILE
+from core.workspace.files import write_json
+from tests.core.factories import place, run_job
+from tests.support.chat import add_adapter
 from tests.support.gguf_base import practice_gguf, write_random_adapter
 from tests.support.ollama import NEW, OLD, RealOllama, add_model, running
 
@@ -181,3 +189,61 @@ def test_templates_that_put_fixed_texts_around_are_translated() -> None:
 ])  # fmt: skip
 def test_templates_that_do_more_are_not(render: object) -> None:
     assert pieces_of(render) is None  # type: ignore[arg-type]
+
+
+def test_an_adapter_is_shared_compared_listed_and_taken_out_again(
+    server: RealOllama, adapter: Path, tmp_path: Path
+) -> None:
+    before = server.blobs
+    here = place(tmp_path)
+    run_job(here, "add_base_model", {"path": PRACTICE_ID})
+    taken = run_job(here, "take_ollama", {"name": "practice", "address": server.address})
+    run_job(here, "compare_bases", {})
+    folder = here.workspace.adapters / "loud"
+    shutil.copytree(adapter, folder)
+    write_json(folder / PASSPORT_FILE, {})
+    add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID, passport={"system_prompt": SYSTEM})
+    params = {"adapter_id": "loud", "base_id": taken.result["base_model_id"], "address": server.address}
+    job = run_job(here, "share_adapter", {**params, "name": "loud"})
+    assert (job.status, job.error) == (JobState.COMPLETED, None)
+    assert (job.result["same"], job.result["asked"]) == (5, 5)
+    assert job.result["way"] == (REGISTRY if server.version == NEW else CREATE)
+    (one,) = shares.listing(here.db)
+    assert (one.name, one.adapter_name, one.is_current) == ("loud:latest", "Loud", True)
+    # What this server took is tried first the next time.
+    assert shares.ways_for(here.db, server.address, LINKED)[0] == one.way
+    here.db.execute("update model_artifacts set sha256 = 'retrained'")
+    assert [one.is_current for one in shares.listing(here.db)] == [False]
+    again = run_job(here, "share_adapter", {**params, "name": "loud"})
+    assert again.status is JobState.COMPLETED
+    assert [one.is_current for one in shares.listing(here.db)] == [True]
+    for name, code in (("practice", "name_taken"), ("Big Name", "bad_name")):
+        refused = run_job(here, "share_adapter", {**params, "name": name})
+        assert refused.error is not None
+        assert refused.error.code == code
+    assert run_job(here, "unshare_adapter", {**params, "name": "loud"}).status is JobState.COMPLETED
+    assert shares.listing(here.db) == []
+    assert server.blobs == before
+    here.db.close()
+
+
+def test_one_that_answers_otherwise_there_is_taken_out_again(server: RealOllama, adapter: Path, tmp_path: Path) -> None:
+    before = server.blobs
+    here = place(tmp_path)
+    run_job(here, "add_base_model", {"path": PRACTICE_ID})
+    taken = run_job(here, "take_ollama", {"name": "practice", "address": server.address})
+    run_job(here, "compare_bases", {})
+    shutil.copytree(adapter, here.workspace.adapters / "loud")
+    write_json(here.workspace.adapters / "loud" / PASSPORT_FILE, {})
+    add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID)
+    # Another file in the store than the one that is asked here.
+    base = models.get(here.db, str(taken.result["base_model_id"]))
+    other = practice_gguf(tmp_path / "other", louder="blk.1.ffn_down")
+    here.db.execute("update base_models set path = ? where id = ?", [str(other), base.id])
+    params = {"adapter_id": "loud", "base_id": base.id, "name": "loud", "address": server.address}
+    job = run_job(here, "share_adapter", params)
+    assert job.error is not None
+    assert job.error.code == "share_differs"
+    assert "here: " in job.error.detail
+    assert server.blobs == before
+    here.db.close()

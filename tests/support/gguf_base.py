@@ -97,6 +97,8 @@ def write_gguf_base(folder: Path, path: Path, **changes: Any) -> Path:
         assert known is not None, name
         if architecture.permutes and known.endswith(("attn_q", "attn_k")):
             data = permuted(data, kv_heads if known.endswith("attn_k") else heads, "base")
+        if known == changes.get("louder"):
+            data = data * 3
         writer.add_tensor(f"{known}.{name.rpartition('.')[2]}", data)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

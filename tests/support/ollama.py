@@ -95,12 +95,16 @@ class RealOllama:
         script = self.folder / "lib" / "ollama" / "llama-server"
         script.write_text(f"#!{sys.executable}\n{STAND_IN.read_text()}")
         script.chmod(0o755)
+        # What creates a model has the file checked by copying it: --allow-requantize IN OUT COPY.
+        copy = script.with_name("llama-quantize")
+        copy.write_text('#!/bin/sh\nshift\ncp "$1" "$2"\n')
+        copy.chmod(0o755)
 
     def environment(self) -> dict[str, str]:
         """What it is started with."""
         return {
             **os.environ, "OLLAMA_HOST": f"127.0.0.1:{self.port}", "OLLAMA_MODELS": str(self.store),
-            "HOME": str(self.folder / "home"), "OLLAMA_NO_CLOUD": "1", "OLLAMA_NOPRUNE": "1",
+            "HOME": str(self.folder / "home"), "OLLAMA_NO_CLOUD": "1",
         }  # fmt: skip
 
     def start(self) -> None:

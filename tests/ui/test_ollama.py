@@ -21,7 +21,9 @@ from core.inference.ollama.seen import Held, OllamaModel, Seen, State
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
 from core.models.work import practice_row
+from core.training.publish import PASSPORT_FILE
 from core.workspace import settings
+from core.workspace.files import write_json
 from tests.support.chat import add_adapter
 from tests.support.gguf_base import practice_gguf, write_random_adapter
 from tests.support.ollama import NEW, RealOllama, add_model, free_port, running
@@ -30,6 +32,7 @@ from tests.support.pages import shown_text as text
 from ui.dialogs.base import ConfirmDialog
 from ui.pages.adapters.ollama import OllamaDialog, state_words
 from ui.pages.adapters.page import AdaptersPage
+from ui.pages.adapters.share import ShareDialog
 from ui.pages.chat.page import ChatPage
 from ui.pages.settings.page import SettingsPage
 from ui.window.main_window import MainWindow
@@ -112,6 +115,50 @@ def test_a_model_of_ollama_answers_with_an_adapter_of_its_sibling(
     click(qtbot, chat, "send")
     qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 4)
     assert chat.messages[-1].status == "complete"
+
+
+def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
+    qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
+) -> None:
+    folder = write_random_adapter(services.workspace.adapters / "loud")
+    write_json(folder / PASSPORT_FILE, {})
+
+    def put(db: Database) -> Changed:
+        models.upsert(db, practice_row())
+        add_adapter(db, services.workspace, "loud", "Loud & kind", base=PRACTICE_ID)
+        return settings.put(db, "ollama_address", server.address) | Changed.MODELS | Changed.ADAPTERS
+
+    services.write(services.root, put)
+    page = opened(qtbot, window)
+    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 1)
+    page.open_item({"adapter": "loud"})
+    qtbot.waitUntil(lambda: page.inspector.adapter.share.isVisible())
+    click(qtbot, page, "share_adapter")
+    assert [banner.text for banner in page.banners.banners] == [
+        "No base in Ollama is the model that Loud & kind was trained on."
+    ]
+    found = show(qtbot, page)
+    qtbot.waitUntil(lambda: len(found.model.rows) == 1)
+    click(qtbot, found, "use_model")
+    qtbot.waitUntil(lambda: any(one.fits for one in page._siblings))
+    page.open_item({"adapter": "loud"})
+    qtbot.waitUntil(lambda: page.inspector.adapter.share.isVisible())
+    click(qtbot, page, "share_adapter")
+    dialog = page.findChild(ShareDialog)
+    assert dialog is not None
+    assert dialog.name.text() == "loud-kind"
+    assert dialog.way.currentText().startswith("Linked, ")
+    dialog.name.setText("Not A Name")
+    assert not dialog.primary.isEnabled()
+    dialog.name.setText("loud-kind")
+    click(qtbot, dialog, "share_go")
+    qtbot.waitUntil(lambda: "loud-kind:latest is in Ollama" in [banner.text for banner in page.banners.banners])
+    qtbot.waitUntil(lambda: "In Ollama" in page.inspector.adapter.facts.facts)
+    assert page.inspector.adapter.facts.facts["In Ollama"] == "loud-kind:latest (linked, 5 of 5 answers the same)"
+    click(qtbot, page, "unshare_adapter")
+    qtbot.waitUntil(lambda: "In Ollama" not in page.inspector.adapter.facts.facts)
+    with OllamaHost(server.address) as host:
+        assert [model.name for model in host.models()] == ["practice:latest"]
 
 
 def test_what_is_a_base_already_is_not_added_twice(

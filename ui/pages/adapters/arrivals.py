@@ -11,6 +11,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from core.adapters.layouts import layout_of
+from core.adapters.shares import Share
 from core.jobs import Job, JobState
 from core.models.fingerprint import weight_files
 from core.models.store import BaseModel
@@ -20,6 +21,7 @@ from ui.pages.adapters.download import LOOK_UP, DownloadDialog
 from ui.pages.adapters.import_adapter import ImportAdapterDialog
 from ui.pages.adapters.ollama import OllamaDialog
 from ui.pages.adapters.quantise import QuantiseDialog
+from ui.pages.adapters.share import ShareDialog, no_base
 from ui.practice import add_practice
 from ui.widgets.banner import Banner, error_details
 from ui.widgets.page import Page
@@ -28,7 +30,20 @@ DOWNLOAD = "download_base"
 IMPORT, CHECK, EXPORT = "import_adapter", "check_adapter", "export_adapter"
 QUANTISE = "quantise_base"
 PULL, TAKE = "pull_ollama", "take_ollama"
-KINDS = ("add_base_model", "build_practice_model", DOWNLOAD, PULL, TAKE, QUANTISE, IMPORT, CHECK, EXPORT)
+SHARE, UNSHARE = "share_adapter", "unshare_adapter"
+KINDS = (
+    "add_base_model",
+    "build_practice_model",
+    DOWNLOAD,
+    PULL,
+    TAKE,
+    QUANTISE,
+    IMPORT,
+    CHECK,
+    EXPORT,
+    SHARE,
+    UNSHARE,
+)
 
 
 class Arrivals(QObject):
@@ -141,8 +156,29 @@ class Arrivals(QObject):
 
         ask_folder(self._page, f"Export {adapter.name} into", "export_dialog", start)
 
+    def share(self, adapter: Adapter, bases: Sequence[BaseModel], earlier: Sequence[Share]) -> None:
+        """Ask how, then make it a model in Ollama."""
+        if not bases:
+            self._page.show_error(no_base(adapter))
+            return
+        dialog = ShareDialog(self._page, adapter, bases, self._services.ollama.address, earlier)
+        dialog.wanted.connect(self._start_share)
+        dialog.open()
+
+    @Slot(object, str)
+    def _start_share(self, params: dict[str, Any], title: str) -> None:
+        self._services.start_job(SHARE, title, params)
+
+    def unshare(self, share: Share) -> None:
+        """Take one out of Ollama again."""
+        params = {"name": share.name, "address": share.address}
+        self._services.start_job(UNSHARE, f"Taking {share.name} out of Ollama", params)
+
     def show_end_of(self, job: Job) -> bool:
         """Say how a job of this page ended; False leaves it to the window."""
+        if job.status is JobState.COMPLETED and job.kind == SHARE:
+            self._page.banners.add(shared(job))
+            return True
         if job.status is JobState.COMPLETED and job.kind in (IMPORT, CHECK, EXPORT):
             if job.kind == IMPORT:
                 self._page.open_item(job.result["artifact_id"])
@@ -174,6 +210,15 @@ def checked(job: Job) -> Banner:
     """An adapter that is as it was published."""
     hint = f"Hash, names, shapes and values are right, and it fits {job.result['base']}, whose weights are unchanged."
     return Banner("ok", f"“{job.result['name']}” is intact", hint, topic=f"check {job.result['artifact_id']}")
+
+
+def shared(job: Job) -> Banner:
+    """An adapter is a model in Ollama now, and how alike they are."""
+    result = job.result
+    text = f"{result['name']} is in Ollama"
+    hint = f"{result['same']} of {result['asked']} fixed questions were answered there word for word as here."
+    kind = "ok" if result["same"] == result["asked"] else "info"
+    return Banner(kind, text, hint, topic=f"share {result['name']}")
 
 
 def exported(job: Job) -> Banner:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from core.adapters import siblings
+from core.adapters import shares, siblings
+from core.adapters.shares import Share
 from core.adapters.siblings import Sibling
 from core.models import store as models
 from core.models.store import BaseModel
@@ -47,6 +48,7 @@ class Snapshot:
     adapters: tuple[Adapter, ...]
     chats: Mapping[str, int]
     siblings: tuple[Sibling, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 def read_snapshot(db: Database) -> Snapshot:
@@ -60,7 +62,7 @@ def read_snapshot(db: Database) -> Snapshot:
         BaseRow(base.id, base, base.id == chosen, (trained[base.id], on_base.get(base.id, 0)))
         for base in models.listing(db)
     )
-    return Snapshot(bases, adapters, with_adapter, tuple(siblings.listing(db)))
+    return Snapshot(bases, adapters, with_adapter, tuple(siblings.listing(db)), tuple(shares.listing(db)))
 
 
 def _chats_by(db: Database, column: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
+from core.adapters.shares import Share
 from core.adapters.siblings import Sibling
 from core.errors import AppError
 from core.events import Changed
@@ -60,6 +61,7 @@ class AdaptersPage(Page):
         self._wanted = ""
         self._chats: Mapping[str, int] = {}
         self._siblings: Sequence[Sibling] = ()
+        self._shares: Sequence[Share] = ()
         self._on_bases = False
         self._settling = False
         self.arrivals = Arrivals(self)
@@ -161,6 +163,8 @@ class AdaptersPage(Page):
         adapter.run_wanted.connect(self._open_run)
         adapter.check_wanted.connect(partial(self._with_adapter, self.arrivals.check))
         adapter.export_wanted.connect(partial(self._with_adapter, partial(self.arrivals.export, anchor=adapter.export)))
+        adapter.share_wanted.connect(partial(self._with_adapter, self._share))
+        adapter.unshare_wanted.connect(partial(self._with_adapter, self._unshare))
         adapter.folder_wanted.connect(self._show_folder)
         adapter.delete_wanted.connect(self._delete)
 
@@ -171,7 +175,7 @@ class AdaptersPage(Page):
 
     def _show(self, snapshot: Snapshot) -> None:
         bases, adapters, self._chats = snapshot.bases, snapshot.adapters, snapshot.chats
-        self._siblings = snapshot.siblings
+        self._siblings, self._shares = snapshot.siblings, snapshot.shares
         self._base_rows.show(bases)
         self._adapter_rows.show(adapters)
         self.no_bases.setVisible(not bases)
@@ -227,7 +231,7 @@ class AdaptersPage(Page):
             self.talk.setEnabled(True)
         elif adapter is not None:
             chats = self._chats.get(adapter.id, 0)
-            self.inspector.show_adapter(adapter, len(self.adapters.selected()), chats)
+            self.inspector.show_adapter(adapter, len(self.adapters.selected()), chats, self._shares_of(adapter))
         else:
             self.inspector.show_nothing()
 
@@ -277,6 +281,18 @@ class AdaptersPage(Page):
         rows = [entry for entry in self.bases.rows.rows if entry.base.ollama]
         used = {entry.id: used_by(("chat", entry.uses[1])) for entry in rows}
         self.arrivals.ollama({entry.base.ollama: entry.id for entry in rows}, used)
+
+    def _shares_of(self, adapter: Adapter) -> list[Share]:
+        return [one for one in self._shares if one.artifact_id == adapter.id]
+
+    def _share(self, adapter: Adapter) -> None:
+        fit = {one.other_id for one in self._siblings if one.fits and one.base_id == adapter.base_model_id}
+        bases = [entry.base for entry in self.bases.rows.rows if entry.base.ollama and entry.id in fit]
+        self.arrivals.share(adapter, bases, self._shares_of(adapter))
+
+    def _unshare(self, adapter: Adapter) -> None:
+        for one in self._shares_of(adapter):
+            self.arrivals.unshare(one)
 
     def _import_adapter(self) -> None:
         self.arrivals.choose_adapter(*self._bases_for_import())

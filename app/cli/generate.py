@@ -163,7 +163,9 @@ class Generate:
         """The id of the base model that writes; the practice model is added when none is named."""
         wanted = self.options.model
         for model in base_models.listing(self.db):
-            if wanted in (model.id, model.name, str(model.path)) or (not wanted and model.is_practice):
+            if wanted in (model.id, model.name, model.ollama or model.id, str(model.path)) or (
+                not wanted and model.is_practice
+            ):
                 return model.id
         if wanted and wanted != PRACTICE_ID:
             names = ", ".join(model.name for model in base_models.listing(self.db)) or "none"

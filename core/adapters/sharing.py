@@ -62,6 +62,7 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
             same = sum(a.strip() == b.strip() for a, b in zip(here, there, strict=True))
             if same < (1 if way == FUSED else len(QUESTIONS)):
                 raise _differs(name, here, there)
+            host.unload(trial)
             unshare(host, name)
             host.copy(trial, name)
         finally:

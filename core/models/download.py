@@ -39,7 +39,7 @@ LOOK_S, REPORT_S = 0.1, 0.1
 WAITS_S = (0.5, 1.0, 2.0, 4.0)
 SPARE_BYTES = 256 << 20
 # A download that was stopped may hold its folder a moment longer.
-LET_GO_S = 3.0
+LET_GO_S = 15.0
 BLOCK = 1 << 20
 T = TypeVar("T")
 

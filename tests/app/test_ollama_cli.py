@@ -78,6 +78,25 @@ def test_its_models_are_listed_taken_and_asked_with_an_adapter(server: RealOllam
     assert app("ollama", workspace, *at, "shared")[1] == []
 
 
+def test_a_model_of_ollama_writes_conversations(server: RealOllama, workspace: Path) -> None:
+    assert app("ollama", workspace, "--address", server.address, "take", "practice")[0] == 0
+    code, lines, said = app(
+        "generate",
+        workspace,
+        "--provider",
+        "local",
+        "--model",
+        "practice:latest",
+        "--count",
+        1,
+        "--name",
+        "From Ollama",
+    )
+    assert code == 0, said
+    assert lines[-1]["type"] == "report"
+    assert lines[-1]["stored"] == 1
+
+
 @pytest.mark.parametrize(("args", "said"), [
     (["take", "nothing-of-that-name"], "has no model nothing-of-that-name"),
     (["delete", "nothing-of-that-name"], "has no model nothing-of-that-name"),

@@ -119,6 +119,10 @@ def test_it_answers_as_the_live_adapter_and_leaves_the_store_as_it_was(
     assert answers == said
     assert len({*said.values()}) == len(ASKED)
     shown = host.details("loud")
+    assert shown.adapted is (way in LINKED)
+    if shown.adapted:
+        with pytest.raises(AppError, match="a base with an adapter in it"):
+            host.file("loud")
     assert SYSTEM in (shown.info.get("system", "") or host._client.show("loud").modelfile or "")
     assert "num_ctx" in shown.parameters
     if way in LINKED:

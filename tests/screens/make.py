@@ -36,6 +36,7 @@ from core.projects import chats
 from core.training import store as training
 from core.training.config import PRACTICE_OVERRIDES, configure
 from core.workspace.paths import Workspace
+from tests.screens import ollama as ollama_screens
 from tests.screens import projects as project_screens
 from tests.screens.fits import problems
 from tests.support.broken import broken_files, sample_talk
@@ -159,6 +160,7 @@ def shoot_filled(root: Path, out: Path) -> None:
             studio.shoot("filled", spec.name, arguments.get(spec.name))
     project_screens.shoot_filled(studio, root.parent / "code-filled")
     project_screens.shoot_dialogs(studio, root.parent / "code-dialogs", out)
+    ollama_screens.shoot_ollama(studio, root.parent / "ollama", out)
     studio.close()
 
 

@@ -26,6 +26,7 @@ from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, 
 # It is quiet that long while it hashes a whole file of gigabytes at the end of a pull.
 CONNECT_S, QUICK_S, QUIET_S, START_S = 1.0, 5.0, 600.0, 20.0
 _FROM = re.compile(r"^FROM\s+(.+?)\s*$", re.MULTILINE)
+_ADAPTER = re.compile(r"^ADAPTER\s", re.MULTILINE)
 _HELD = ("size", "size_vram", "context_length")
 
 
@@ -107,7 +108,7 @@ class OllamaHost:
             full_name(name), kind, _text(found.details, "family"),
             path if path is not None and kind == "gguf" and path.is_absolute() and path.exists() else None,
             str(found.template or ""), str(found.parameters or ""), dict(found.modelinfo or {}),
-            tuple(found.capabilities or ()),
+            tuple(found.capabilities or ()), bool(_ADAPTER.search(found.modelfile or "")),
         )  # fmt: skip
 
     def file(self, name: str) -> Path:
@@ -116,6 +117,11 @@ class OllamaHost:
         Raises AppError `no_such_model`, or `not_a_file` where Ollama alone can run it.
         """
         found = self.details(name)
+        if found.adapted:
+            raise AppError(
+                "not_a_file", f"{name} is a base with an adapter in it, not a base.",
+                hint="Use the model that it was made from, and the adapter from here or from a file.",
+            )  # fmt: skip
         if found.file is not None:
             if not os.access(found.file, os.R_OK):
                 raise AppError(

@@ -93,6 +93,7 @@ class Details:
     parameters: str
     info: Mapping[str, Any] = field(default_factory=dict)
     capabilities: Sequence[str] = ()
+    adapted: bool = False
 
 
 def full_name(name: str) -> str:

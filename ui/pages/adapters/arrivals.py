@@ -94,9 +94,9 @@ class Arrivals(QObject):
         self._page.show_content()
         self._services.start_job(DOWNLOAD, title, params)
 
-    def ollama(self, bases: Mapping[str, str], used: Mapping[str, str]) -> None:
+    def ollama(self, bases: Mapping[str, str], used: Mapping[str, str], shared: Sequence[str]) -> None:
         """Show what Ollama has; see `OllamaDialog`."""
-        dialog = OllamaDialog(self._page, self._services, bases, used)
+        dialog = OllamaDialog(self._page, self._services, bases, used, shared)
         dialog.wanted.connect(self._start_ollama)
         dialog.open()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import Signal, Slot
@@ -33,9 +33,9 @@ STATES = {
     State.OTHER: Status("bad", "Not Ollama"),
 }  # fmt: skip
 STARTING, LOOKING = Status("busy", "Starting"), Status("busy", "Looking")
-BASE, IN_STORE, TOO_LARGE, ALONE = (
-    Status("ok", "Base here"), Status("neutral", "In Ollama"), Status("warn", "Too large"),
-    Status("neutral", "Ollama only"),
+BASE, SHARED, IN_STORE, TOO_LARGE, ALONE = (
+    Status("ok", "Base here"), Status("ok", "Shared adapter"), Status("neutral", "In Ollama"),
+    Status("warn", "Too large"), Status("neutral", "Ollama only"),
 )  # fmt: skip
 ABOUT = (
     "A model that is used as a base answers here with your adapters, over Ollama's own file: nothing is copied, and "
@@ -50,6 +50,7 @@ class ModelRow:
 
     model: OllamaModel
     base_id: str = ""
+    shared: bool = False
 
     @property
     def id(self) -> str:
@@ -61,6 +62,8 @@ class ModelRow:
         """What can be done with it."""
         if self.base_id:
             return BASE
+        if self.shared:
+            return SHARED
         if self.model.format != "gguf":
             return ALONE
         return IN_STORE if base_needs(self.model.size_bytes) <= memory.read().budget else TOO_LARGE
@@ -71,8 +74,8 @@ COLUMNS = (
     Column("parameters", "Parameters", "999.9M", "right", value=lambda r: r.model.parameters or "–"),
     Column("quantization", "Quantization", "Q4_K_M", role="muted", value=lambda r: r.model.quantization or "–"),
     Column("size", "Size", "999.9 MB", "right", fmt.size, value=lambda r: r.model.size_bytes),
-    Column("status", "State", (BASE, IN_STORE, TOO_LARGE, ALONE), formatter=lambda status: status, role="status",
-           value=lambda r: r.status),
+    Column("status", "State", (BASE, SHARED, IN_STORE, TOO_LARGE, ALONE), formatter=lambda status: status,
+           role="status", value=lambda r: r.status),
 )  # fmt: skip
 
 
@@ -100,15 +103,23 @@ def state_words(seen: Seen | None) -> str:
 class OllamaDialog(Dialog):
     """`wanted(kind, params, title)` for a job. `bases` are ids of bases by the name that Ollama knows them by.
 
-    `used` says of such an id what rests on it, in words.
+    `used` says of such an id what rests on it, in words; `shared` are names of adapters that were shared from here.
     """
 
     wanted = Signal(str, object, str)
 
-    def __init__(self, parent: QWidget, services: Services, bases: Mapping[str, str], used: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        services: Services,
+        bases: Mapping[str, str],
+        used: Mapping[str, str],
+        shared: Collection[str] = (),
+    ) -> None:
         super().__init__(parent, "Ollama")
         self.setObjectName("ollama_dialog")
         self._services, self._bases, self._used = services, dict(bases), dict(used)
+        self._shared = frozenset(shared)
         self._host = services.ollama
         self._build()
         self._host.changed.connect(self._show)
@@ -139,8 +150,11 @@ class OllamaDialog(Dialog):
                              tip="Delete it from Ollama's store")  # fmt: skip
         for part in (row(self.pill, self.state, self.start, stretch=self.state), self.banners, self.table, self.empty):
             self.body.addWidget(part, 1 if part in (self.table, self.empty) else 0)
-        self.body.addWidget(row(self.name, self.pull, stretch=self.name))
-        self.body.addWidget(label(ABOUT, "muted", wrap=True))
+        self.pull_row = row(label("Pull a model", "caption"), self.name, self.pull, stretch=self.name)
+        self.about, self._rest = label(ABOUT, "muted", wrap=True), QWidget()
+        self.body.addWidget(self.pull_row)
+        self.body.addWidget(self.about)
+        self.body.addWidget(self._rest, 1)
         self.use = Button("Use as base", "main", "ph.plus", on_click=self._use, name="use_model")
         self.set_buttons(self.use, self.delete, cancel="Close")
 
@@ -157,6 +171,9 @@ class OllamaDialog(Dialog):
         super().hideEvent(event)
         self._host.watch(self, on=False)
 
+    def _row(self, model: OllamaModel) -> ModelRow:
+        return ModelRow(model, self._bases.get(model.name, ""), model.name in self._shared)
+
     @Slot()
     def _show(self) -> None:
         seen, starting = self._host.seen, self._host.starting
@@ -165,7 +182,7 @@ class OllamaDialog(Dialog):
         self.state.setText("Waiting for its first answer…" if starting else state_words(seen))
         can_start = seen is not None and seen.state is State.STOPPED and is_loopback(seen.address) and seen.program
         self.start.setVisible(bool(can_start) and not starting)
-        rows = [ModelRow(one, self._bases.get(one.name, "")) for one in seen.models] if seen is not None else []
+        rows = [self._row(one) for one in seen.models] if seen is not None else []
         chosen = self.table.current()
         self.model.set_rows(rows)
         if chosen is not None:
@@ -174,8 +191,9 @@ class OllamaDialog(Dialog):
             self.table.step(0)
         self.table.setVisible(bool(rows))
         self.empty.setVisible(running and not rows)
-        for part in (self.name, self.pull):
+        for part in (self.pull_row, self.about, self.delete):
             part.setVisible(running)
+        self._rest.setVisible(not running)
         self._judge()
 
     @Slot()
@@ -187,6 +205,8 @@ class OllamaDialog(Dialog):
             self.hold("Choose a model of the list first.")
         elif chosen.base_id:
             self.hold(f"{chosen.model.name} is a base here already.")
+        elif chosen.shared:
+            self.hold(f"{chosen.model.name} is an adapter that was shared from here; use its base.")
         elif chosen.model.format != "gguf":
             self.hold("Ollama alone can run it: it is not in GGUF format.")
         else:
@@ -201,7 +221,7 @@ class OllamaDialog(Dialog):
     @Slot()
     def _use(self) -> None:
         chosen = self.table.current()
-        if chosen is not None and not chosen.base_id and chosen.model.format == "gguf":
+        if chosen is not None and self.use.isEnabled():
             self._want("take_ollama", chosen.model.name, f"Adding {chosen.model.name}")
 
     @Slot()

@@ -280,7 +280,8 @@ class AdaptersPage(Page):
     def _open_ollama(self) -> None:
         rows = [entry for entry in self.bases.rows.rows if entry.base.ollama]
         used = {entry.id: used_by(("chat", entry.uses[1])) for entry in rows}
-        self.arrivals.ollama({entry.base.ollama: entry.id for entry in rows}, used)
+        bases = {entry.base.ollama: entry.id for entry in rows}
+        self.arrivals.ollama(bases, used, [one.name for one in self._shares])
 
     def _shares_of(self, adapter: Adapter) -> list[Share]:
         return [one for one in self._shares if one.artifact_id == adapter.id]

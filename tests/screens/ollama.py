@@ -1,0 +1,127 @@
+"""The pictures of Ollama in the window: a real server, its models, a base of it with what it was compared with, an
+adapter that is shared, a chat on it; and where it is absent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication
+from sqlite_utils import Database
+
+from app import ollama_service
+from benchmarks.stalls import pause
+from core.events import Changed
+from core.inference.ollama.faults import absent
+from core.inference.ollama.seen import Seen, State
+from core.models import store as models
+from core.models.practice import PRACTICE_ID
+from core.training.publish import PASSPORT_FILE
+from core.workspace import settings
+from core.workspace.files import write_json
+from tests.screens.projects import Camera
+from tests.support.chat import add_adapter
+from tests.support.gguf_base import practice_gguf, write_random_adapter
+from tests.support.ollama import CACHE, NEW, RealOllama, add_model
+from ui.pages.adapters.page import AdaptersPage
+from ui.theme import theme
+
+
+def _wait(check: Callable[[], bool]) -> None:
+    for _ in range(900):
+        pause(0.1)
+        if check():
+            return
+    raise RuntimeError("it does not come to rest")
+
+
+def shoot_ollama(studio: Camera, folder: Path, out: Path) -> None:
+    """All of it, where a real Ollama was built for the tests before."""
+    if not (CACHE / f"ollama-{NEW}" / "ollama").is_file():
+        sys.stdout.write("no pictures of Ollama: run its tests once, they build it\n")
+        return
+    server = RealOllama(NEW, folder)
+    server.start()
+    try:
+        add_model(server, practice_gguf(folder / "gguf"), "practice")
+        _shoot(studio, server, out)
+    finally:
+        server.stop()
+
+
+def _shoot(studio: Camera, server: RealOllama, out: Path) -> None:
+    services = studio.services
+    write_json(write_random_adapter(services.workspace.adapters / "loud") / PASSPORT_FILE, {})
+
+    def put(db: Database) -> Changed:
+        add_adapter(db, services.workspace, "loud", "Loud and kind", base=PRACTICE_ID)
+        return settings.put(db, "ollama_address", server.address) | Changed.ADAPTERS
+
+    services.write(services.root, put)
+    services.start_job("take_ollama", "Adding practice", {"name": "practice", "address": server.address})
+    db = services.connections.db
+    _wait(lambda: db.execute("select 1 from base_siblings where fits = 1").fetchone() is not None)
+    base = next(one for one in models.listing(db) if one.ollama)
+    services.start_job(
+        "share_adapter", "Sharing Loud and kind",
+        {"adapter_id": "loud", "base_id": base.id, "name": "loud-and-kind", "address": server.address},
+    )  # fmt: skip
+    _wait(lambda: db.execute("select 1 from ollama_shares").fetchone() is not None)
+    studio.shoot("ollama", "adapters", {"base": base.id})
+    studio.shoot("ollama-shared", "adapters", {"adapter": "loud"})
+    studio.shoot("ollama", "chat", {"base": base.id})
+    studio.shoot("ollama", "settings")
+    page = studio.window.page("adapters")
+    assert isinstance(page, AdaptersPage)
+    services.navigator.open_page("adapters", {"adapter": "loud"})
+    pause(1)
+    asks: tuple[tuple[str, str, Callable[[], object]], ...] = (
+        ("ollama_dialog", "ollama_dialog", page._open_ollama),
+        ("share_dialog", "share_dialog", page.inspector.adapter.share.click),
+    )
+    for name, kind, ask in asks:
+        _grab(name, kind, ask, out)
+    ollama_service._look = lambda address: Seen(State.ABSENT, address, error=absent())
+    services.ollama.look()
+    pause(0.5)
+    _grab("ollama_absent", "ollama_dialog", page._open_ollama, out)
+
+
+def _grab(name: str, kind: str, ask: Callable[[], object], out: Path) -> None:
+    for mode in ("light", "dark"):
+        theme().set_mode(mode)
+        ask()
+        pause(2)
+        (shown,) = [w for w in QApplication.topLevelWidgets() if w.objectName() == kind and w.isVisible()]
+        (out / "dialogs").mkdir(parents=True, exist_ok=True)
+        shown.grab().save(str(out / "dialogs" / f"{name}-{mode}.png"))
+        shown.close()
+        pause(0.2)
+
+
+def main() -> None:
+    """These alone, into the folder that is named."""
+    import tempfile
+
+    from core import sample
+    from core.workspace.paths import Workspace
+    from tests.screens.make import Studio
+
+    app = QApplication(["screens"])
+    app.setQuitOnLastWindowClosed(False)
+    with tempfile.TemporaryDirectory(prefix="screens-") as name:
+        folder, out = Path(name), Path(sys.argv[1])
+        os.environ["BRIGHTRUN_DATA"], os.environ["BRIGHTRUN_MODELS"] = str(folder / "data"), str(folder / "models")
+        sample.create(Workspace(folder / "w"))
+        studio = Studio(folder / "w", out)
+        studio.job("add_base_model", {"path": PRACTICE_ID, "name": "practice"})
+        shoot_ollama(studio, folder / "ollama", out)
+        studio.close()
+        sys.stdout.write("\n".join(studio.cut) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from app.changes import ChangeHub
 from core.cancel import CancelToken
+from core.db.connection import explain
 from core.errors import AppError
 from core.events import Changed
 from core.inference.ollama.address import SETTING, default_address, find_program, is_loopback, listens
@@ -144,8 +145,7 @@ class OllamaService(QObject):
 
         def on_failed(exc: Exception) -> None:
             over()
-            if isinstance(exc, AppError):
-                failed(exc)
+            failed(explain(exc))
 
         self._work.run(self, lambda: _start(address, log, token), over, on_failed)
 

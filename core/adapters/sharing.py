@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
     context.progress(1, STEPS, "Asking the adapter here")
     here = _answers(context, base.path, adapter, folder, wanted.system)
     with OllamaHost(address) as host:
+        _sweep(host, name)
         way, _refused = share(
             host, wanted, ways, context.token, lambda _done, _total, said: context.progress(2, STEPS, said)
         )
@@ -72,6 +74,14 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
         "adapter_sha256": adapter.sha256, "same": same, "asked": len(QUESTIONS),
     })  # fmt: skip
     return {"name": full_name(name), "way": way, "same": same, "asked": len(QUESTIONS), "modelfile": wanted.modelfile}
+
+
+def _sweep(host: OllamaHost, name: str) -> None:
+    """What a killed attempt left under its passing name."""
+    left = re.compile(rf"{re.escape(name.partition(':')[0])}-[0-9a-f]{{8}}:latest")
+    for one in host.models():
+        if left.fullmatch(one.name):
+            unshare(host, one.name)
 
 
 def unshare_adapter(context: JobContext) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def test_a_model_of_ollama_writes_conversations(server: RealOllama, workspace: P
     )
     assert code == 0, said
     assert lines[-1]["type"] == "report"
-    assert lines[-1]["stored"] == 1
+    assert lines[-1]["made"] == 1
 
 
 @pytest.mark.parametrize(("args", "said"), [

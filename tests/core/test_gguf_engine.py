@@ -18,9 +18,10 @@ from core.errors import AppError
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece, Sampling
 from core.inference.gguf import server
-from core.inference.gguf.engine import FOLDER, GgufEngine
+from core.inference.gguf.engine import FOLDER, GgufEngine, token_bytes, tokens_for
 from core.inference.gguf.server import Start
 from core.inference.mlx.engine import MlxEngine
+from core.models.gguf_file import read_gguf
 from core.models.practice import shipped_folder
 from tests.support.gguf_base import practice_gguf, write_random_adapter
 
@@ -271,6 +272,40 @@ def test_a_conversation_longer_than_the_context_says_so_or_leaves_the_oldest_out
     last = ask(engine, long, None, fit=True)[-1]
     assert last.stats["left_out"] > 0
     assert last.finish_reason in ("stop", "length")
+
+
+def test_where_memory_is_short_conversations_that_rest_make_room(
+    base: Path, adapters: list[AdapterRef], wanted: dict[tuple[str | None, str], str]
+) -> None:
+    """All slots share what there is: one conversation can be full, and the others are read again when asked next."""
+    engine = GgufEngine(EngineOptions(max_resident=2, cache_bytes=1))
+    facts = engine.load(base)
+    assert engine._tokens_held == facts["context"] == 1024
+    long = [{"role": "user", "content": "How do I keep bread fresh? " * 120}]
+    for who in (None, *adapters[:2], None):
+        last = ask(engine, long, who)[-1]
+        assert 1024 / 2 < last.stats["prompt_tokens"] < 1024
+        assert last.finish_reason
+    for who in (adapters[0], None, adapters[1]):
+        assert text(ask(engine, messages(ASKED[0]), who)) == wanted[who.id if who else None, ASKED[0]]
+    engine.close()
+
+
+def test_the_memory_of_a_context_is_counted(base: Path) -> None:
+    found = read_gguf(base)
+    # Four layers of four heads of 16 numbers, keys and values, two bytes each.
+    assert token_bytes(found) == 4 * 4 * 16 * 2 * 2
+    assert tokens_for(found, 4, 1024, 1 << 30) == 4096
+    assert tokens_for(found, 4, 1024, 2000 * token_bytes(found)) == 2000
+    assert tokens_for(found, 4, 1024, 0) == 1024
+    engine = GgufEngine()
+    before = engine.load(base)["bytes"]
+    assert before == base.stat().st_size + 4096 * token_bytes(found)
+    assert engine.load(base)["seconds"] == 0.0
+    os.utime(base)
+    # Another file under the same name.
+    assert engine.load(base)["seconds"] > 0
+    engine.close()
 
 
 def test_several_answers_differ_by_their_seed_and_end_when_asked_to(engine: GgufEngine) -> None:

@@ -49,11 +49,13 @@ class GgufEngine:
         self._places: list[str] = []
         self._read: dict[str | None, int] = {}
         self._folder: Path | None = None
-        self._context = 0
+        self._context, self._tokens_held = 0, 0
+        self._stamp: tuple[int, int] = (0, 0)
 
     def load(self, base: Path, progress: Progress | None = None) -> Mapping[str, Any]:
         """Load the file `base`; at once when it is the one that is loaded."""
-        if self._base is None or self._base.path != base:
+        changed = file_stamp(base)
+        if self._base is None or (self._base.path, self._stamp) != (base, changed):
             begun = time.monotonic()
             self.close()
             say = progress or _silent
@@ -64,7 +66,7 @@ class GgufEngine:
             say(0.2, "Loading the weights")
             self._start(found, [])
             # Last: what failed on the way is loaded again.
-            self._base = found
+            self._base, self._stamp = found, changed
             seconds = time.monotonic() - begun
         else:
             seconds = 0.0
@@ -75,7 +77,8 @@ class GgufEngine:
         files = [self._file(ident) for ident in idents]
         # Pinned ones may be more than the limit; a slot that is not there is passed over without a word.
         slots = max(self._residency.limits.count, len(idents)) + 1
-        self._server = LlamaServer(Start(base.path, files, slots, self._context, self._folder / "slots"))
+        self._tokens_held = tokens_for(base, slots, self._context, self._options.cache_bytes)
+        self._server = LlamaServer(Start(base.path, files, slots, self._tokens_held, self._folder / "slots"))
         self._places = list(idents)
 
     def _file(self, ident: str) -> Path:
@@ -254,7 +257,9 @@ class GgufEngine:
     @property
     def _bytes(self) -> int:
         base = self._base
-        return (base.path.stat().st_size if base else 0) + self._residency.size_bytes
+        if base is None:
+            return 0
+        return self._stamp[0] + self._tokens_held * token_bytes(base) + self._residency.size_bytes
 
     def status(self) -> Mapping[str, Any]:
         """Base, resident adapters, bytes of the files that are in memory."""
@@ -295,6 +300,29 @@ class GgufEngine:
         if self._base is None:
             raise AppError("no_base_loaded", "No base model is loaded.", hint="Choose a base model first.")
         return self._base
+
+
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Size and time of a file, zeros where it is not there: another one under its name is loaded anew."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def token_bytes(base: GgufFile) -> int:
+    """What a token of context takes: keys and values of every layer in float16. 0 where the file does not say."""
+    layers, heads = base.number("block_count") or 0, base.number("attention.head_count") or 1
+    wide = (base.number("embedding_length") or 0) // heads
+    keys, values = (base.number(f"attention.{part}_length") or wide for part in ("key", "value"))
+    return 2 * layers * (base.number("attention.head_count_kv") or heads) * (keys + values)
+
+
+def tokens_for(base: GgufFile, slots: int, context: int, budget: int) -> int:
+    """Tokens of context that all slots share: each could be full, within a budget of bytes; one at least can be."""
+    each = token_bytes(base)
+    return max(context, min(slots * context, budget // each if each else slots * context))
 
 
 def config_of(base: GgufFile) -> dict[str, Any]:

@@ -22,12 +22,12 @@ START_S, ANSWER_S = 60.0, 600.0
 
 @dataclass(frozen=True)
 class Start:
-    """What a server is started with: `context` tokens for each of `slots` conversations."""
+    """What a server is started with: room for `tokens` that `slots` conversations share."""
 
     base: Path
     adapters: Sequence[Path]
     slots: int
-    context: int
+    tokens: int
     saved: Path
 
 
@@ -136,8 +136,8 @@ def _started(start: Start, key: str) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = str(start.base)
     params.n_parallel = start.slots
-    # Shared out evenly.
-    params.n_ctx = start.context * start.slots
+    # Where a conversation needs more than is free, those of slots that rest are forgotten, and read again later.
+    params.n_ctx, params.kv_unified = start.tokens, True
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in start.adapters]
     params.lora_init_without_apply = True
     # Its cache in main memory does not know about adapters: a prompt that the base has read would be taken for one

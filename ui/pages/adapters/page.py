@@ -172,6 +172,7 @@ class AdaptersPage(Page):
 
     def reload(self) -> None:
         self.read(read_snapshot, self._show)
+        self.services.siblings.look()
 
     def _show(self, snapshot: Snapshot) -> None:
         bases, adapters, self._chats = snapshot.bases, snapshot.adapters, snapshot.chats

@@ -14,7 +14,7 @@ from pathlib import Path
 NAMES = (
     "startup", "stalls", "data_line", "reading", "conversations", "adapter_switch", "large_switch", "coming_back",
     "click_to_active", "training_speed", "training_memory", "overhead", "generation", "chunking", "code_index",
-    "retrieval", "project_switch",
+    "retrieval", "project_switch", "ollama_switch",
 )  # fmt: skip
 
 

@@ -25,14 +25,14 @@ CONFIG = {
 PROJECTIONS = (*(f"self_attn.{name}_proj" for name in "qkvo"), "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 
 
-def write_base(folder: Path) -> tuple[Path, int]:
+def write_base(folder: Path, dtype: str = "bfloat16") -> tuple[Path, int]:
     import mlx.core as mx
     from mlx.utils import tree_flatten
     from mlx_lm.models import llama
 
     mx.random.seed(7)
     model = llama.Model(llama.ModelArgs.from_dict(CONFIG))
-    model.set_dtype(mx.bfloat16)
+    model.set_dtype(getattr(mx, dtype))
     tensors = dict(tree_flatten(model.parameters()))
     folder.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -42,7 +42,7 @@ def write_base(folder: Path) -> tuple[Path, int]:
     return folder, sum(tensor.size for tensor in tensors.values())
 
 
-def write_adapter(folder: Path) -> AdapterRef:
+def write_adapter(folder: Path, rank: int = RANK) -> AdapterRef:
     import mlx.core as mx
 
     hidden, inner = int(CONFIG["hidden_size"]), int(CONFIG["intermediate_size"])
@@ -53,10 +53,10 @@ def write_adapter(folder: Path) -> AdapterRef:
             width_in, width_out = inner if name.startswith("mlp.down") else hidden, hidden
             if name in ("mlp.gate_proj", "mlp.up_proj"):
                 width_out = inner
-            tensors[f"{path}.lora_a"] = mx.random.normal((width_in, RANK))
-            tensors[f"{path}.lora_b"] = mx.random.normal((RANK, width_out)) * 0.01
+            tensors[f"{path}.lora_a"] = mx.random.normal((width_in, rank))
+            tensors[f"{path}.lora_b"] = mx.random.normal((rank, width_out)) * 0.01
     folder.mkdir()
-    parameters = {"rank": RANK, "scale": 2.0, "dropout": 0.0, "keys": list(PROJECTIONS)}
+    parameters = {"rank": rank, "scale": 2.0, "dropout": 0.0, "keys": list(PROJECTIONS)}
     config = {"fine_tune_type": "lora", "num_layers": LAYERS, "lora_parameters": parameters}
     (folder / "adapter_config.json").write_bytes(orjson.dumps(config))
     mx.save_safetensors(str(folder / "adapters.safetensors"), tensors)

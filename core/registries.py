@@ -98,6 +98,7 @@ JOB_KINDS: Registry[Any] = Registry(
         "check_adapter": "core.adapters.jobs:CHECK",
         "export_adapter": "core.adapters.jobs:EXPORT",
         "compare_bases": "core.adapters.jobs:COMPARE",
+        "measure_parity": "core.adapters.jobs:PARITY",
         "share_adapter": "core.adapters.jobs:SHARE",
         "unshare_adapter": "core.adapters.jobs:UNSHARE",
         "pull_ollama": "core.inference.ollama.jobs:PULL",

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.adapters import shares, siblings
+from core.adapters import parity, shares, siblings
 from core.db.connection import transaction
 from core.events import Changed
 from core.jobs import Job, JobKind
@@ -27,6 +27,10 @@ def _apply_sibling(db: Database, _workspace: Workspace, _job: Job, event: Mappin
     return siblings.put(db, event["row"])
 
 
+def _apply_parity(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
+    return parity.put(db, event["row"])
+
+
 def _apply_share(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
     return shares.put(db, event["row"]) if event["type"] == "share" else shares.drop(db, str(event["name"]))
 
@@ -43,6 +47,10 @@ EXPORT = JobKind(
 COMPARE = JobKind(
     "compare_bases", handler="core.adapters.comparing:compare_bases", events=("sibling",), apply=_apply_sibling,
     page="adapters",
+)  # fmt: skip
+PARITY = JobKind(
+    "measure_parity", handler="core.adapters.measuring:measure_parity", events=("parity",), apply=_apply_parity,
+    lane=Lane.GPU, page="adapters",
 )  # fmt: skip
 SHARE = JobKind(
     "share_adapter", handler="core.adapters.sharing:share_adapter", events=("share",), apply=_apply_share,

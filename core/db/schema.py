@@ -254,7 +254,12 @@ create table base_siblings(
 create table ollama_shares(
   name text primary key, artifact_id text not null references model_artifacts(id) on delete cascade,
   base_id text references base_models(id) on delete set null, address text not null, way text not null,
-  adapter_sha256 text not null, same integer not null, asked integer not null, created_at text not null)
+  adapter_sha256 text not null, same integer not null, asked integer not null, created_at text not null);
+create table adapter_parity(
+  artifact_id text not null references model_artifacts(id) on delete cascade,
+  base_id text not null references base_models(id) on delete cascade, same real not null, drift real not null,
+  left_over real not null, tokens integer not null, contents text not null, measured_at text not null,
+  primary key(artifact_id, base_id))
 """
 
 
@@ -372,7 +377,7 @@ def m013_projects(db: Database) -> None:
 @migrations()
 def m014_ollama(db: Database) -> None:
     """Bases that Ollama hosts; whether adapters of one base fit another, with the points line by line; adapters that
-    are models in Ollama too."""
+    are models in Ollama too; what is left of an adapter on a base in another format."""
     db.execute("alter table base_models add column ollama text not null default ''")
     _run(db, _SIBLINGS)
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psutil
 import pytest
 from pytestqt.qtbot import QtBot
@@ -24,7 +25,7 @@ from core.models.work import practice_row
 from core.training.publish import PASSPORT_FILE
 from core.workspace import settings
 from core.workspace.files import write_json
-from tests.support.chat import add_adapter
+from tests.support.chat import add_adapter, add_dataset
 from tests.support.gguf_base import practice_gguf, write_random_adapter
 from tests.support.ollama import NEW, RealOllama, add_model, free_port, running
 from tests.support.pages import click, open_page
@@ -159,6 +160,47 @@ def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
     qtbot.waitUntil(lambda: "In Ollama" not in page.inspector.adapter.facts.facts)
     with OllamaHost(server.address) as host:
         assert [model.name for model in host.models()] == ["practice:latest"]
+
+
+def test_what_is_left_of_an_adapter_on_another_format_is_measured_and_said(
+    qtbot: QtBot, window: MainWindow, services: Services, tmp_path: Path
+) -> None:
+    file = practice_gguf(tmp_path, louder="blk.1.ffn_down")
+    write_json(write_random_adapter(services.workspace.adapters / "loud") / PASSPORT_FILE, {})
+    talk = [
+        {"role": "user", "content": "How do I keep bread fresh?"},
+        {"role": "assistant", "content": "Keep it in a cloth, and cut it when you eat it."},
+    ]
+    folder = services.workspace.datasets / "d"
+    folder.mkdir(parents=True)
+    (folder / "data.jsonl").write_bytes(orjson.dumps({"id": "1", "split": "validation", "messages": talk}) + b"\n")
+
+    def put(db: Database) -> Changed:
+        models.upsert(db, practice_row())
+        add_dataset(db, "d", [])
+        db.execute("update datasets set file_path = 'datasets/d/data.jsonl'")
+        add_adapter(db, services.workspace, "loud", "Loud", base=PRACTICE_ID, dataset="d")
+        return Changed.MODELS | Changed.ADAPTERS
+
+    services.write(services.root, put)
+    page = opened(qtbot, window)
+    qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 1)
+    assert page.dropped([file])
+    qtbot.waitUntil(lambda: any(one.fits for one in page._siblings))
+    page.open_item({"adapter": "loud"})
+    facts = page.inspector.adapter.facts
+    qtbot.waitUntil(lambda: facts.facts.get("On practice") == "fits; not measured yet")
+    click(qtbot, page, "measure_parity")
+    qtbot.waitUntil(lambda: facts.facts["On practice"].startswith("weakened: "))
+    assert not page.inspector.adapter.measure.isVisible()
+    base = next(entry for entry in page.bases.rows.rows if not entry.base.trains)
+    services.navigator.open_page("chat", {"base": base.id})
+    chat = window.findChild(ChatPage)
+    assert chat is not None
+    qtbot.waitUntil(lambda: (chip := chat.chips.chip("loud")) is not None and chip.isVisible())
+    assert "weakened" not in chat.state.text()
+    click(qtbot, chat.chips, "adapter_loud")
+    qtbot.waitUntil(lambda: "weakened on this base: " in chat.state.text())
 
 
 def test_what_is_a_base_already_is_not_added_twice(

@@ -242,6 +242,29 @@ class GgufEngine:
             hint="Measure it on the base model in MLX's format that it was trained on.",
         )  # fmt: skip
 
+    def likeliest(
+        self, ids: Sequence[int], places: Sequence[int], adapter: AdapterRef | None, count: int
+    ) -> Iterator[list[Candidate]]:
+        """For measuring: at each place (ascending, from 1) the `count` likeliest tokens after the `ids` before it.
+
+        Whatever was asked there, the given tokens go on, so each place costs one step. Ends where the context is full.
+        """
+        self._loaded()
+        if adapter is not None:
+            self.prepare(adapter)
+        ident = adapter.id if adapter else None
+        for place in places:
+            if place >= self._context:
+                return
+            body = {
+                "prompt": list(ids[:place]), "n_predict": 1, "temperature": 0.0, "n_probs": count,
+                "post_sampling_probs": False, "cache_prompt": True, **self._who(ident),
+            }  # fmt: skip
+            assert self._server is not None
+            for event in self._server.complete(body):
+                if found := event.get("completion_probabilities"):
+                    yield [_candidate(one) for one in found[0]["top_logprobs"]]
+
     def _fitted(self, request: GenerateRequest) -> tuple[Sequence[Mapping[str, str]], int]:
         if not request.fit:
             return request.messages, 0

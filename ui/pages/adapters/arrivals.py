@@ -30,7 +30,7 @@ DOWNLOAD = "download_base"
 IMPORT, CHECK, EXPORT = "import_adapter", "check_adapter", "export_adapter"
 QUANTISE = "quantise_base"
 PULL, TAKE = "pull_ollama", "take_ollama"
-SHARE, UNSHARE = "share_adapter", "unshare_adapter"
+SHARE, UNSHARE, MEASURE = "share_adapter", "unshare_adapter", "measure_parity"
 KINDS = (
     "add_base_model",
     "build_practice_model",
@@ -43,6 +43,7 @@ KINDS = (
     EXPORT,
     SHARE,
     UNSHARE,
+    MEASURE,
 )
 
 
@@ -168,6 +169,11 @@ class Arrivals(QObject):
     @Slot(object, str)
     def _start_share(self, params: dict[str, Any], title: str) -> None:
         self._services.start_job(SHARE, title, params)
+
+    def measure(self, adapter: Adapter, base: BaseModel) -> None:
+        """How much of it is left on a base in another format."""
+        params = {"adapter_id": adapter.id, "base_id": base.id}
+        self._services.start_job(MEASURE, f"Measuring {adapter.name} on {base.name}", params)
 
     def unshare(self, share: Share) -> None:
         """Take one out of Ollama again."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from core.adapters import shares, siblings
+from core.adapters import parity, shares, siblings
+from core.adapters.parity import Parity
 from core.adapters.shares import Share
 from core.adapters.siblings import Sibling
 from core.models import store as models
@@ -49,6 +50,7 @@ class Snapshot:
     chats: Mapping[str, int]
     siblings: tuple[Sibling, ...] = ()
     shares: tuple[Share, ...] = ()
+    parities: tuple[Parity, ...] = ()
 
 
 def read_snapshot(db: Database) -> Snapshot:
@@ -62,7 +64,9 @@ def read_snapshot(db: Database) -> Snapshot:
         BaseRow(base.id, base, base.id == chosen, (trained[base.id], on_base.get(base.id, 0)))
         for base in models.listing(db)
     )
-    return Snapshot(bases, adapters, with_adapter, tuple(siblings.listing(db)), tuple(shares.listing(db)))
+    return Snapshot(
+        bases, adapters, with_adapter, tuple(siblings.listing(db)), tuple(shares.listing(db)), tuple(parity.listing(db))
+    )
 
 
 def _chats_by(db: Database, column: str) -> dict[str, int]:

@@ -11,15 +11,14 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from core import memory
-from core.adapters.shares import Share
 from core.adapters.siblings import Sibling
 from core.inference.arbiter import base_needs
 from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui import format as fmt
 from ui.models.rows import Status
+from ui.pages.adapters.elsewhere import Elsewhere
 from ui.pages.adapters.quantise import can_quantise
-from ui.pages.adapters.share import shared_words
 from ui.pages.adapters.siblings import SiblingLines
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, label, row
@@ -176,6 +175,7 @@ class AdapterDetail(QWidget):
     export_wanted = Signal()
     share_wanted = Signal()
     unshare_wanted = Signal()
+    measure_wanted = Signal()
     folder_wanted = Signal()
     delete_wanted = Signal()
 
@@ -215,28 +215,37 @@ class AdapterDetail(QWidget):
             tip="Make it a model in Ollama, so that other programs can use it",
         )  # fmt: skip
         self.unshare = Button("Stop sharing", "", "ph.x", on_click=self.unshare_wanted.emit, name="unshare_adapter")
+        self.measure = Button(
+            "Measure", "", "ph.gauge", on_click=self.measure_wanted.emit, name="measure_parity",
+            tip="How much of it is left on bases in another format, on held-out turns",
+        )  # fmt: skip
         self.unshare.hide()
+        self.measure.hide()
         self.folder = Button(
             "Show folder", "", "ph.folder-open", on_click=self.folder_wanted.emit, name="adapter_folder"
         )
         self.delete = Button("Delete", "", "ph.trash", on_click=self.delete_wanted.emit, name="delete_adapter")
         _lay_out(
             self, row(self.title, self.pill, stretch=self.title), self.line, self._scroll,
-            row(self.run, self.copy, None), row(self.check, self.export, None), row(self.share, self.unshare, None),
+            row(self.run, self.copy, None), row(self.check, self.export, self.measure, None),
+            row(self.share, self.unshare, None),
             row(self.folder, self.delete, None), stretch=self._scroll,
         )  # fmt: skip
 
-    def show_adapter(self, adapter: Adapter, several: int = 1, chats: int = 0, shares: Sequence[Share] = ()) -> None:
-        """This one, with which so many chats talk and that is in Ollama as `shares`; `several` are selected."""
+    def show_adapter(
+        self, adapter: Adapter, several: int = 1, chats: int = 0, elsewhere: Elsewhere | None = None
+    ) -> None:
+        """This one, with which so many chats talk; `elsewhere` says where else it answers; `several` are selected."""
+        elsewhere = elsewhere or Elsewhere()
         passport = self._passport = adapter.passport
         self.title.setText(adapter.name)
         self.line.setText(f"{adapter.base_name} · {fmt.moment_long(adapter.created_at)}")
         self.pill.set_status(verdict_status(adapter.verdict))
         self.losses.setText(losses(passport.get("loss_before"), passport.get("loss_after")))
         self.verdict.setText(result_words(adapter))
-        shared = [Fact("In Ollama", shared_words(shares))] if shares else []
-        self.facts.set_facts([*_facts(adapter), Fact("Used by", used_by(("chat", chats))), *shared])
-        self.unshare.setVisible(bool(shares))
+        self.facts.set_facts([*_facts(adapter), Fact("Used by", used_by(("chat", chats))), *elsewhere.facts])
+        self.unshare.setVisible(bool(elsewhere.shares))
+        self.measure.setVisible(bool(elsewhere.unmeasured) and adapter.dataset_id is not None)
         counts = passport.get("counts", {})
         self.sum.setText(sum_words(counts) if counts else "Not recorded")
         imported = "imported" in passport
@@ -344,9 +353,9 @@ class Inspector(Card):
         self.base.show_base(base, is_default, uses, siblings, names)
         self._views.setCurrentWidget(self.base)
 
-    def show_adapter(self, adapter: Adapter, several: int, chats: int, shares: Sequence[Share]) -> None:
+    def show_adapter(self, adapter: Adapter, several: int, chats: int, elsewhere: Elsewhere) -> None:
         """An adapter."""
-        self.adapter.show_adapter(adapter, several, chats, shares)
+        self.adapter.show_adapter(adapter, several, chats, elsewhere)
         self._views.setCurrentWidget(self.adapter)
 
     def show_nothing(self) -> None:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
+from core.adapters.parity import Parity
 from core.adapters.shares import Share
 from core.adapters.siblings import Sibling
 from core.errors import AppError
@@ -33,6 +34,7 @@ from ui.pages.adapters.columns import (
     Snapshot,
     read_snapshot,
 )
+from ui.pages.adapters.elsewhere import Elsewhere
 from ui.pages.adapters.inspector import Inspector, used_by
 from ui.pages.adapters.removing import ADAPTERS, delete_bases
 from ui.theme import theme
@@ -62,6 +64,7 @@ class AdaptersPage(Page):
         self._chats: Mapping[str, int] = {}
         self._siblings: Sequence[Sibling] = ()
         self._shares: Sequence[Share] = ()
+        self._parities: Sequence[Parity] = ()
         self._on_bases = False
         self._settling = False
         self.arrivals = Arrivals(self)
@@ -164,6 +167,7 @@ class AdaptersPage(Page):
         adapter.check_wanted.connect(partial(self._with_adapter, self.arrivals.check))
         adapter.export_wanted.connect(partial(self._with_adapter, partial(self.arrivals.export, anchor=adapter.export)))
         adapter.share_wanted.connect(partial(self._with_adapter, self._share))
+        adapter.measure_wanted.connect(partial(self._with_adapter, self._measure))
         adapter.unshare_wanted.connect(partial(self._with_adapter, self._unshare))
         adapter.folder_wanted.connect(self._show_folder)
         adapter.delete_wanted.connect(self._delete)
@@ -176,7 +180,7 @@ class AdaptersPage(Page):
 
     def _show(self, snapshot: Snapshot) -> None:
         bases, adapters, self._chats = snapshot.bases, snapshot.adapters, snapshot.chats
-        self._siblings, self._shares = snapshot.siblings, snapshot.shares
+        self._siblings, self._shares, self._parities = snapshot.siblings, snapshot.shares, snapshot.parities
         self._base_rows.show(bases)
         self._adapter_rows.show(adapters)
         self.no_bases.setVisible(not bases)
@@ -232,7 +236,7 @@ class AdaptersPage(Page):
             self.talk.setEnabled(True)
         elif adapter is not None:
             chats = self._chats.get(adapter.id, 0)
-            self.inspector.show_adapter(adapter, len(self.adapters.selected()), chats, self._shares_of(adapter))
+            self.inspector.show_adapter(adapter, len(self.adapters.selected()), chats, self._elsewhere(adapter))
         else:
             self.inspector.show_nothing()
 
@@ -287,9 +291,21 @@ class AdaptersPage(Page):
     def _shares_of(self, adapter: Adapter) -> list[Share]:
         return [one for one in self._shares if one.artifact_id == adapter.id]
 
-    def _share(self, adapter: Adapter) -> None:
+    def _fitting(self, adapter: Adapter) -> list[BaseModel]:
         fit = {one.other_id for one in self._siblings if one.fits and one.base_id == adapter.base_model_id}
-        bases = [entry.base for entry in self.bases.rows.rows if entry.base.ollama and entry.id in fit]
+        return [entry.base for entry in self.bases.rows.rows if entry.id in fit]
+
+    def _elsewhere(self, adapter: Adapter) -> Elsewhere:
+        measured = {one.base_id: one for one in self._parities if one.artifact_id == adapter.id}
+        served = [(base, measured.get(base.id)) for base in self._fitting(adapter)]
+        return Elsewhere(self._shares_of(adapter), served)
+
+    def _measure(self, adapter: Adapter) -> None:
+        for base in self._elsewhere(adapter).unmeasured:
+            self.arrivals.measure(adapter, base)
+
+    def _share(self, adapter: Adapter) -> None:
+        bases = [base for base in self._fitting(adapter) if base.ollama]
         self.arrivals.share(adapter, bases, self._shares_of(adapter))
 
     def _unshare(self, adapter: Adapter) -> None:

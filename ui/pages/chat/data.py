@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from core.adapters import siblings
+from core.adapters import parity, siblings
+from core.adapters.parity import Parity
 from core.datasets import store as datasets
 from core.errors import AppError
 from core.inference.engine import AdapterRef, Sampling
@@ -51,6 +52,7 @@ class Overview:
     pinned: Sequence[str] = ()
     projects: Sequence[Project] = ()
     fitting: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    parities: Sequence[Parity] = ()
 
     def project(self, ident: str | None) -> Project | None:
         """A project of the list."""
@@ -68,6 +70,11 @@ class Overview:
         """Those that answer on a base: its own, and those of the same model in another format. Newest first."""
         fit = self.fitting.get(base_id, frozenset((base_id,)))
         return [adapter for adapter in self.adapters if adapter.base_model_id in fit]
+
+    def weakened(self, adapter_id: str | None, base_id: str) -> Parity | None:
+        """What was measured where an adapter is another one on this base, in another format than its own."""
+        found = (one for one in self.parities if (one.artifact_id, one.base_id) == (adapter_id, base_id))
+        return next((one for one in found if one.is_current and one.weakened), None)
 
     def base_of(self, adapter: Adapter) -> BaseModel | None:
         """The base that an adapter answers on: its own, or where that is gone the same model in another format."""
@@ -96,7 +103,7 @@ def read_overview(db: Database, search: str, project_id: str = "") -> Overview:
         bases, models.default(db) or next(iter(bases), None), training.list_adapters(db),
         chats.listing(db, search=search, project_id=project_id), int(settings.get(db, "max_resident_adapters")),
         settings.get(db, SAVED_PROMPTS, []), settings.get(db, PINNED_ADAPTERS, []), projects.listing(db),
-        siblings.fitting(db),
+        siblings.fitting(db), parity.listing(db),
     )  # fmt: skip
 
 

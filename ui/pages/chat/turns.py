@@ -112,6 +112,8 @@ def choices_of(overview: Overview, chat: Chat, session: ChatSession, loaded: boo
 def state_line(overview: Overview, chat: Chat, session: ChatSession, engine: Any, messages: Sequence[Message]) -> str:
     """The line below the title: what the model does, the last switch, how full the context is."""
     parts = [_now(overview, session, engine, chat)]
+    if (weak := overview.weakened(chat.artifact_id, chat.base_model_id)) is not None:
+        parts.append(f"weakened on this base: {fmt.percent(weak.left)} of its effect is left")
     answers = [m for m in messages if m.role == "assistant" and m.stats.get("switch_s") is not None]
     if answers and (shown := compared_of(answers[-1])) is not None and shown.blind:
         # Times and sizes would give away who it is.

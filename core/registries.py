@@ -102,6 +102,7 @@ JOB_KINDS: Registry[Any] = Registry(
         "share_adapter": "core.adapters.jobs:SHARE",
         "unshare_adapter": "core.adapters.jobs:UNSHARE",
         "pull_ollama": "core.inference.ollama.jobs:PULL",
+        "practice_to_ollama": "core.inference.ollama.jobs:PRACTICE",
         "take_ollama": "core.inference.ollama.jobs:TAKE",
         "generate": "core.generation.jobs:GENERATE",
         "generate_local": "core.generation.jobs:GENERATE_LOCAL",

@@ -3,6 +3,7 @@
 `status` how it is and what it holds in memory; `start` it on this machine; `list` its models; `pull NAME` fetches one
 and takes it as a base, `take NAME` one that is there; `delete NAME` one of its store. `share ADAPTER NAME` makes an
 adapter a model there, for other programs, and compares the two; `unshare NAME` takes it out again; `shared` lists them.
+`practice` puts the practice model in.
 
 Exit codes: 0 done; 1 it could not be done; 2 usage or lock.
 """
@@ -39,11 +40,12 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
         "--address", default="", metavar="HOST:PORT", help="by default that of the workspace's settings"
     )
     add_vertical(parser)
-    names = "status|start|list|pull|take|delete|share|unshare|shared"
+    names = "status|start|list|pull|take|practice|delete|share|unshare|shared"
     commands = parser.add_subparsers(dest="command", required=True, metavar=names)
     for name, words in (
         ("status", "how it is"), ("start", "start it on this machine"), ("list", "its models"),
         ("shared", "adapters that are models in it"),
+        ("practice", "put the practice model into it, and take it as a base"),
     ):  # fmt: skip
         commands.add_parser(name, help=words)
     for name, words in (
@@ -78,6 +80,7 @@ class OllamaCall:
         work: dict[str, Callable[[], int]] = {
             "status": self.status, "start": self.start, "list": self.list, "pull": self.pull, "take": self.take,
             "delete": self.delete, "share": self.share, "unshare": self.unshare, "shared": self.shared,
+            "practice": self.practice,
         }  # fmt: skip
         return work[self.options.command]()
 
@@ -119,8 +122,12 @@ class OllamaCall:
         """Take what is there."""
         return self._take("take_ollama", f"Adding {self.options.name}", pull=False)
 
+    def practice(self) -> int:
+        """Put the practice model in."""
+        return self._take("practice_to_ollama", "Putting the practice model into Ollama", pull=False)
+
     def _take(self, kind: str, title: str, *, pull: bool) -> int:
-        done = self._job(kind, title, {"name": self.options.name, "pull": pull})
+        done = self._job(kind, title, {"name": getattr(self.options, "name", ""), "pull": pull})
         if siblings.unchecked(self.db):
             self._job("compare_bases", "Comparing base models", {})
         base = models.get(self.db, str(done.result["base_model_id"]))

@@ -21,7 +21,7 @@ from core.errors import AppError, Cancelled
 from core.inference.ollama import host as hosts
 from core.inference.ollama.address import default_address, find_program, is_loopback, listens, read_address
 from core.inference.ollama.host import OllamaHost, make_room, start
-from core.inference.ollama.seen import State, full_name
+from core.inference.ollama.seen import PRACTICE_NAME, State, full_name
 from core.jobs import JobState
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
@@ -115,6 +115,18 @@ def test_a_model_becomes_a_base_whose_adapters_are_those_of_its_sibling(server: 
     assert base.path.is_relative_to(server.store)
     run_job(here, "compare_bases", {})
     assert siblings.fitting(here.db)[base.id] == {base.id, PRACTICE_ID}
+    here.db.close()
+
+
+def test_the_practice_model_is_put_in_and_is_a_base(server: RealOllama, tmp_path: Path) -> None:
+    here = place(tmp_path)
+    run_job(here, "add_base_model", {"path": PRACTICE_ID})
+    job = run_job(here, "practice_to_ollama", {"address": server.address})
+    assert (job.status, job.error) == (JobState.COMPLETED, None)
+    run_job(here, "compare_bases", {})
+    assert siblings.fitting(here.db)[str(job.result["base_model_id"])] >= {PRACTICE_ID}
+    with OllamaHost(server.address) as host:
+        host.delete(PRACTICE_NAME)
     here.db.close()
 
 

@@ -18,7 +18,7 @@ from app.services import Services
 from core.events import Changed
 from core.inference.ollama.faults import absent, stopped
 from core.inference.ollama.host import OllamaHost
-from core.inference.ollama.seen import Held, OllamaModel, Seen, State
+from core.inference.ollama.seen import PRACTICE_NAME, Held, OllamaModel, Seen, State
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
 from core.models.work import practice_row
@@ -271,6 +271,20 @@ def test_it_is_started_from_the_dialog(
         if (process.info["environ"] or {}).get("OLLAMA_HOST") == f"127.0.0.1:{port}":
             process.kill()
     found.leave()
+
+
+def test_the_practice_model_is_put_into_it_by_one_click(
+    qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
+) -> None:
+    services.write(services.root, lambda db: settings.put(db, "ollama_address", server.address))
+    page = opened(qtbot, window)
+    page.show_content()
+    found = show(qtbot, page)
+    qtbot.waitUntil(found.practice.isVisible)
+    click(qtbot, found, "practice_to_ollama")
+    qtbot.waitUntil(lambda: [entry.base.ollama for entry in page.bases.rows.rows] == [PRACTICE_NAME])
+    with OllamaHost(server.address) as host:
+        host.delete(PRACTICE_NAME)
 
 
 def test_a_pull_that_fails_is_a_job_that_says_why(

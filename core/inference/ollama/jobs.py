@@ -27,6 +27,13 @@ PULL = JobKind(
     resumable=True,
     page="adapters",
 )
+PRACTICE = JobKind(
+    name="practice_to_ollama",
+    handler="core.inference.ollama.practice:put_practice",
+    events=("base_model",),
+    apply=_apply,
+    page="adapters",
+)
 TAKE = JobKind(
     name="take_ollama",
     handler="core.inference.ollama.work:take_model",

@@ -10,6 +10,9 @@ from typing import Any
 
 from core.errors import AppError
 
+# What the practice model is called in it.
+PRACTICE_NAME = "bright-run-practice:latest"
+
 
 class State(StrEnum):
     """How an Ollama is: `HUNG` takes a connection and does not answer, `OTHER` answers as something else."""

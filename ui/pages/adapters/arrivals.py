@@ -29,7 +29,7 @@ from ui.widgets.page import Page
 DOWNLOAD = "download_base"
 IMPORT, CHECK, EXPORT = "import_adapter", "check_adapter", "export_adapter"
 QUANTISE = "quantise_base"
-PULL, TAKE = "pull_ollama", "take_ollama"
+PULL, TAKE, PUT = "pull_ollama", "take_ollama", "practice_to_ollama"
 SHARE, UNSHARE, MEASURE = "share_adapter", "unshare_adapter", "measure_parity"
 KINDS = (
     "add_base_model",
@@ -37,6 +37,7 @@ KINDS = (
     DOWNLOAD,
     PULL,
     TAKE,
+    PUT,
     QUANTISE,
     IMPORT,
     CHECK,

@@ -14,7 +14,7 @@ from core import memory
 from core.errors import AppError
 from core.inference.arbiter import base_needs
 from core.inference.ollama.address import is_loopback
-from core.inference.ollama.seen import OllamaModel, Seen, State
+from core.inference.ollama.seen import PRACTICE_NAME, OllamaModel, Seen, State
 from ui import format as fmt
 from ui.dialogs.base import Dialog, confirm
 from ui.models.rows import Column, RowModel, Status
@@ -155,8 +155,12 @@ class OllamaDialog(Dialog):
         self.body.addWidget(self.pull_row)
         self.body.addWidget(self.about)
         self.body.addWidget(self._rest, 1)
+        self.practice = Button(
+            "Put the practice model in", "link", on_click=self._put_practice, name="practice_to_ollama",
+            tip="A tiny model, for trying the way without a download",
+        )  # fmt: skip
         self.use = Button("Use as base", "main", "ph.plus", on_click=self._use, name="use_model")
-        self.set_buttons(self.use, self.delete, cancel="Close")
+        self.set_buttons(self.use, self.delete, self.practice, cancel="Close")
 
     @property
     def typed(self) -> bool:
@@ -194,6 +198,7 @@ class OllamaDialog(Dialog):
         for part in (self.pull_row, self.about, self.delete):
             part.setVisible(running)
         self._rest.setVisible(not running)
+        self.practice.setVisible(running and seen is not None and seen.model(PRACTICE_NAME) is None)
         self._judge()
 
     @Slot()
@@ -229,6 +234,9 @@ class OllamaDialog(Dialog):
         name = self.name.text().strip()
         if name and self.pull.isVisible():
             self._want("pull_ollama", name, f"Pulling {name}")
+
+    def _put_practice(self) -> None:
+        self._want("practice_to_ollama", PRACTICE_NAME, "Putting the practice model into Ollama")
 
     def _want(self, kind: str, name: str, title: str) -> None:
         params = {"name": name, "address": self._host.address, "pull": kind == "pull_ollama"}

@@ -1,0 +1,27 @@
+"""Worker handler that puts the practice model into Ollama, and takes it as a base: the way tried without a download."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.inference.gguf.writing import write_base
+from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.seen import PRACTICE_NAME
+from core.models.gguf_base import add_file
+from core.models.practice import ensure_practice_model
+from core.workers.host import JobContext
+
+
+def put_practice(context: JobContext) -> dict[str, Any]:
+    """Handler of `practice_to_ollama`: params {"address"}."""
+    context.progress(0, 3, "Writing the practice model as GGUF")
+    path = write_base(ensure_practice_model(), context.run_dir / "practice.gguf")
+    context.token.raise_if_cancelled()
+    with OllamaHost(str(context.params["address"])) as host:
+        context.progress(1, 3, "Putting it into Ollama")
+        digest = host.put_blob(path)
+        host.create(PRACTICE_NAME, files={path.name: digest})
+        context.progress(2, 3, "Adding it as a base")
+        row = add_file(context, host.file(PRACTICE_NAME), "Practice model in Ollama", PRACTICE_NAME)
+    context.emit("base_model", row=row)
+    return {"base_model_id": row["id"], "name": PRACTICE_NAME, "in": 1, "used": 1, "rejected": 0, "cut": 0}

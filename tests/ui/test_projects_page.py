@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from PySide6.QtCore import Qt
 
+from core.code_index.reader import UNTIL_LOADED
 from core.errors import AppError
 from core.projects import projects
 from tests.support.pages import click, dialog, shown_text
 from tests.support.project_page import Projecting
 from tests.support.refund_project import write_project
+from ui.pages.projects.answers import Answers
 
 QUESTION = "needs_second_approval"
 
@@ -304,3 +306,12 @@ def test_it_comes_back_over_a_restart(at: Projecting) -> None:
     at.until(lambda: again.answers.list.current() is not None and not again.source.under_way)
     assert again.box.field.text() == "RefundForm"
     assert again.source.place == place
+
+
+def test_a_model_that_is_on_its_way_needs_no_other(qtbot: Any, qapp: Any) -> None:
+    answers = Answers()
+    qtbot.addWidget(answers)
+    for notice, offered in ((UNTIL_LOADED, False), ("This project has no embedding model.", True)):
+        answers.show_notices([notice])
+        assert answers.notices.text() == notice
+        assert answers.model.isHidden() is not offered

@@ -204,6 +204,10 @@ class InferenceService(WorkerService):
         if self.state == "waiting":
             self.state_changed.emit(self.state)
 
+    def has(self, base: Path, engine: str) -> bool:
+        """Whether that base is loaded."""
+        return self._loaded == (engine, str(base))
+
     @property
     def has_base(self) -> bool:
         """Whether a base is loaded."""

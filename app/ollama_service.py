@@ -46,7 +46,10 @@ class Work(Protocol):
 
 
 class OllamaService(QObject):
-    """`changed()` when `seen` is another, or `starting` is. It asks nothing before the first `watch` or `look`."""
+    """`changed()` when `seen` is another, or `starting` is. It asks Ollama nothing before the first `watch` or `look`.
+
+    `address` is that of the settings.
+    """
 
     changed = Signal()
 
@@ -56,7 +59,6 @@ class OllamaService(QObject):
         self.address = default_address()
         self.seen: Seen | None = None
         self.starting = False
-        self._known_address = False
         self._looking = False
         self._again = False
         self._failures = 0
@@ -66,6 +68,7 @@ class OllamaService(QObject):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
         work.hub.changed.connect(self._on_data)
+        self._read_address()
 
     # Looking
 
@@ -88,16 +91,19 @@ class OllamaService(QObject):
             return
         self._looking = True
         self._timer.stop()
-        if not self._known_address:
-            self._work.read(self, _address, self._on_address, self._on_failed)
-            return
         address = self.address
         self._work.run(self, lambda: _look(address), self._on_seen, self._on_failed)
 
+    def _read_address(self) -> None:
+        self._work.read(self, _address, self._on_address)
+
     def _on_address(self, address: str) -> None:
-        self._known_address, self._looking = True, False
-        self.address = address
-        self.look()
+        if address == self.address:
+            return
+        self.address, self.seen = address, None
+        self.changed.emit()
+        if self._watchers:
+            self.look()
 
     def _on_seen(self, seen: Seen) -> None:
         self._looking = False
@@ -111,10 +117,8 @@ class OllamaService(QObject):
             self.changed.emit()
         self._later()
 
-    def _on_failed(self, _exc: Exception) -> None:
-        self._looking = False
-        self._failures += 1
-        self._later()
+    def _on_failed(self, exc: Exception) -> None:
+        self._on_seen(Seen(State.OTHER, self.address, error=explain(exc)))
 
     def _later(self) -> None:
         if self._watchers:
@@ -123,10 +127,8 @@ class OllamaService(QObject):
 
     @Slot(object)
     def _on_data(self, what: Changed) -> None:
-        if what & Changed.SETTINGS and self._known_address:
-            self._known_address = False
-            if self._watchers:
-                self.look()
+        if what & Changed.SETTINGS:
+            self._read_address()
 
     # Starting
 

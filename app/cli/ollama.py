@@ -156,7 +156,8 @@ class OllamaCall:
 
     def unshare(self) -> int:
         """Take a shared adapter out."""
-        self._job("unshare_adapter", f"Taking {self.options.name} out of Ollama", {"name": self.options.name})
+        params = {"name": self.options.name, "address": self.options.address}
+        self._job("unshare_adapter", f"Taking {self.options.name} out of Ollama", params)
         self.out.line("unshared", name=full_name(self.options.name))
         return 0
 

@@ -28,6 +28,7 @@ class Share:
     artifact_id: str
     base_id: str
     address: str
+    digest: str
     way: str
     same: int
     asked: int
@@ -58,19 +59,19 @@ def put(db: Database, row: Mapping[str, Any]) -> Changed:
         if not db.execute("select 1 from model_artifacts where id = ?", [row["artifact_id"]]).fetchone():
             return Changed.NOTHING
         db.execute(
-            "insert or replace into ollama_shares(name, artifact_id, base_id, address, way, adapter_sha256, same,"
-            " asked, created_at) values(:name, :artifact_id, :base_id, :address, :way, :adapter_sha256, :same,"
-            " :asked, :at)",
+            "insert or replace into ollama_shares(address, name, digest, artifact_id, base_id, way, adapter_sha256,"
+            " same, asked, created_at) values(:address, :name, :digest, :artifact_id, :base_id, :way, :adapter_sha256,"
+            " :same, :asked, :at)",
             {**row, "at": now()},
         )
     settings.put(db, WAY_SETTING, {**settings.get(db, WAY_SETTING, {}), row["address"]: row["way"]})
     return Changed.ADAPTERS
 
 
-def drop(db: Database, name: str) -> Changed:
-    """It is gone from Ollama."""
+def drop(db: Database, name: str, address: str) -> Changed:
+    """It is gone from the Ollama there."""
     with transaction(db):
-        gone = db.execute("delete from ollama_shares where name = ?", [name]).rowcount
+        gone = db.execute("delete from ollama_shares where name = ? and address = ?", [name, address]).rowcount
     return Changed.ADAPTERS if gone else Changed.NOTHING
 
 

@@ -7,14 +7,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sqlite_utils import Database
+
+from core import jobs
 from core.adapters import shares, siblings
 from core.adapters.work import adapter_of
 from core.errors import AppError
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
 from core.inference.gguf.engine import MOST_CONTEXT, GgufEngine, config_of
 from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.registry import OWNER
 from core.inference.ollama.seen import full_name
-from core.inference.ollama.sharing import FUSED, LINKED, Shared, share, unshare
+from core.inference.ollama.sharing import FUSED, LINKED, Shared, rename, share, unshare
 from core.inference.ollama.template import pieces_of
 from core.models import store as models
 from core.models.gguf_file import GgufFile, read_gguf
@@ -31,6 +35,9 @@ QUESTIONS = (
     "Explain in one sentence what you do.", "Thank you. What comes next?",
 )  # fmt: skip
 ANSWER_TOKENS, STEPS = 24, 4
+# What it is called until it was compared; the job's id makes it nobody's but ours, and is not known to others.
+TRIAL = "bright-run-trial-"
+_LEFT = re.compile(rf"(?:127\.0\.0\.1:\d+/{OWNER}/)?{TRIAL}(?P<job>[0-9a-f-]{{36}}):latest")
 GREEDY = {"temperature": 0, "repeat_penalty": 1.0, "num_predict": ANSWER_TOKENS, "seed": 0}
 
 
@@ -48,49 +55,87 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
     path = context.run_dir / "adapter.gguf"
     write_gguf(Exported(folder, adapter.name, config_of(found), base.name, adapter.sha256), path)
     # Nobody meets it under its name before it was compared, and one that is shared already stays until then.
-    trial = f"{name.partition(':')[0]}-{context.job_id[:8]}"
+    trial = f"{TRIAL}{context.job_id}"
     wanted = _wanted(trial, adapter, base, found, path, _template(context, adapter, found))
-    context.progress(1, STEPS, "Asking the adapter here")
-    here = _answers(context, base.path, adapter, folder, wanted.system)
-    with OllamaHost(address) as host:
-        _sweep(host, name)
-        way, _refused = share(
-            host, wanted, ways, context.token, lambda _done, _total, said: context.progress(2, STEPS, said)
-        )
-        try:
-            context.progress(3, STEPS, "Asking it in Ollama")
-            options = {**GREEDY, "num_ctx": wanted.parameters["num_ctx"]}
-            there = [host.answer(trial, [{"role": "user", "content": asked}], options) for asked in QUESTIONS]
-            same = sum(a.strip() == b.strip() for a, b in zip(here, there, strict=True))
-            if same < (1 if way == FUSED else len(QUESTIONS)):
-                raise _differs(name, here, there)
-            host.unload(trial)
-            unshare(host, name)
-            host.copy(trial, name)
-        finally:
-            unshare(host, trial)
+    try:
+        context.progress(1, STEPS, "Asking the adapter here")
+        here = _answers(context, base.path, adapter, folder, wanted.system)
+        with OllamaHost(address) as host:
+            _sweep(context, host)
+            way, same = _compared(context, host, wanted, ways, here, name)
+            digest = next(one.digest for one in host.models() if one.name == full_name(name))
+    finally:
+        path.unlink(missing_ok=True)
     context.emit("share", row={
         "name": full_name(name), "artifact_id": adapter.id, "base_id": base.id, "address": address, "way": way,
-        "adapter_sha256": adapter.sha256, "same": same, "asked": len(QUESTIONS),
+        "digest": digest, "adapter_sha256": adapter.sha256, "same": same, "asked": len(QUESTIONS),
     })  # fmt: skip
     return {"name": full_name(name), "way": way, "same": same, "asked": len(QUESTIONS), "modelfile": wanted.modelfile}
 
 
-def _sweep(host: OllamaHost, name: str) -> None:
-    """What a killed attempt left under its passing name."""
-    left = re.compile(rf"{re.escape(name.partition(':')[0])}-[0-9a-f]{{8}}:latest")
-    for one in host.models():
-        if left.fullmatch(one.name):
-            unshare(host, one.name)
+def _compared(
+    context: JobContext, host: OllamaHost, wanted: Shared, ways: Sequence[str], here: Sequence[str], name: str
+) -> tuple[str, int]:
+    """Make it under its passing name, compare, and give it its own; returns the way and how many answers are equal."""
+    try:
+        way, _refused = share(
+            host, wanted, ways, context.token, lambda _done, _total, said: context.progress(2, STEPS, said)
+        )
+        context.progress(3, STEPS, "Asking it in Ollama")
+        options = {**GREEDY, "num_ctx": wanted.parameters["num_ctx"]}
+        there = [host.answer(wanted.name, [{"role": "user", "content": asked}], options) for asked in QUESTIONS]
+        same = sum(a.strip() == b.strip() for a, b in zip(here, there, strict=True))
+        if same < (1 if way == FUSED else len(QUESTIONS)):
+            raise _differs(name, here, there)
+        host.unload(wanted.name)
+        rename(host, wanted.name, name, wanted.base)
+    finally:
+        unshare(host, wanted.name)
+    return way, same
+
+
+def _sweep(context: JobContext, host: OllamaHost) -> None:
+    """What killed attempts of this workspace left under their passing names."""
+    found = [(one.name, left["job"]) for one in host.models() if (left := _LEFT.fullmatch(one.name))]
+    db = context.open_db()
+    try:
+        names = [name for name, job_id in found if _has_ended(db, job_id)]
+    finally:
+        db.close()
+    for name in names:
+        unshare(host, name)
+
+
+def _has_ended(db: Database, job_id: str) -> bool:
+    """Whether it is a job of this workspace that does not run; what is another's stays."""
+    try:
+        return not jobs.get(db, job_id).status.active
+    except AppError:
+        return False
 
 
 def unshare_adapter(context: JobContext) -> dict[str, Any]:
-    """Handler of `unshare_adapter`: params {"name", "address"}."""
-    name = full_name(str(context.params["name"]).strip())
+    """Handler of `unshare_adapter`: params {"name"} and maybe {"address"}, for one that is shared at several.
+
+    A model of that name that is not the one that was shared stays. Raises AppError `not_shared`.
+    """
+    name, address = full_name(str(context.params["name"]).strip()), str(context.params.get("address") or "")
+    db = context.open_db()
+    try:
+        found = [one for one in shares.listing(db) if one.name == name and address in ("", one.address)]
+    finally:
+        db.close()
+    if not found:
+        raise AppError(
+            "not_shared", f"Nothing was shared from here as {name}.",
+            hint="app ollama ... shared lists what was. Other models are deleted in Ollama itself, or with delete.",
+        )  # fmt: skip
     context.progress(0, 1, f"Taking {name} out of Ollama")
-    with OllamaHost(str(context.params["address"])) as host:
-        unshare(host, name)
-    context.emit("unshared", name=name)
+    for one in found:
+        with OllamaHost(one.address) as host:
+            if any((model.name, model.digest) == (name, one.digest) for model in host.models()):
+                unshare(host, name)
+        context.emit("unshared", name=name, address=one.address)
     return {"name": name}
 
 
@@ -107,7 +152,7 @@ def _decided(context: JobContext, adapter: Adapter, name: str) -> tuple[BaseMode
         base = models.get(db, str(params["base_id"]))
         if why := siblings.why_not(db, adapter, base):
             raise AppError("wrong_base", why, hint="Choose a base in Ollama that is the same model.")
-        ours = {one.name for one in shares.listing(db)}
+        ours = {one.name: one.digest for one in shares.listing(db) if one.address == address}
         ways = [FUSED] if params.get("fused") else shares.ways_for(db, address, LINKED)
     finally:
         db.close()
@@ -117,7 +162,8 @@ def _decided(context: JobContext, adapter: Adapter, name: str) -> tuple[BaseMode
             hint="Use a model of Ollama's as a base first, on the Adapters page.",
         )  # fmt: skip
     with OllamaHost(address) as host:
-        if full_name(name) not in ours and any(one.name == full_name(name) for one in host.models()):
+        there = next((one for one in host.models() if one.name == full_name(name)), None)
+        if there is not None and ours.get(there.name) != there.digest:
             raise AppError(
                 "name_taken", f"Ollama has a model {full_name(name)} that was not made here.",
                 hint="Choose another name.",

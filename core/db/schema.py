@@ -252,9 +252,10 @@ create table base_siblings(
   fits integer not null, points text not null, contents text not null, checked_at text not null,
   primary key(base_id, other_id));
 create table ollama_shares(
-  name text primary key, artifact_id text not null references model_artifacts(id) on delete cascade,
-  base_id text references base_models(id) on delete set null, address text not null, way text not null,
-  adapter_sha256 text not null, same integer not null, asked integer not null, created_at text not null);
+  address text not null, name text not null, digest text not null,
+  artifact_id text not null references model_artifacts(id) on delete cascade,
+  base_id text references base_models(id) on delete set null, way text not null, adapter_sha256 text not null,
+  same integer not null, asked integer not null, created_at text not null, primary key(address, name));
 create table adapter_parity(
   artifact_id text not null references model_artifacts(id) on delete cascade,
   base_id text not null references base_models(id) on delete cascade, same real not null, drift real not null,

@@ -238,6 +238,45 @@ def test_a_pull_without_its_last_word_is_not_taken_for_done() -> None:
         assert pulled(address) == [5, 0]
 
 
+@pytest.mark.parametrize("script", [lines(), lines({"status": None}), lines({"status": "writing manifest"})])
+def test_a_model_that_is_not_said_to_be_made_is_not(script: Any) -> None:
+    with simulated(api_create=script) as address, OllamaHost(address) as host, pytest.raises(AppError) as caught:
+        host.create("loud", from_="practice")
+    assert caught.value.code == "ollama_broke_off"
+
+
+def drip(handler: Any) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(600):
+            handler.wfile.write(b" ")
+            time.sleep(0.05)
+
+
+def flood(handler: Any) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(100):
+            handler.wfile.write(b"[" * (1 << 20))
+
+
+def deep(handler: Any) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    handler.wfile.write(b"[" * 200_000)
+
+
+@pytest.mark.parametrize(("script", "state"), [(drip, State.HUNG), (flood, State.OTHER), (deep, State.OTHER)])
+def test_an_answer_without_end_is_ended(
+    script: Callable[[Any], None], state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts, "WHOLE_S", 0.5 if script is drip else 60.0)
+    with simulated(api_version=script) as address, OllamaHost(address) as host:
+        assert host.look().state is state
+
+
 def test_a_pull_is_stopped_between_two_steps() -> None:
     token, seen = CancelToken(), []
     script = lines(*({"status": "pulling", "total": 10, "completed": n} for n in range(9)))
@@ -284,6 +323,20 @@ def test_where_it_is_not_installed_that_is_said(monkeypatch: pytest.MonkeyPatch,
         start(address, tmp_path / "log", CancelToken())
 
 
+def test_a_program_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "ollama"
+    script.write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(hosts, "find_program", lambda: script)
+    monkeypatch.setattr(hosts, "START_S", 0.3)
+    monkeypatch.setattr(hosts, "TERM_S", 0.3)
+    with pytest.raises(AppError, match="did not answer"):
+        start(f"http://127.0.0.1:{free_port()}", tmp_path / "log", CancelToken())
+    script.write_bytes(b"\x7fELF nonsense")
+    with pytest.raises(AppError, match="did not answer"):
+        start(f"http://127.0.0.1:{free_port()}", tmp_path / "log", CancelToken())
+
+
 def test_a_program_that_does_not_become_a_server_is_said_with_its_words(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -322,6 +375,8 @@ def test_its_own_variable_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "http://127.0.0.1:11434"),
         ("0.0.0.0:9", "http://127.0.0.1:9"),
         ("%%", "http://127.0.0.1:11434"),
+        # Another computer is named in the settings, which ask first.
+        ("192.0.2.7", "http://127.0.0.1:11434"),
     ):
         monkeypatch.setenv("OLLAMA_HOST", said)
         assert default_address() == address

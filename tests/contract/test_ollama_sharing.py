@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import gguf
 import pytest
 
+from core import jobs
 from core.adapters import shares
 from core.cancel import CancelToken
-from core.errors import AppError
+from core.errors import AppError, Cancelled
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
 from core.inference.gguf.engine import GgufEngine, config_of
+from core.inference.gguf.fuse import fuse
 from core.inference.ollama.host import OllamaHost
-from core.inference.ollama.registry import manifest_of, with_layers
+from core.inference.ollama.registry import Registry, manifest_of, with_layers
+from core.inference.ollama.seen import Step
 from core.inference.ollama.sharing import CREATE, FUSED, LINKED, REGISTRY, WAYS, Shared, share, unshare
 from core.inference.ollama.template import pieces_of
 from core.jobs import JobState
@@ -171,11 +178,9 @@ def test_a_manifest_keeps_what_is_not_replaced() -> None:
 
 
 def test_templates_that_put_fixed_texts_around_are_translated() -> None:
-    chatml = "".join(f"{x}" for x in ())
-
     def render(talk: object, header: bool) -> str:
         lines = [f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in talk]  # type: ignore[attr-defined]
-        return chatml + "".join(lines) + ("<|im_start|>assistant\n" if header else "")
+        return "".join(lines) + ("<|im_start|>assistant\n" if header else "")
 
     found = pieces_of(render)
     assert found is not None
@@ -183,6 +188,8 @@ def test_templates_that_put_fixed_texts_around_are_translated() -> None:
         "<|im_start|>system\n", "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n",
     )  # fmt: skip
     assert '{{ "<|im_start|>user\\n" }}' in found.go()
+    # Go knows no pairs of surrogates.
+    assert "😀" in replace(found, header="😀").go()
 
 
 @pytest.mark.parametrize("render", [
@@ -225,10 +232,104 @@ def test_an_adapter_is_shared_compared_listed_and_taken_out_again(
         refused = run_job(here, "share_adapter", {**params, "name": name})
         assert refused.error is not None
         assert refused.error.code == code
-    assert run_job(here, "unshare_adapter", {**params, "name": "loud"}).status is JobState.COMPLETED
+    foreign = run_job(here, "unshare_adapter", {"name": "practice"})
+    assert foreign.error is not None
+    assert foreign.error.code == "not_shared"
+    assert run_job(here, "unshare_adapter", {"name": "loud"}).status is JobState.COMPLETED
     assert shares.listing(here.db) == []
     assert server.blobs == before
     here.db.close()
+
+
+def test_what_is_not_ours_is_never_touched(server: RealOllama, adapter: Path, tmp_path: Path) -> None:
+    """Names that look like ours, a name that somebody else has taken since, and a trial of another workspace."""
+    here = place(tmp_path)
+    run_job(here, "add_base_model", {"path": PRACTICE_ID})
+    taken = run_job(here, "take_ollama", {"name": "practice", "address": server.address})
+    run_job(here, "compare_bases", {})
+    shutil.copytree(adapter, here.workspace.adapters / "loud")
+    write_json(here.workspace.adapters / "loud" / PASSPORT_FILE, {})
+    add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID)
+    params = {"adapter_id": "loud", "base_id": taken.result["base_model_id"], "address": server.address, "name": "loud"}
+    theirs = ("loud-20240101", "bright-run-trial-00000000-0000-0000-0000-000000000000")
+    killed = jobs.create(here.db, "share_adapter", "Killed", params)
+    jobs.set_state(here.db, killed.id, JobState.INTERRUPTED)
+    with OllamaHost(server.address) as host:
+        for name in (*theirs, f"bright-run-trial-{killed.id}"):
+            host.copy("practice", name)
+        assert run_job(here, "share_adapter", params).status is JobState.COMPLETED
+        # Only what a killed attempt of this workspace left is gone.
+        assert {model.name.removesuffix(":latest") for model in host.models()} == {"loud", "practice", *theirs}
+        host.delete("loud")
+        host.copy("practice", "loud")
+        refused = run_job(here, "share_adapter", params)
+        assert refused.error is not None
+        assert refused.error.code == "name_taken"
+        assert run_job(here, "unshare_adapter", {"name": "loud"}).status is JobState.COMPLETED
+        assert host.look().model("loud") is not None
+        for name in ("loud", *theirs):
+            host.delete(name)
+    here.db.close()
+
+
+def test_a_pull_that_is_stopped_leaves_nothing(server: RealOllama, host: OllamaHost, file: Path, template: str) -> None:
+    before = server.blobs
+    for words in ("pulling", "verifying", "writing manifest"):
+        token = CancelToken()
+        real = host.pull
+
+        def pull(name: str, _token: CancelToken, *, insecure: bool = False, words: str = words) -> Iterator[Step]:
+            for step in real(name, token, insecure=insecure):  # noqa: B023 - called within its round
+                if words in step.said:
+                    token.cancel("user")  # noqa: B023
+                yield step
+
+        host.pull = pull  # type: ignore[method-assign]
+        try:
+            with pytest.raises(Cancelled):
+                share(host, wanted(file, template), [REGISTRY], token, silent)
+        finally:
+            host.pull = real  # type: ignore[method-assign]
+        assert [model.name for model in host.models()] == ["practice:latest"]
+        assert server.blobs == before
+
+
+@pytest.mark.parametrize("alignment", [8, 256, 4096])
+def test_a_base_of_another_alignment_is_fused_byte_for_byte(
+    base: Path, file: Path, tmp_path: Path, alignment: int
+) -> None:
+    own = tmp_path / "own.gguf"
+    writer = gguf.GGUFWriter(own, "llama")
+    writer.add_custom_alignment(alignment)
+    found = read_gguf(base)
+    for name, value in found.reader.fields.items():
+        if not name.startswith("GGUF.") and name != "general.architecture":
+            sub = value.types[-1] if value.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(name, value.contents(), value.types[0], sub_type=sub)
+    for tensor in found.reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    fuse(read_gguf(own), read_gguf(file), tmp_path / "fused.gguf", CancelToken(), silent)
+    made = {tensor.name: tensor.data for tensor in read_gguf(tmp_path / "fused.gguf").reader.tensors}
+    touched = {name.removesuffix(".lora_a") for name in read_gguf(file).shapes if name.endswith(".lora_a")}
+    for tensor in found.reader.tensors:
+        assert (made[tensor.name].tobytes() == tensor.data.tobytes()) is (tensor.name not in touched), tensor.name
+
+
+def test_a_registry_serves_its_model_to_nobody_who_does_not_know_its_name() -> None:
+    with Registry("known", {"layers": []}, {"sha256:1": b"secret"}) as registry:
+        for path, host_name, status in (
+            ("/v2/bright-run/known/manifests/latest", "127.0.0.1", 200),
+            ("/v2/bright-run/other/manifests/latest", "127.0.0.1", 404),
+            ("/v2/bright-run/other/blobs/sha256:1", "localhost", 404),
+            ("/v2/bright-run/known/blobs/sha256:1", "evil.example", 404),
+        ):
+            with contextlib.closing(http.client.HTTPConnection(registry.address.split("/")[2])) as connection:
+                connection.request("GET", path, headers={"Host": host_name})
+                assert connection.getresponse().status == status, path
 
 
 def test_one_that_answers_otherwise_there_is_taken_out_again(server: RealOllama, adapter: Path, tmp_path: Path) -> None:

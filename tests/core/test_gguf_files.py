@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
 import orjson
+import psutil
 import pytest
 
 from core.errors import AppError
@@ -119,6 +123,41 @@ def test_a_file_that_is_cut_is_refused(size: int, base: Path, tmp_path: Path) ->
     path.write_bytes(data[:size])
     with pytest.raises(AppError, match=r"cut\.gguf is no usable GGUF file: it (is cut off|does not begin)"):
         read_gguf(path)
+
+
+def header(*pairs: bytes, tensors: int = 0, count: int = -1) -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, len(pairs) if count < 0 else count) + b"".join(pairs)
+
+
+def pair(kind: int, value: bytes) -> bytes:
+    return struct.pack("<Q", 1) + b"a" + struct.pack("<I", kind) + value
+
+
+@pytest.mark.parametrize("data", [
+    header(pair(9, struct.pack("<IQ", 0, 1 << 40))), header(pair(9, struct.pack("<IQ", 8, 1 << 40)) + bytes(4 << 20)),
+    header(pair(8, struct.pack("<Q", 1 << 50))), header(struct.pack("<Q", 1 << 60)), header(count=1 << 40),
+    header(tensors=1 << 40), header(pair(77, b"x")), header(pair(9, struct.pack("<IQ", 9, 3)) + bytes(400)),
+    header(pair(9, struct.pack("<IQ", 8, 6_000_000)) + bytes(48_000_000)),
+])  # fmt: skip
+def test_counts_that_the_file_has_no_room_for_are_refused_at_once(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "absurd.gguf"
+    path.write_bytes(data + bytes(100))
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(AppError, match=r"absurd\.gguf is no usable GGUF file: it is cut off or damaged"):
+        read_gguf(path)
+    assert psutil.Process().memory_info().rss - before < 200 << 20
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(AppError, match="it is no file"):
+        read_gguf(tmp_path / "pipe.gguf")
+
+
+def test_a_number_that_is_none_is_not_there(folder: Path, tmp_path: Path) -> None:
+    found = read_gguf(write_gguf_base(folder, tmp_path / "odd.gguf"))
+    odd = replace(found, metadata={**found.metadata, "llama.block_count": float("nan")})
+    assert odd.number("block_count") is None
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from core import jobs
 from core.conversations import store as conversations
 from core.datasets import store as datasets
 from core.generation.plan import Library
+from core.inference.ollama.seen import OllamaModel, Seen, State
 from core.models.store import BaseModel
 from core.projects import chats, corrections, projects
 from core.scaffolding import store as scaffolding
@@ -44,7 +45,9 @@ from ui.dialogs.trash import TrashDialog
 from ui.dialogs.workspaces import NewWorkspaceDialog, StartDialog
 from ui.pages.adapters.download import DownloadDialog
 from ui.pages.adapters.import_adapter import ImportAdapterDialog
+from ui.pages.adapters.ollama import OllamaDialog
 from ui.pages.adapters.quantise import QuantiseDialog
+from ui.pages.adapters.share import ShareDialog
 from ui.pages.chat.branch import EditQuestionDialog
 from ui.pages.chat.compare import CompareDialog
 from ui.pages.chat.keep import CorrectDialog
@@ -287,11 +290,30 @@ def compare_dialog(here: Any) -> Dialog:
     return made
 
 
+def share_dialog(here: Any) -> Dialog:
+    adapter: Any = SimpleNamespace(id="a", name="Calm", size_bytes=1000)
+    base = BaseModel(**{field: "" for field in BaseModel.__dataclass_fields__} | {"id": "b", "size_bytes": 10**9})
+    made = ShareDialog(here.window, adapter, [base], "http://127.0.0.1:1", [])
+    made.wanted.connect(lambda params, _title: here.said.append(params["name"]))
+    return made
+
+
+def ollama_dialog(here: Any) -> Dialog:
+    model = OllamaModel("qwen3:4b", "1", 1000, format="gguf")
+    here.services.ollama.seen = Seen(State.RUNNING, "http://127.0.0.1:1", models=(model,))
+    # Nobody looks whether that is so.
+    here.services.ollama.watch = lambda *_args, **_more: None
+    made = OllamaDialog(here.window, here.services, {}, {})
+    made.wanted.connect(lambda _kind, params, _title: here.said.append(params["name"]))
+    return made
+
+
 # What Enter does in those that are ready as they open.
 READY: dict[type[Dialog], tuple[Callable[[Any], Dialog], object]] = {
     AddOneDialog: (add_one, 1), MatrixDialog: (matrix_dialog, 20), CountDialog: (count_dialog, 3),
     CapDialog: (cap_dialog, "10.00"), TermsDialog: (terms_dialog, "agreed"),
     ImportDialog: (import_scaffolding, "imported"), CompareDialog: (compare_dialog, 2),
+    ShareDialog: (share_dialog, "calm"), OllamaDialog: (ollama_dialog, "qwen3:4b"),
 }  # fmt: skip
 
 

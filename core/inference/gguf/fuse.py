@@ -52,6 +52,10 @@ def _copy_metadata(base: GgufFile, writer: Any) -> None:
     for name, field in base.reader.fields.items():
         if name.startswith("GGUF.") or name == gguf.Keys.General.ARCHITECTURE:
             continue
+        if name == gguf.Keys.General.ALIGNMENT:
+            # The writer lays its tensors out by it.
+            writer.add_custom_alignment(int(field.contents()))
+            continue
         kind = field.types[0]
         sub = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
         writer.add_key_value(name, field.contents(), kind, sub_type=sub)

@@ -25,14 +25,16 @@ _HOST = re.compile(r"[\w.-]+|[0-9a-fA-F:.]+")
 
 
 def default_address() -> str:
-    """What Ollama itself goes by, OLLAMA_HOST, else its usual port on this machine."""
+    """What Ollama itself goes by, OLLAMA_HOST, else its usual port on this machine.
+
+    Another computer is named in the settings alone, which ask before anything is sent there.
+    """
     said = os.environ.get(VARIABLE, "").strip()
-    if not said:
-        return DEFAULT_ADDRESS
     try:
-        return read_address(said)
+        found = read_address(said) if said else DEFAULT_ADDRESS
     except AppError:
         return DEFAULT_ADDRESS
+    return found if is_loopback(found) else DEFAULT_ADDRESS
 
 
 def read_address(text: str) -> str:

@@ -14,6 +14,14 @@ def absent() -> AppError:
     )
 
 
+def did_not_start(detail: str) -> AppError:
+    """It was started here, and is no server."""
+    return AppError(
+        "ollama_did_not_start", "Ollama was started and did not answer.",
+        hint="Start it yourself (its app, or: ollama serve) and look at what it says.", detail=detail[-2000:],
+    )  # fmt: skip
+
+
 def stopped(address: str, detail: str) -> AppError:
     """Nobody answers."""
     return AppError(

@@ -20,11 +20,13 @@ from typing import Any
 from core.cancel import CancelToken
 from core.errors import AppError
 from core.inference.ollama.address import find_program, is_loopback
-from core.inference.ollama.faults import absent, broke_off, hung, other, refused, stopped
+from core.inference.ollama.faults import absent, broke_off, did_not_start, hung, other, refused, stopped
 from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, Step, full_name
 
 # It is quiet that long while it hashes a whole file of gigabytes at the end of a pull.
-CONNECT_S, QUICK_S, QUIET_S, START_S = 1.0, 5.0, 600.0, 20.0
+CONNECT_S, QUICK_S, QUIET_S, START_S, TERM_S = 1.0, 5.0, 600.0, 20.0, 5.0
+# Of a whole answer that somebody waits for, and of any: no answer of Ollama's comes near to it.
+WHOLE_S, MOST_BYTES, MOST_STREAMED = 15.0, 64 << 20, 1 << 30
 _FROM = re.compile(r"^FROM\s+(.+?)\s*$", re.MULTILINE)
 _ADAPTER = re.compile(r"^ADAPTER\s", re.MULTILINE)
 _HELD = ("size", "size_vram", "context_length")
@@ -39,11 +41,20 @@ class OllamaHost:
 
         self.address = address
         # No proxy and no way to another host: what is sent to this machine stays on it.
-        alone: dict[str, Any] = {"follow_redirects": False, "trust_env": not is_loopback(address)}
+        alone: dict[str, Any] = {
+            "follow_redirects": False, "trust_env": not is_loopback(address),
+            # Without TLS there is nothing to verify, and reading the certificates takes a tenth of a second.
+            "verify": address.startswith("https"),
+        }  # fmt: skip
         quick, patient = (httpx.Timeout(seconds, connect=CONNECT_S) for seconds in (QUICK_S, QUIET_S))
         self._client, self._patient = Client(address, timeout=quick, **alone), Client(address, timeout=patient, **alone)
         self._plain = httpx.Client(base_url=address, timeout=quick, **alone)
         self._slow = httpx.Client(base_url=address, timeout=patient, **alone)
+        for client, seconds, most in (
+            (self._client._client, WHOLE_S, MOST_BYTES), (self._plain, WHOLE_S, MOST_BYTES),
+            (self._patient._client, 0.0, MOST_STREAMED), (self._slow, 0.0, MOST_STREAMED),
+        ):  # fmt: skip
+            client.event_hooks = {"response": [partial(_bounded, seconds, most)]}
 
     def __enter__(self) -> OllamaHost:
         return self
@@ -163,9 +174,12 @@ class OllamaHost:
 
     def create(self, name: str, **fields: Any) -> None:
         """Make a model of what is in its store; `fields` as its API names them (`from_`). Raises AppError."""
+        said = ""
         with self._explained(f"create {name}"):
-            for _ in self._patient.create(name, stream=True, **fields):
-                pass
+            for part in self._patient.create(name, stream=True, **fields):
+                said = _text(part, "status")
+        if said != "success":
+            raise broke_off(f"create {name}", f"its last word was {said!r}")
 
     def copy(self, source: str, name: str) -> None:
         """Give a model another name. Raises AppError `no_such_model`."""
@@ -208,7 +222,7 @@ class OllamaHost:
             raise other(self.address, repr(exc)) from exc
         except httpx.HTTPError as exc:
             raise broke_off(doing, repr(exc)) from exc
-        except (ValueError, TypeError, AttributeError, LookupError) as exc:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as exc:
             raise other(self.address, repr(exc)) from exc
 
 
@@ -223,10 +237,13 @@ def start(address: str, log: Path, token: CancelToken) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "OLLAMA_HOST": address.partition("://")[2]}
     with log.open("ab") as out:
-        process = subprocess.Popen(
-            [str(program), "serve"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
+        try:
+            process = subprocess.Popen(
+                [str(program), "serve"], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as exc:
+            raise did_not_start(f"{program}: {exc}") from exc
     end = time.monotonic() + START_S
     with OllamaHost(address) as host:
         while time.monotonic() < end:
@@ -239,12 +256,13 @@ def start(address: str, log: Path, token: CancelToken) -> int:
             time.sleep(0.1)
     if process.poll() is None:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(TERM_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
     token.raise_if_cancelled()
-    raise AppError(
-        "ollama_did_not_start", "Ollama was started and did not answer.",
-        hint="Start it yourself (its app, or: ollama serve) and look at what it says.", detail=_tail(log),
-    )  # fmt: skip
+    raise did_not_start(_tail(log))
 
 
 def make_room(address: str, name: str) -> None:
@@ -252,6 +270,29 @@ def make_room(address: str, name: str) -> None:
     with contextlib.suppress(AppError), OllamaHost(address) as host:
         if any(one.name == full_name(name) for one in host.held()):
             host.unload(name)
+
+
+def _bounded(seconds: float, most: int, response: Any) -> None:
+    """Let the answer end with an error once it is too long, or where it drips."""
+    import httpx
+
+    stream, end = response.stream, time.monotonic() + seconds
+
+    class Bounded(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            size = 0
+            for part in stream:
+                size += len(part)
+                if size > most:
+                    raise ValueError(f"an answer of more than {most:,} bytes")
+                if seconds and time.monotonic() > end:
+                    raise httpx.ReadTimeout(f"not whole after {seconds:g} s")
+                yield part
+
+        def close(self) -> None:
+            stream.close()
+
+    response.stream = Bounded()
 
 
 def _text(found: Any, name: str) -> str:

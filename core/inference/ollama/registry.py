@@ -72,8 +72,8 @@ class Registry:
     def __init__(self, name: str, manifest: Mapping[str, Any], blobs: Mapping[str, Blob]) -> None:
         self._name = name
         content = json.dumps(manifest).encode()
-        handler = type("Handler", (_Handler,), {"manifest": content, "blobs": dict(blobs)})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        handler = type("Handler", (_Handler,), {"name": name, "manifest": content, "blobs": dict(blobs)})
+        self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="registry", daemon=True)
 
     def __enter__(self) -> Registry:
@@ -96,8 +96,14 @@ class Registry:
         return f"127.0.0.1:{self._server.server_address[1]}/{OWNER}/{self._name}:latest"
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever asked has gone, as when a pull is stopped."""
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    name = ""
     manifest = b""
     blobs: Mapping[str, Blob] = {}
 
@@ -112,6 +118,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         found = _PATH.fullmatch(self.path)
+        host = (self.headers.get("Host") or "").partition(":")[0]
+        # The name is its secret: nobody else on this machine knows it, nor a page in a browser.
+        if found is None or found["name"] != self.name or host not in ("127.0.0.1", "localhost"):
+            found = None
         if found and found["kind"] == "manifests":
             self._send(200, self.manifest, body=body, kind=MANIFEST)
         elif found and found["what"] in self.blobs:

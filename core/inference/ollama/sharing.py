@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
+import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,12 @@ from core.errors import AppError
 from core.inference.gguf.fuse import fuse
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import Blob, Registry, manifest_of, with_layers
+from core.inference.ollama.seen import full_name
 from core.models.gguf_file import read_gguf
 
 CREATE, REGISTRY, FUSED = "create", "registry", "fused"
+# How long a pull that was stopped may still write what it had.
+GONE_S = 3.0
 WAYS, LINKED = (CREATE, REGISTRY, FUSED), (CREATE, REGISTRY)
 Tell = Callable[[int, int, str], None]
 
@@ -80,6 +84,18 @@ def share(
     )  # fmt: skip
 
 
+def rename(host: OllamaHost, source: str, name: str, base: str) -> None:
+    """Give a model another name, in the place of the one that may have it, of which nothing is left."""
+    store = host.file(base).parent.parent
+    try:
+        before = [str(layer["digest"]) for layer in manifest_of(store, full_name(name))["layers"]]
+    except AppError:
+        before = []
+    host.copy(source, name)
+    unshare(host, source)
+    _drop(host, base, before)
+
+
 def unshare(host: OllamaHost, name: str) -> None:
     """Take it away; what its base needs stays. One that is gone already is no fault."""
     try:
@@ -119,27 +135,47 @@ def _from_registry(host: OllamaHost, wanted: Shared, token: CancelToken) -> None
         layers["params"] = json.dumps(dict(wanted.parameters)).encode()
     store = host.file(wanted.base).parent.parent
     manifest, blobs = with_layers(manifest_of(store, wanted.base), layers)
-    with Registry(_plain(wanted.name), manifest, blobs) as registry:
+    with Registry(wanted.name, manifest, blobs) as registry:
+        whole = False
         try:
             for _ in host.pull(registry.address, token, insecure=True):
                 pass
             host.copy(registry.model, wanted.name)
+            whole = True
         finally:
-            with contextlib.suppress(AppError):
-                host.delete(registry.model)
-    # What was pulled and then refused belongs to nobody.
-    _drop(host, wanted.base, list(blobs))
+            _forget(host, registry.model, 0.0 if whole else GONE_S)
+            # What was pulled and then refused belongs to nobody.
+            _drop(host, wanted.base, list(blobs))
 
 
-def _plain(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name.partition(":")[0].lower())
+def _forget(host: OllamaHost, name: str, patience_s: float) -> None:
+    """Delete a passing name. A pull that was stopped may still write it a moment later."""
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            host.delete(name)
+        except AppError as error:
+            if error.code != "no_such_model" or time.monotonic() >= end:
+                return
+            time.sleep(0.2)
+        else:
+            return
 
 
 def _fused(host: OllamaHost, wanted: Shared, token: CancelToken) -> None:
-    with tempfile.TemporaryDirectory(prefix="bright-run-fused-") as folder:
-        path = Path(folder) / "fused.gguf"
-        fuse(read_gguf(host.file(wanted.base)), read_gguf(wanted.adapter), path, token, lambda _done, _total: None)
+    base, path = host.file(wanted.base), wanted.adapter.with_name("fused.gguf")
+    # Once here, and once in Ollama's store.
+    needed, free = 2 * base.stat().st_size, shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise AppError(
+            "disk_full", f"One file of {wanted.base} and the adapter needs {needed >> 20:,} MB for a while; "
+            f"{free >> 20:,} MB are free.", hint="Free some space, or share it linked.",
+        )  # fmt: skip
+    try:
+        fuse(read_gguf(base), read_gguf(wanted.adapter), path, token, lambda _done, _total: None)
         digest = host.put_blob(path)
+    finally:
+        path.unlink(missing_ok=True)
     try:
         host.create(wanted.name, files={"fused.gguf": digest}, **_fields(wanted))
     except AppError:
@@ -159,4 +195,6 @@ def _drop(host: OllamaHost, base: str, digests: Sequence[str]) -> None:
         named = b"".join(path.read_bytes() for path in (blobs.parent / "manifests").rglob("*") if path.is_file())
         for digest in digests:
             if digest.encode() not in named:
-                (blobs / digest.replace(":", "-")).unlink(missing_ok=True)
+                # Also what came of one that was not whole.
+                for path in blobs.glob(f"{digest.replace(':', '-')}*"):
+                    path.unlink(missing_ok=True)

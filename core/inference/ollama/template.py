@@ -58,7 +58,7 @@ class Pieces:
 
 
 def _literal(text: str) -> str:
-    return f"{{{{ {json.dumps(text)} }}}}" if text else ""
+    return f"{{{{ {json.dumps(text, ensure_ascii=False)} }}}}" if text else ""
 
 
 def pieces_of(render: Render) -> Pieces | None:

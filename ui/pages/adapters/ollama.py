@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import shiboken6
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
@@ -253,10 +254,15 @@ class OllamaDialog(Dialog):
         if chosen.base_id:
             hint = f"It is a base here, used by {uses or 'nothing'}: without its file it can't answer. {hint}"
         confirm(self, "Delete from Ollama", f"{name} is deleted from Ollama's store, for every program that uses it.",
-                "Delete", lambda: self._host.delete(name, self.banners.clear, self._on_failed), hint=hint)  # fmt: skip
+                "Delete", lambda: self._host.delete(name, self._on_deleted, self._on_failed), hint=hint)  # fmt: skip
 
     def _on_failed(self, exc: Exception) -> None:
-        if isinstance(exc, AppError):
+        # It may have been closed meanwhile.
+        if isinstance(exc, AppError) and shiboken6.isValid(self) and self.isVisible():
             self.banners.show_error(exc)
         else:
             self._services.notifier.report(exc)
+
+    def _on_deleted(self) -> None:
+        if shiboken6.isValid(self):
+            self.banners.clear()

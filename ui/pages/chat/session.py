@@ -15,6 +15,7 @@ from core.db.connection import explain, transaction
 from core.errors import AppError
 from core.events import Changed
 from core.inference.engine import GenerateRequest, Sampling
+from core.models import store as models
 from core.models.store import BaseModel
 from core.projects import chats
 from core.projects.analyses import Analysis
@@ -181,8 +182,11 @@ class ChatSession(QObject):
     def _load(self) -> None:
         running = self.running
         assert running is not None
-        self._services.run(
-            self, lambda: self._services.ollama.make_ready(running.base), lambda _folder: self._folder_there(running),
+        base, services = running.base, self._services
+        # Before each answer only what takes no time.
+        ready = models.require_folder if services.engine.has(base.path, base.engine) else services.ollama.make_ready
+        services.run(
+            self, lambda: ready(base), lambda _folder: self._folder_there(running),
             lambda exc: self._fail(running, exc),
         )  # fmt: skip
 

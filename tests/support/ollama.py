@@ -19,33 +19,48 @@ import pytest
 
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.seen import State
+from core.workspace.lock import FileLock
 from tests.support.patience import PATIENCE_S
 
 # The newest, which refuses adapters, and the last that creates them.
 NEW, OLD = "v0.34.4", "v0.33.0"
 CACHE = Path(os.environ.get("BRIGHTRUN_TEST_CACHE") or Path.home() / ".cache" / "bright-run-tests")
 STAND_IN = Path(__file__).with_name("llama_server.py")
-BUILD_S = 1_800
+BUILD_S, TRIED_S = 600, 7_200
 
 
 def program(version: str) -> Path:
-    """Ollama's program of that version. Skips the test where it can't be built."""
-    made = CACHE / f"ollama-{version}" / "ollama"
+    """Ollama's program of that version, built by whoever comes first. Skips the test where it can't be built."""
+    made, failed = CACHE / f"ollama-{version}" / "ollama", CACHE / f"ollama-{version}.failed"
     if made.is_file():
         return made
     go = shutil.which("go")
     if go is None:
         pytest.skip("there is no Go here to build a real Ollama with")
-    folder = made.parent.with_name(f"{made.parent.name}.{os.getpid()}")
-    environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": os.environ.get("CGO_ENABLED", "1")}
-    done = subprocess.run(
-        [go, "install", f"github.com/ollama/ollama@{version}"], env=environment, capture_output=True, text=True,
-        timeout=BUILD_S, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"Ollama {version} could not be built: {done.stderr[-300:]}")
-    folder.rename(made.parent) if not made.parent.exists() else shutil.rmtree(folder)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(CACHE / f"ollama-{version}.lock")
+    assert lock.acquire(2 * BUILD_S)
+    try:
+        # Once a session: what takes minutes to fail is not tried by every test.
+        if not made.is_file() and not (failed.exists() and time.time() - failed.stat().st_mtime < TRIED_S):
+            _build(go, version, made, failed)
+    finally:
+        lock.release()
+    if not made.is_file():
+        pytest.skip(f"Ollama {version} could not be built here: {failed.read_text()[-300:]}")
     return made
+
+
+def _build(go: str, version: str, made: Path, failed: Path) -> None:
+    folder = made.parent.with_name(f".{made.parent.name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    command = [go, "install", f"github.com/ollama/ollama@{version}"]
+    try:
+        subprocess.run(command, env={**os.environ, "GOBIN": str(folder)}, capture_output=True, text=True,
+                       timeout=BUILD_S, check=True)  # fmt: skip
+        folder.rename(made.parent)
+    except (OSError, subprocess.SubprocessError) as exc:
+        failed.write_text(f"{exc} {getattr(exc, 'stderr', '') or ''}")
 
 
 def free_port() -> int:

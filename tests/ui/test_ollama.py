@@ -212,6 +212,9 @@ def test_what_is_a_base_already_is_not_added_twice(
     found = show(qtbot, page)
     qtbot.waitUntil(lambda: len(found.model.rows) == 2)
     assert text(found, "ollama_state").endswith("holds qwen3:4b in 3 GB of memory")
+    # The page says so too, as long as it is shown.
+    assert page.host.isVisible()
+    assert "holds qwen3:4b" in page.host.toolTip()
     assert [row.status.word for row in found.model.rows] == ["In Ollama", "Ollama only"]
     assert found.use.isEnabled()
     found.table.step(1)
@@ -238,6 +241,7 @@ def test_how_it_is_is_said_with_the_next_step(
     found = show(qtbot, page)
     assert found.pill.status.word == word
     assert said in text(found, "ollama_state")
+    assert not page.host.isVisible()
     assert found.start.isVisible() is start
     assert not found.name.isVisible()
     found.leave()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from PySide6.QtCore import QUrl, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
@@ -17,6 +17,7 @@ from core.adapters.shares import Share
 from core.adapters.siblings import Sibling
 from core.errors import AppError
 from core.events import Changed
+from core.inference.ollama.seen import State
 from core.jobs import Job
 from core.models.store import BaseModel
 from core.projects.compared import MOST
@@ -24,7 +25,7 @@ from core.training.store import Adapter
 from core.workspace import settings
 from ui import format as fmt
 from ui.models.local import LocalRows
-from ui.models.rows import Column, RowModel
+from ui.models.rows import Column, RowModel, Status
 from ui.pages.adapters.arrivals import KINDS, Arrivals, kind_of_drop
 from ui.pages.adapters.columns import (
     ADAPTER_COLUMNS,
@@ -36,10 +37,12 @@ from ui.pages.adapters.columns import (
 )
 from ui.pages.adapters.elsewhere import Elsewhere
 from ui.pages.adapters.inspector import Inspector, used_by
+from ui.pages.adapters.ollama import pill_of, state_words
 from ui.pages.adapters.removing import ADAPTERS, delete_bases
 from ui.theme import theme
-from ui.widgets.basic import Button, column, label, row
+from ui.widgets.basic import Button, column, label, plain_tip, row
 from ui.widgets.bulk_bar import BulkAction, delete_several, table_foot
+from ui.widgets.chip import StatusPill
 from ui.widgets.empty import EmptyState
 from ui.widgets.fit_columns import FitColumns
 from ui.widgets.flow import WholeFlow
@@ -133,7 +136,10 @@ class AdaptersPage(Page):
         buttons = WholeFlow(
             self.add_practice, self.download, self.ollama, self.add_file, self.add_base, gap=theme().sizes.grid
         )
-        heads = row(label("Base models", "section"), buttons, stretch=buttons)
+        self.host = StatusPill(Status("neutral", "Ollama"))
+        self.host.setObjectName("ollama_pill")
+        self.host.hide()
+        heads = row(label("Base models", "section"), self.host, buttons, stretch=buttons)
         return column(
             self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,
             table_foot(self.caption, self.bulk), gap=theme().sizes.grid, stretch=self.adapters,
@@ -155,6 +161,7 @@ class AdaptersPage(Page):
         self.add_command(delete, self.bases, self.adapters)
         for button in (self.download, self.ollama, self.add_file, self.add_base, self.bring):
             self.add_command(of_button(button))
+        self.services.ollama.changed.connect(self._show_host)
         self.adapters.opened.connect(lambda _row: self._talk())
         self.bases.opened.connect(lambda _row: self.focus_inspector())
         base, adapter = self.inspector.base, self.inspector.adapter
@@ -171,6 +178,26 @@ class AdaptersPage(Page):
         adapter.unshare_wanted.connect(partial(self._with_adapter, self._unshare))
         adapter.folder_wanted.connect(self._show_folder)
         adapter.delete_wanted.connect(self._delete)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.services.ollama.watch(self)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.services.ollama.watch(self, on=False)
+
+    @Slot()
+    def _show_host(self) -> None:
+        """Where Ollama runs, or is in the way; one that does not is found in its dialog."""
+        seen = self.services.ollama.seen
+        there = seen is not None and seen.state in (State.RUNNING, State.HUNG, State.OTHER)
+        self.host.setVisible(there)
+        if there:
+            status = pill_of(seen)
+            words = "Ollama" if status.kind == "ok" else f"Ollama: {status.word.lower()}"
+            self.host.set_status(Status(status.kind, words))
+            self.host.setToolTip(plain_tip(state_words(seen)))
 
     # Rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,11 +13,10 @@ from sqlite_utils import Database
 from app.changes import ChangeHub
 from core.cancel import CancelToken
 from core.db.connection import explain
-from core.errors import AppError
+from core.errors import AppError, Cancelled
 from core.events import Changed
-from core.inference.ollama.address import SETTING, default_address, find_program, is_loopback, listens
-from core.inference.ollama.faults import absent, stopped
-from core.inference.ollama.seen import Seen, State
+from core.inference.ollama.address import SETTING, default_address, listens
+from core.inference.ollama.seen import Seen, State, nobody
 from core.models import store as models
 from core.models.store import BaseModel
 from core.workspace import settings
@@ -187,10 +187,7 @@ def _address(db: Database) -> str:
 
 def _look(address: str) -> Seen:
     if not listens(address):
-        program = find_program() if is_loopback(address) else None
-        gone = is_loopback(address) and program is None
-        error = absent() if gone else stopped(address, "nobody takes a connection")
-        return Seen(State.ABSENT if gone else State.STOPPED, address, program=str(program or ""), error=error)
+        return nobody(address, "nobody takes a connection")
     from core.inference.ollama.host import OllamaHost
 
     with OllamaHost(address) as host:
@@ -200,7 +197,9 @@ def _look(address: str) -> Seen:
 def _start(address: str, log: Path, token: CancelToken) -> None:
     from core.inference.ollama.host import start
 
-    start(address, log, token)
+    # Stopped is as good as done: who waited is told how it is.
+    with contextlib.suppress(Cancelled):
+        start(address, log, token)
 
 
 def _make_room(address: str, name: str) -> None:

@@ -167,6 +167,7 @@ class Services:
         if self.close_engine is not None:
             self.close_engine()
         self.code.shutdown()
+        self.ollama.stop_starting()
         self.tasks.shutdown(timeout_ms)
         self.connections.close_current()
         self.root.deleteLater()

@@ -114,8 +114,8 @@ def _adapter(db: Database, name: str, base: str) -> Adapter:
     # Of several with one name it is the newest on the base that is asked for, or on its sibling.
     on_base = [b for b in models.listing(db) if base and base in (b.id, b.name, b.ollama)]
     fit = siblings.fitting(db).get(on_base[0].id, frozenset()) if on_base else frozenset()
-    for adapter in [*(a for a in found if a.base_model_id in fit), *found]:
-        return adapter
+    if found:
+        return next((a for a in found if a.base_model_id in fit), found[0])
     known = ", ".join(dict.fromkeys(a.name for a in listed)) or "none yet"
     raise AppError("no_such_adapter", f"There is no adapter “{name}” in this workspace.", hint=f"Known: {known}.")
 

@@ -9,7 +9,7 @@ tokens alone; all others count as one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.adapters import siblings
@@ -40,7 +40,6 @@ class _Sums:
     tokens: int = 0
     drift: float = 0.0
     effect: float = 0.0
-    places: list[float] = field(default_factory=list)
 
     def add(self, adapted: Numbers, base: Numbers, served: Sequence[tuple[int, float]]) -> None:
         """One token: log-probabilities of all tokens with and without the adapter, and the served likeliest ones."""
@@ -92,6 +91,8 @@ def measure_parity(context: JobContext) -> dict[str, Any]:
                 break
     finally:
         engine.close()
+    if not sums.tokens:
+        raise _nothing(adapter)
     row = {
         "artifact_id": adapter.id, "base_id": other.id, "same": sums.same / sums.tokens,
         "drift": sums.drift / sums.tokens, "left": max(0.0, 1.0 - sums.drift / sums.effect) if sums.effect else 1.0,
@@ -153,8 +154,12 @@ def _decided(context: JobContext, adapter: Adapter) -> tuple[BaseModel, BaseMode
     finally:
         db.close()
     if not talks:
-        raise AppError(
-            "nothing_held_out", f"There are no held-out conversations to measure {adapter.name} on.",
-            hint="Train on a dataset with a validation share; imported adapters bring none.",
-        )  # fmt: skip
+        raise _nothing(adapter)
     return own, other, talks
+
+
+def _nothing(adapter: Adapter) -> AppError:
+    return AppError(
+        "nothing_held_out", f"There are no held-out conversations to measure {adapter.name} on.",
+        hint="Train on a dataset with a validation share; imported adapters bring none.",
+    )  # fmt: skip

@@ -25,7 +25,8 @@ _SIZES = (
 def add_file(context: JobContext, path: Path, name: str, ollama: str = "") -> dict[str, Any]:
     """A GGUF file as a checked row of `base_models`; `ollama` is the name that Ollama knows it by.
 
-    One that was added before keeps its id, so that chats on it go on. Raises AppError `bad_gguf`, `not_a_base`.
+    One that was added before keeps its id, so that chats on it go on: the same file, or what Ollama has by that name
+    now. Raises AppError `bad_gguf`, `not_a_base`.
     """
     path = path.resolve()
     context.progress(0, 2, "Reading the file")
@@ -33,7 +34,7 @@ def add_file(context: JobContext, path: Path, name: str, ollama: str = "") -> di
     refuse_others(found)
     context.token.raise_if_cancelled()
     context.progress(1, 2, "Hashing samples of the weights")
-    ident = _known(context, path) or context.job_id
+    ident = _known(context, path, ollama) or context.job_id
     note = f"From Ollama, where it is called {ollama}. Its weights stay in Ollama's store." if ollama else ""
     return {
         "id": ident, "name": name or path.stem, "path": str(path), "kind": OLLAMA if ollama else FILE, "ollama": ollama,
@@ -41,11 +42,13 @@ def add_file(context: JobContext, path: Path, name: str, ollama: str = "") -> di
     }  # fmt: skip
 
 
-def _known(context: JobContext, path: Path) -> str:
+def _known(context: JobContext, path: Path, ollama: str) -> str:
     db = context.open_db()
     try:
         row = db.execute(
-            "select id from base_models where path = ? order by deleted_at is not null, created_at desc", [str(path)]
+            "select id from base_models where path = :path or (:ollama <> '' and ollama = :ollama)"
+            " order by path <> :path, deleted_at is not null, created_at desc",
+            {"path": str(path), "ollama": ollama},
         ).fetchone()
         return str(row["id"]) if row else ""
     finally:

@@ -14,18 +14,23 @@ from core.models import store
 from core.workspace.paths import Workspace
 
 
-def _apply(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
+def apply_base(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
+    """Keep the base that a worker reported."""
     return store.upsert(db, event["row"])
 
 
 ADD_BASE = JobKind(
-    name="add_base_model", handler="core.models.work:add_base", events=("base_model",), apply=_apply, page="adapters"
+    name="add_base_model",
+    handler="core.models.work:add_base",
+    events=("base_model",),
+    apply=apply_base,
+    page="adapters",
 )
 LOOK_UP = JobKind(
     name="look_up_base",
     handler="core.models.download:look_up",
     events=(),
-    apply=_apply,
+    apply=apply_base,
     lane=Lane.QUESTION,
     page="adapters",
 )
@@ -33,7 +38,7 @@ DOWNLOAD = JobKind(
     name="download_base",
     handler="core.models.download:download_base",
     events=("base_model",),
-    apply=_apply,
+    apply=apply_base,
     lane=Lane.NETWORK,
     resumable=True,
     page="adapters",
@@ -42,7 +47,7 @@ QUANTISE = JobKind(
     name="quantise_base",
     handler="core.models.quantise:quantise_base",
     events=("base_model",),
-    apply=_apply,
+    apply=apply_base,
     lane=Lane.GPU,
     page="adapters",
 )
@@ -50,7 +55,7 @@ BUILD_PRACTICE = JobKind(
     name="build_practice_model",
     handler="core.models.work:build_practice",
     events=("base_model",),
-    apply=_apply,
+    apply=apply_base,
     lane=Lane.GPU,
     page="adapters",
 )

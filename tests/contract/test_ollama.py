@@ -19,6 +19,7 @@ from core.adapters import siblings
 from core.cancel import CancelToken
 from core.errors import AppError, Cancelled
 from core.inference.ollama import host as hosts
+from core.inference.ollama import seen as seen_module
 from core.inference.ollama.address import default_address, find_program, is_loopback, listens, read_address
 from core.inference.ollama.host import OllamaHost, make_room, start
 from core.inference.ollama.seen import PRACTICE_NAME, State, full_name
@@ -142,7 +143,8 @@ def test_a_deleted_model_is_gone_and_its_file_with_it(ollama: OllamaHost, server
 
 def test_it_is_started_and_goes_on_alone(server: RealOllama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = f"http://127.0.0.1:{free_port()}"
-    monkeypatch.setattr(hosts, "find_program", lambda: server.binary)
+    for module in (hosts, seen_module):
+        monkeypatch.setattr(module, "find_program", lambda: server.binary)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     with OllamaHost(address) as host:
@@ -315,6 +317,7 @@ def test_one_that_accepts_and_never_answers_hangs(monkeypatch: pytest.MonkeyPatc
 
 def test_where_it_is_not_installed_that_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hosts, "find_program", lambda: None)
+    monkeypatch.setattr(seen_module, "find_program", lambda: None)
     address = f"http://127.0.0.1:{free_port()}"
     with OllamaHost(address) as host:
         seen = host.look()

@@ -43,6 +43,16 @@ def test_a_file_is_added_as_it_lies_and_again_keeps_its_id(here: Place, file: Pa
     assert (found.name, found.kind, found.ollama) == ("Renamed", "ollama", "practice:latest")
 
 
+def test_a_model_that_was_pulled_again_is_the_same_base(here: Place, file: Path, tmp_path: Path) -> None:
+    first = models.get(here.db, str(add(here, file, ollama="qwen3:4b").result["base_model_id"]))
+    newer = practice_gguf(tmp_path, louder="blk.1.ffn_down")
+    again = models.get(here.db, str(add(here, newer, ollama="qwen3:4b").result["base_model_id"]))
+    assert (again.id, again.path) == (first.id, newer.resolve())
+    assert again.content_fingerprint != first.content_fingerprint
+    other = add(here, file, ollama="llama3:8b").result["base_model_id"]
+    assert other != first.id
+
+
 @pytest.mark.parametrize(("changes", "code", "said"), [
     ({"type": "adapter"}, "not_a_base", "it holds an adapter"), ({"type": "mmproj"}, "not_a_base", "it holds a mmproj"),
     ({"split": 3}, "not_a_base", "it is one of 3 parts"), ({"template": ""}, "not_a_base", "it has no chat template"),

@@ -262,7 +262,7 @@ def test_it_is_started_from_the_dialog(
         real(address, log, token)
 
     monkeypatch.setattr(ollama_service, "_start", start)
-    monkeypatch.setattr(ollama_service, "find_program", lambda: server.binary)
+    monkeypatch.setattr("core.inference.ollama.seen.find_program", lambda: server.binary)
     services.write(services.root, lambda db: settings.put(db, "ollama_address", f"http://127.0.0.1:{port}"))
     page = opened(qtbot, window)
     page.show_content()
@@ -274,6 +274,29 @@ def test_it_is_started_from_the_dialog(
     for process in psutil.process_iter(["environ"]):
         if (process.info["environ"] or {}).get("OLLAMA_HOST") == f"127.0.0.1:{port}":
             process.kill()
+    found.leave()
+
+
+def test_a_start_is_stopped_and_leaves_nothing(
+    qtbot: QtBot, window: MainWindow, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ollama"
+    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    script.chmod(0o755)
+    for module in ("core.inference.ollama.host", "core.inference.ollama.seen"):
+        monkeypatch.setattr(f"{module}.find_program", lambda: script)
+    monkeypatch.setattr("core.inference.ollama.host.START_S", 600.0)
+    services.write(services.root, lambda db: settings.put(db, "ollama_address", f"http://127.0.0.1:{free_port()}"))
+    page = opened(qtbot, window)
+    page.show_content()
+    found = show(qtbot, page)
+    qtbot.waitUntil(found.start.isVisible)
+    click(qtbot, found, "start_ollama")
+    qtbot.waitUntil(lambda: found.pill.status.word == "Starting" and (tmp_path / "pid").is_file())
+    click(qtbot, found, "stop_starting")
+    qtbot.waitUntil(lambda: found.pill.status.word == "Not running" and not found.halt.isVisible())
+    assert not found.banners.banners
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
     found.leave()
 
 

@@ -21,7 +21,7 @@ from core.cancel import CancelToken
 from core.errors import AppError
 from core.inference.ollama.address import find_program, is_loopback
 from core.inference.ollama.faults import absent, broke_off, did_not_start, hung, other, refused, stopped
-from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, Step, full_name
+from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, Step, full_name, nobody
 
 # It is quiet that long while it hashes a whole file of gigabytes at the end of a pull.
 CONNECT_S, QUICK_S, QUIET_S, START_S, TERM_S = 1.0, 5.0, 600.0, 20.0, 5.0
@@ -29,7 +29,7 @@ CONNECT_S, QUICK_S, QUIET_S, START_S, TERM_S = 1.0, 5.0, 600.0, 20.0, 5.0
 WHOLE_S, MOST_BYTES, MOST_STREAMED = 15.0, 64 << 20, 1 << 30
 _FROM = re.compile(r"^FROM\s+(.+?)\s*$", re.MULTILINE)
 _ADAPTER = re.compile(r"^ADAPTER\s", re.MULTILINE)
-_HELD = ("size", "size_vram", "context_length")
+_HELD = ("size", "context_length")
 
 
 class OllamaHost:
@@ -71,17 +71,16 @@ class OllamaHost:
 
     def look(self) -> Seen:
         """What can be known of it now. Never raises AppError."""
-        program = find_program() if is_loopback(self.address) else None
-        found = str(program or "")
         try:
             with self._explained("be asked"):
                 version = str(self._plain.get("/api/version").raise_for_status().json()["version"])
-            return Seen(State.RUNNING, self.address, version, self.models(), self.held(), found)
+            program = find_program() if is_loopback(self.address) else None
+            return Seen(State.RUNNING, self.address, version, self.models(), self.held(), str(program or ""))
         except AppError as error:
-            state = {"ollama_stopped": State.STOPPED, "ollama_hung": State.HUNG}.get(error.code, State.OTHER)
-            if state is State.STOPPED and program is None and is_loopback(self.address):
-                state, error = State.ABSENT, absent()
-            return Seen(state, self.address, program=found, error=error)
+            if error.code == "ollama_stopped":
+                return nobody(self.address, error.detail)
+            state = State.HUNG if error.code == "ollama_hung" else State.OTHER
+            return Seen(state, self.address, error=error)
 
     def models(self) -> list[OllamaModel]:
         """Everything in its store, by name. Raises AppError."""
@@ -115,11 +114,10 @@ class OllamaHost:
         file = _FROM.search(found.modelfile or "")
         path = Path(file[1].strip('"')) if file else None
         kind = _text(found.details, "format")
+        whole = path is not None and kind == "gguf" and path.is_absolute() and path.exists()
         return Details(
-            full_name(name), kind, _text(found.details, "family"),
-            path if path is not None and kind == "gguf" and path.is_absolute() and path.exists() else None,
-            str(found.template or ""), str(found.parameters or ""), dict(found.modelinfo or {}),
-            tuple(found.capabilities or ()), bool(_ADAPTER.search(found.modelfile or "")),
+            full_name(name), kind, path if whole else None, str(found.parameters or ""), dict(found.modelinfo or {}),
+            bool(_ADAPTER.search(found.modelfile or "")),
         )  # fmt: skip
 
     def file(self, name: str) -> Path:

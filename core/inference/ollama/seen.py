@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
+from core.inference.ollama.address import find_program, is_loopback
+from core.inference.ollama.faults import absent, stopped
 
 # What the practice model is called in it.
 PRACTICE_NAME = "bright-run-practice:latest"
@@ -44,11 +46,10 @@ class OllamaModel:
 
 @dataclass(frozen=True)
 class Held:
-    """A model that it holds in memory, bytes; `accelerator_bytes` of them in the accelerator's."""
+    """A model that it holds in memory, in bytes, with so many tokens of context."""
 
     name: str
     size_bytes: int
-    accelerator_bytes: int = 0
     context: int = 0
 
 
@@ -86,17 +87,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Details:
-    """What `show` says of a model; `file` is the GGUF file it consists of, None for other formats or other machines."""
+    """What `show` says of a model; `file` is the GGUF file it consists of, None for other formats or other machines.
+
+    `adapted`: an adapter goes with it.
+    """
 
     name: str
     format: str
-    family: str
     file: Path | None
-    template: str
     parameters: str
-    info: Mapping[str, Any] = field(default_factory=dict)
-    capabilities: Sequence[str] = ()
-    adapted: bool = False
+    info: Mapping[str, Any]
+    adapted: bool
+
+
+def nobody(address: str, detail: str) -> Seen:
+    """Where nobody takes a connection: it does not run, or is not even installed on this machine."""
+    here = is_loopback(address)
+    program = find_program() if here else None
+    if here and program is None:
+        return Seen(State.ABSENT, address, error=absent())
+    return Seen(State.STOPPED, address, program=str(program or ""), error=stopped(address, detail))
 
 
 def full_name(name: str) -> str:

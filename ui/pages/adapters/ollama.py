@@ -132,6 +132,7 @@ class OllamaDialog(Dialog):
     def _build(self) -> None:
         self.pill, self.state = StatusPill(LOOKING), label("", "muted", wrap=True, name="ollama_state")
         self.start = Button("Start Ollama", "", "ph.play", on_click=self._start, name="start_ollama")
+        self.halt = Button("Stop", "", "ph.stop", on_click=self._host.stop_starting, name="stop_starting")
         self.banners = BannerArea()
         self.model = RowModel(COLUMNS, self)
         self.table = TableView(self.model, "ollama_table", "Models in Ollama")
@@ -149,7 +150,8 @@ class OllamaDialog(Dialog):
                            tip="Fetch it from Ollama's registry, and take it as a base")  # fmt: skip
         self.delete = Button("Delete…", "", "ph.trash", on_click=self._delete, name="delete_from_ollama",
                              tip="Delete it from Ollama's store")  # fmt: skip
-        for part in (row(self.pill, self.state, self.start, stretch=self.state), self.banners, self.table, self.empty):
+        head = row(self.pill, self.state, self.start, self.halt, stretch=self.state)
+        for part in (head, self.banners, self.table, self.empty):
             self.body.addWidget(part, 1 if part in (self.table, self.empty) else 0)
         self.pull_row = row(label("Pull a model", "caption"), self.name, self.pull, stretch=self.name)
         self.about, self._rest = label(ABOUT, "muted", wrap=True), QWidget()
@@ -187,6 +189,7 @@ class OllamaDialog(Dialog):
         self.state.setText("Waiting for its first answer…" if starting else state_words(seen))
         can_start = seen is not None and seen.state is State.STOPPED and is_loopback(seen.address) and seen.program
         self.start.setVisible(bool(can_start) and not starting)
+        self.halt.setVisible(starting)
         rows = [self._row(one) for one in seen.models] if seen is not None else []
         chosen = self.table.current()
         self.model.set_rows(rows)

@@ -37,6 +37,11 @@ class PatientBot(QtBot):  # type: ignore[misc]
     def waitSignal(self, signal: Any, *, timeout: int = 0, **rest: Any) -> Any:
         return super().waitSignal(signal, timeout=max(timeout, PATIENCE_MS), **rest)
 
+    def mouseClick(self, widget: Any, *args: Any, **rest: Any) -> None:
+        # What was shown just now has no place yet, and Qt's click on what is 0 px high does nothing.
+        self.waitUntil(lambda: not widget.size().isEmpty())
+        super().mouseClick(widget, *args, **rest)
+
     def waitActive(self, widget: Any, *, timeout: int = 0) -> Any:
         return super().waitActive(widget, timeout=max(timeout, PATIENCE_MS))
 

@@ -16,7 +16,6 @@ from app.services import Services
 from core import jobs, memory
 from core.jobs import JobState
 from core.memory import Memory, Pressure
-from core.models import download
 from core.models import store as models
 from core.workspace import secrets
 from core.workspace.paths import models_cache
@@ -25,7 +24,6 @@ from tests.core.test_secrets import MemoryKeyring
 from tests.support.hf_model import write_hf_model
 from tests.support.hub import use_hub
 from tests.support.pages import click, dialog, find, open_page, shown_text, until
-from tests.support.patience import PATIENCE_S
 from ui.pages.adapters.download import DownloadDialog
 from ui.pages.adapters.page import AdaptersPage
 from ui.pages.settings.page import SettingsPage
@@ -102,11 +100,8 @@ def test_a_stopped_download_is_resumed_from_its_banner(
 
 
 def test_what_has_come_of_a_download_can_be_discarded(
-    qtbot: QtBot, qapp: Any, window: MainWindow, services: Services, hub: HubServer, trained: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    # On a busy machine the process that was stopped takes long to leave.
-    monkeypatch.setattr(download, "LET_GO_S", PATIENCE_S)
+    qtbot: QtBot, qapp: Any, window: MainWindow, services: Services, hub: HubServer, trained: str
+) -> None:
     hub.hold["model.safetensors"] = 65536
     page = opened(qtbot, window)
     made = asked(qtbot, qapp, page, REPO)

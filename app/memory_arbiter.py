@@ -29,7 +29,7 @@ from core.inference.arbiter import CHAT, JOB, SEARCH, Arbiter, base_needs
 from core.jobs import Job, JobState
 from core.lanes import Lane
 from core.memory import Memory
-from core.models.fingerprint import weight_files
+from core.models.served import weight_bytes
 
 log = logging.getLogger(__name__)
 IDLE_MS = 60_000
@@ -339,7 +339,7 @@ def _all_of_them(ids: Sequence[str], then: Callable[[Sequence[str]], None]) -> N
 
 
 def _needs(base: Path) -> int:
-    return base_needs(sum(path.stat().st_size for path in weight_files(base)))
+    return base_needs(weight_bytes(base))
 
 
 def _on_hold(job: Job) -> bool:

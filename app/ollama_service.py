@@ -15,11 +15,11 @@ from core.cancel import CancelToken
 from core.db.connection import explain
 from core.errors import AppError, Cancelled
 from core.events import Changed
-from core.inference.ollama.address import SETTING, default_address, listens
+from core.inference.ollama.address import address_of, default_address, listens
 from core.inference.ollama.seen import Seen, State, nobody
+from core.models import served
 from core.models import store as models
 from core.models.store import BaseModel
-from core.workspace import settings
 
 # While somebody looks on. One that is not there is asked less and less often.
 LOOK_MS, BACK_OFF_MS = 10_000, (10_000, 20_000, 40_000, 60_000)
@@ -95,7 +95,7 @@ class OllamaService(QObject):
         self._work.run(self, lambda: _look(address), self._on_seen, self._on_failed)
 
     def _read_address(self) -> None:
-        self._work.read(self, _address, self._on_address)
+        self._work.read(self, address_of, self._on_address)
 
     def _on_address(self, address: str) -> None:
         if address == self.address:
@@ -163,6 +163,8 @@ class OllamaService(QObject):
         Any thread but the window's. Raises AppError `base_missing`.
         """
         path = models.require_folder(base)
+        if base.served:
+            return served.point(path, self.address)
         if base.ollama and not base.trains and listens(self.address):
             _make_room(self.address, base.ollama)
         return path
@@ -176,10 +178,6 @@ class OllamaService(QObject):
             self.look()
 
         self._work.run(self, lambda: _delete(address, name), over, failed)
-
-
-def _address(db: Database) -> str:
-    return str(settings.get(db, SETTING, "")) or default_address()
 
 
 # The library of its client is loaded where it is needed, which is never the window's start.

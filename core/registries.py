@@ -52,6 +52,7 @@ ENGINES: Registry[Any] = Registry(
     {
         "mlx": "core.inference.mlx.engine:MlxEngine",
         "gguf": "core.inference.gguf.engine:GgufEngine",
+        "ollama": "core.inference.ollama.engine:OllamaEngine",
     },
 )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ from core.adapters import siblings
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
-from core.inference.ollama.address import SETTING, default_address, listens
+from core.inference.ollama.address import address_of, is_loopback, listens
+from core.models import served
 from core.models import store as models
+from core.models.served import Served
 from core.models.store import BaseModel
 from core.registries import ENGINES
 from core.training import store as training
 from core.training.store import Adapter
-from core.workspace import settings
 from core.workspace.paths import Workspace
 
 NONE = "none"
@@ -134,6 +135,11 @@ def _base(db: Database, name: str, adapter: Adapter | None) -> BaseModel:
 
 def _in_format(db: Database, base: BaseModel, engine: str) -> BaseModel:
     """The same model in the format of another engine. Raises AppError `no_such_base`."""
+    if engine == served.ENGINE and base.ollama:
+        # What Ollama has can also be asked of Ollama itself.
+        size = base.size_bytes if is_loopback(address_of(db)) else 0
+        path = served.write(f"{base.id}-asked", Served(address_of(db), base.ollama, size))
+        return replace(base, engine=engine, path=path)
     fit = siblings.fitting(db)
     for other in models.listing(db):
         if other.engine == engine and (base.id in fit[other.id] or other.id in fit[base.id]):
@@ -148,7 +154,7 @@ def bring(session: Session) -> None:
     """A base that only Ollama knows by now is taken from it, and what was not compared yet is compared."""
     db, wanted = session.db, session.options.base
     steps = Steps(db, session.workspace, session.token, session.out, lambda _event: None, lambda _job: None)
-    address = str(settings.get(db, SETTING, "")) or default_address()
+    address = address_of(db)
     known = any(wanted in (base.id, base.name, base.ollama) for base in models.listing(db))
     if wanted and not known and listens(address):
         from core.inference.ollama.host import OllamaHost
@@ -220,6 +226,8 @@ def _work(session: Session) -> int:
         bring(session)
         base, speakers = find_speakers(session.db, session.workspace, session.options)
         models.require_folder(base)
+        if base.served:
+            served.point(base.path, address_of(session.db))
     except Exception as exc:
         session.out.error(session.explain(exc))
         return 2

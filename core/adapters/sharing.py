@@ -25,7 +25,7 @@ from core.models.gguf_file import GgufFile, read_gguf
 from core.models.rendering import load_tokenizer
 from core.models.store import BaseModel
 from core.training.exports import Exported
-from core.training.exports.gguf_layout import write_gguf
+from core.training.exports.kept import gguf_of
 from core.training.store import Adapter
 from core.workers.host import JobContext
 
@@ -53,7 +53,7 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
     found = read_gguf(models.require_folder(base))
     context.progress(0, STEPS, "Exporting the adapter")
     path = context.run_dir / "adapter.gguf"
-    write_gguf(Exported(folder, adapter.name, config_of(found), base.name, adapter.sha256), path)
+    gguf_of(Exported(folder, adapter.name, config_of(found), base.name, adapter.sha256), path)
     # Nobody meets it under its name before it was compared, and one that is shared already stays until then.
     trial = f"{TRIAL}{context.job_id}"
     wanted = _wanted(trial, adapter, base, found, path, _template(context, adapter, found))

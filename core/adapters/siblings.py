@@ -65,7 +65,8 @@ def unchecked(db: Database) -> list[tuple[BaseModel, BaseModel]]:
     """The pairs of bases in this workspace that were not compared yet, or not as they are now."""
     known = {(row["base_id"], row["other_id"]): row["contents"] for row in db.execute("select * from base_siblings")}
     bases = models.listing(db)
-    pairs = [(base, other) for base in bases if base.trains for other in bases if not other.trains]
+    pairs = [(base, other) for base in bases if base.trains for other in bases
+             if not other.trains and not other.served]  # fmt: skip
     return [(base, other) for base, other in pairs if known.get((base.id, other.id)) != contents(base, other)]
 
 
@@ -98,6 +99,8 @@ def adapters_for(db: Database, base_id: str) -> list[Adapter]:
 
 def why_not(db: Database, adapter: Adapter, base: BaseModel) -> str:
     """Why an adapter does not answer on a base, as a sentence; empty where it does."""
+    if base.served:
+        return f"{base.name} answers through Ollama, which takes no adapters."
     if adapter.base_model_id in fitting(db).get(base.id, frozenset()):
         return ""
     words = f"The adapter {adapter.name} was trained on {adapter.base_name}, not on {base.name}"

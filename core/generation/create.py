@@ -24,7 +24,9 @@ from core.generation.plan import Library, Plan, PlanItem
 from core.generation.prompts import Cast, Prompts
 from core.generation.provider import Provider
 from core.generation.settings import RunSettings
+from core.inference.ollama.address import address_of
 from core.jobs import Job
+from core.models import served
 from core.models import store as base_models
 from core.registries import PROVIDERS
 from core.scaffolding.store import (
@@ -141,6 +143,8 @@ def complete(db: Database, workspace: Workspace, settings: RunSettings, provider
             raise AppError("no_such_base", "There is no base model yet.", hint="Add one on the Adapters page.",
                            action="page:adapters")  # fmt: skip
         base_models.require_folder(found)
+        if found.served:
+            served.point(found.path, address_of(db))
         base = {"id": found.id, "name": found.name, "path": str(found.path), "engine": found.engine,
                 "context": found.context_length, "practice": found.is_practice}  # fmt: skip
         # One model answers one question at a time.

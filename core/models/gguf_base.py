@@ -34,7 +34,7 @@ def add_file(context: JobContext, path: Path, name: str, ollama: str = "") -> di
     refuse_others(found)
     context.token.raise_if_cancelled()
     context.progress(1, 2, "Hashing samples of the weights")
-    ident = _known(context, path, ollama) or context.job_id
+    ident = known(context, path, ollama) or context.job_id
     note = f"From Ollama, where it is called {ollama}. Its weights stay in Ollama's store." if ollama else ""
     return {
         "id": ident, "name": name or path.stem, "path": str(path), "kind": OLLAMA if ollama else FILE, "ollama": ollama,
@@ -42,13 +42,14 @@ def add_file(context: JobContext, path: Path, name: str, ollama: str = "") -> di
     }  # fmt: skip
 
 
-def _known(context: JobContext, path: Path, ollama: str) -> str:
+def known(context: JobContext, path: Path | None, ollama: str) -> str:
+    """The id of the base that this file is already, or the model that Ollama has by that name; else empty."""
     db = context.open_db()
     try:
         row = db.execute(
             "select id from base_models where path = :path or (:ollama <> '' and ollama = :ollama)"
             " order by path <> :path, deleted_at is not null, created_at desc",
-            {"path": str(path), "ollama": ollama},
+            {"path": str(path or ""), "ollama": ollama},
         ).fetchone()
         return str(row["id"]) if row else ""
     finally:
@@ -89,14 +90,15 @@ def described(found: GgufFile) -> dict[str, Any]:
         "architecture": found.architecture, "parameter_count": count, "size_bytes": found.path.stat().st_size,
         "quantization": quantisation(found.metadata), "vocab_size": len(found.tokens),
         "context_length": found.number("context_length") or 0,
-        "structure_fingerprint": _digest([found.architecture, *(found.number(key) for key in _SIZES)]),
+        "structure_fingerprint": digest([found.architecture, *(found.number(key) for key in _SIZES)]),
         "content_fingerprint": content_fingerprint(found.path),
-        "rendering_fingerprint": _digest([list(found.tokens), found.chat_template]),
+        "rendering_fingerprint": digest([list(found.tokens), found.chat_template]),
         "template_hash": hashlib.sha256(found.chat_template.encode()).hexdigest(),
     }  # fmt: skip
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
+    """Hex SHA-256 of a plain value."""
     return hashlib.sha256(orjson.dumps(value)).hexdigest()
 
 

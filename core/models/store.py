@@ -14,6 +14,7 @@ from core.db import connection
 from core.db.connection import now
 from core.errors import AppError
 from core.events import Changed
+from core.models import served
 from core.models.fingerprint import weight_files
 from core.workspace import settings
 
@@ -55,6 +56,11 @@ class BaseModel:
     def trains(self) -> bool:
         """Whether adapters can be trained on it: a GGUF file only answers."""
         return self.engine == MLX
+
+    @property
+    def served(self) -> bool:
+        """Whether Ollama alone answers with it, without adapters."""
+        return self.engine == served.ENGINE
 
 
 def _value(row: Mapping[str, Any]) -> BaseModel:
@@ -108,6 +114,9 @@ def upsert(db: Database, row: Mapping[str, Any]) -> Changed:
 
 def require_folder(model: BaseModel) -> Path:
     """The folder with the weights, or the GGUF file. Raises AppError `base_missing` when it is gone."""
+    if model.served:
+        served.read(model.path)
+        return model.path
     if model.ollama and not model.path.is_file():
         raise AppError(
             "base_missing", f"The base model {model.name} is no longer in Ollama's store.",
@@ -127,10 +136,13 @@ def require_trainable(model: BaseModel) -> Path:
 def refuse_untrainable(model: BaseModel) -> None:
     """Raise AppError `not_trainable` for a base that only answers: its tokenizer is not ours to count with either."""
     if not model.trains:
+        kind, more = ("is a GGUF file", " Its adapters then answer on the GGUF file too.")
+        if model.served:
+            kind, more = "runs in Ollama", ""
         raise AppError(
-            "not_trainable", f"The base model {model.name} is a GGUF file, which only answers.",
-            hint="Train on the same model in MLX's format: add its folder or download it on the Adapters page. Its "
-            "adapters then answer on the GGUF file too.", action="page:adapters",
+            "not_trainable", f"The base model {model.name} {kind}, which only answers.",
+            hint="Train on the same model in MLX's format: add its folder or download it on the Adapters page." + more,
+            action="page:adapters",
         )  # fmt: skip
 
 

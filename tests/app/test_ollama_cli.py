@@ -68,6 +68,13 @@ def test_its_models_are_listed_taken_and_asked_with_an_adapter(server: RealOllam
         assert code == 0, said
         answers[engine] = next(line for line in lines if line["type"] == "answer")["text"]
     assert answers["gguf"] == answers["mlx"] != ""
+    # Ollama itself can be asked too, and takes no adapter.
+    asked = ("ask", workspace, "--base", "practice:latest", "--engine", "ollama", "--max-tokens", 12)
+    code, lines, said = app(*asked, "How do I keep bread fresh?", address=server.address)
+    assert code == 0, said
+    assert next(line for line in lines if line["type"] == "answer")["text"]
+    code, lines, said = app(*asked, "--adapter", "Loud", "How do I keep bread fresh?", address=server.address)
+    assert (code, "takes no adapters" in said) == (2, True)
     code, lines, _ = app("ollama", workspace, *at, "list")
     assert lines[0]["base"] == "practice"
     code, lines, said = app("ollama", workspace, *at, "share", "Loud", "loud")

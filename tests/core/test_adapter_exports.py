@@ -13,10 +13,13 @@ import pytest
 
 from core.cancel import CancelToken
 from core.errors import AppError
+from core.models.practice import shipped_folder
 from core.registries import ADAPTER_FORMATS
-from core.training.exports import Exported
+from core.training.exports import Exported, kept
 from core.training.exports.gguf_layout import ARCHITECTURES, FILE, write_gguf
 from core.training.exports.peft_layout import targets
+from core.workspace.paths import models_cache
+from tests.support.gguf_base import write_random_adapter
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gguf_lora"
 
@@ -174,3 +177,40 @@ def test_an_adapter_that_scales_by_a_fraction_keeps_it(tmp_path: Path) -> None:
     ADAPTER_FORMATS.get("peft").write(exported(FIXTURES / "llama"), out, CancelToken())
     # Some that read it take an integer alone.
     assert '"lora_alpha":10,' in (out / "adapter_config.json").read_text().replace(" ", "")
+
+
+def test_what_was_converted_before_is_not_converted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = json.loads((shipped_folder() / "config.json").read_text())
+    folder = write_random_adapter(tmp_path / "one")
+    adapter = Exported(folder, "One", config, "base")
+    assert not kept.gguf_of(adapter, tmp_path / "a.gguf")
+    assert kept.gguf_of(adapter, tmp_path / "b.gguf")
+    write_gguf(adapter, tmp_path / "fresh.gguf")
+    wanted = (tmp_path / "fresh.gguf").read_bytes()
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes() == wanted
+    # A kept file that was damaged is never used, and one that was trained again is another one.
+    (file,) = (models_cache() / kept.FOLDER).iterdir()
+    data = bytearray(wanted)
+    data[-5] ^= 1
+    (tmp_path / "b.gguf").unlink()
+    file.unlink()
+    file.write_bytes(data)
+    assert not kept.gguf_of(adapter, tmp_path / "b.gguf")
+    assert (tmp_path / "b.gguf").read_bytes() == wanted
+    write_random_adapter(folder, seed=1)
+    assert not kept.gguf_of(adapter, tmp_path / "b.gguf")
+    assert (tmp_path / "b.gguf").read_bytes() != wanted
+    # Those that were not used for longest make room, and what is in use stays readable.
+    monkeypatch.setattr(kept, "MOST_BYTES", 1)
+    write_random_adapter(folder, seed=2)
+    kept.gguf_of(adapter, tmp_path / "c.gguf")
+    assert len(list((models_cache() / kept.FOLDER).iterdir())) == 1
+    assert (tmp_path / "a.gguf").read_bytes() == wanted
+
+
+def test_what_can_not_be_converted_leaves_nothing(tmp_path: Path) -> None:
+    folder = write_random_adapter(tmp_path / "one")
+    with pytest.raises(AppError):
+        kept.gguf_of(Exported(folder, "One", {"model_type": "unheard_of"}, "base"), tmp_path / "a.gguf")
+    assert list((models_cache() / kept.FOLDER).iterdir()) == []
+    assert not (tmp_path / "a.gguf").exists()

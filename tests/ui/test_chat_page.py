@@ -742,7 +742,8 @@ def test_the_adapter_that_usually_comes_next_is_loaded_ahead(chat: Chatting) -> 
     assert chat.rows()[-1].artifact_id == "calm"
     kept = settings.get(chat.db, "switching_habits", {})
     assert kept["steps"]["calm"] == {"legal": 1.0}
-    assert chat.page.session.ahead.words == ""
+    assert chat.page.session.ahead.words.startswith("The adapter was in memory for ")
+    assert " of 4 answers, and loaded first for " in chat.page.session.ahead.words
 
 
 def test_answers_that_are_asked_for_again_stay_beside_each_other(chat: Chatting) -> None:

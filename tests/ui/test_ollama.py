@@ -19,8 +19,10 @@ from core.events import Changed
 from core.inference.ollama.faults import absent, stopped
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.seen import PRACTICE_NAME, Held, OllamaModel, Seen, State
+from core.models import served
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
+from core.models.served import Served
 from core.models.work import practice_row
 from core.training.publish import PASSPORT_FILE
 from core.workspace import settings
@@ -30,6 +32,7 @@ from tests.support.gguf_base import practice_gguf, write_random_adapter
 from tests.support.ollama import NEW, RealOllama, add_model, free_port, running
 from tests.support.pages import click, open_page
 from tests.support.pages import shown_text as text
+from tests.support.patience import PATIENCE_S
 from ui.dialogs.base import ConfirmDialog
 from ui.pages.adapters.ollama import OllamaDialog, state_words
 from ui.pages.adapters.page import AdaptersPage
@@ -116,6 +119,51 @@ def test_a_model_of_ollama_answers_with_an_adapter_of_its_sibling(
     click(qtbot, chat, "send")
     qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 4)
     assert chat.messages[-1].status == "complete"
+
+
+def test_ollama_itself_answers_with_what_it_alone_can_run_and_the_adapter_that_is_left_is_named(
+    qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
+) -> None:
+    write_random_adapter(services.workspace.adapters / "loud")
+    facts = {"architecture": "llama", "parameter_count": 1, "size_bytes": 1, "quantization": "", "vocab_size": 0}
+    prints = dict.fromkeys(
+        ("structure_fingerprint", "content_fingerprint", "rendering_fingerprint", "template_hash"), ""
+    )
+    # Its address is another one by now.
+    path = served.write("alone", Served("http://127.0.0.1:1", "practice:latest", 1))
+
+    def put(db: Database) -> Changed:
+        models.upsert(db, practice_row())
+        models.upsert(db, {
+            "id": "alone", "name": "glimmer", "path": str(path), "kind": "ollama", "ollama": "practice:latest",
+            "engine": "ollama", "notes": ["Ollama here answers"], "context_length": 512, **facts, **prints,
+        })  # fmt: skip
+        add_adapter(db, services.workspace, "loud", "Loud", base=PRACTICE_ID)
+        return settings.put(db, "ollama_address", server.address) | Changed.MODELS | Changed.ADAPTERS
+
+    services.write(services.root, put)
+    qtbot.waitUntil(lambda: services.ollama.address == server.address)
+    services.navigator.open_page("chat", {"adapter": "loud"})
+    chat = window.findChild(ChatPage)
+    assert chat is not None
+    qtbot.waitUntil(lambda: chat.adapter is not None and chat.overview is not None and len(chat.overview.bases) == 2)
+    chat.choose_base.chosen.emit("alone")
+    (banner,) = chat.banners.banners
+    assert banner.text == "Loud does not answer on glimmer; the base answers for itself."
+    assert "Ollama" in text(banner, "banner_hint")
+    assert chat.adapter is None
+    click(qtbot, banner, "banner_action")
+    assert chat.base is not None
+    assert (chat.base.id, chat.adapter.id if chat.adapter else "") == (PRACTICE_ID, "loud")
+    assert chat.banners.banners == []
+    chat.choose_base.chosen.emit("alone")
+    assert "Answers with Ollama" in chat.base_pill.toolTip()
+    chat.composer.set_text("How do I keep bread fresh?")
+    click(qtbot, chat, "send")
+    qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 2)
+    assert (chat.messages[-1].status, bool(chat.messages[-1].content)) == ("complete", True)
+    with OllamaHost(server.address) as host:
+        assert [one.name for one in host.held()] == ["practice:latest"]
 
 
 def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
@@ -218,8 +266,8 @@ def test_what_is_a_base_already_is_not_added_twice(
     assert [row.status.word for row in found.model.rows] == ["In Ollama", "Ollama only"]
     assert found.use.isEnabled()
     found.table.step(1)
-    assert not found.use.isEnabled()
-    assert "Ollama alone" in found.use.toolTip()
+    # Ollama itself answers with it.
+    assert found.use.isEnabled()
     found._bases[QWEN.name] = "b"
     found._show()
     found.table.step(-1)
@@ -261,6 +309,8 @@ def test_it_is_started_from_the_dialog(
         started.append(address)
         real(address, log, token)
 
+    # A busy machine takes its time.
+    monkeypatch.setattr("core.inference.ollama.host.START_S", PATIENCE_S)
     monkeypatch.setattr(ollama_service, "_start", start)
     monkeypatch.setattr("core.inference.ollama.seen.find_program", lambda: server.binary)
     services.write(services.root, lambda db: settings.put(db, "ollama_address", f"http://127.0.0.1:{port}"))

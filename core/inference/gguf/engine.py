@@ -29,7 +29,8 @@ from core.inference.mlx.adapter_file import stamp
 from core.inference.residency import Residency
 from core.models.gguf_file import GgufFile, read_gguf
 from core.training.exports import Exported
-from core.training.exports.gguf_layout import ARCHITECTURES, write_gguf
+from core.training.exports.gguf_layout import ARCHITECTURES
+from core.training.exports.kept import gguf_of
 
 # Of each conversation: memory for it is taken at the start, whatever the base could read.
 MOST_CONTEXT = 8_192
@@ -100,7 +101,7 @@ class GgufEngine:
     def _admit(self, base: GgufFile, adapter: AdapterRef, changed: tuple[int, ...]) -> None:
         path = self._file(f"{adapter.id}.new")
         try:
-            write_gguf(Exported(Path(adapter.path), adapter.name or adapter.id, config_of(base), base.path.name), path)
+            gguf_of(Exported(Path(adapter.path), adapter.name or adapter.id, config_of(base), base.path.name), path)
             check_adapter(read_gguf(path), base, adapter.name or adapter.id)
         except AppError as error:
             path.unlink(missing_ok=True)
@@ -175,6 +176,10 @@ class GgufEngine:
         self._read[ident] = len(prompt)
         try:
             for event in events:
+                if not event:
+                    # It still reads: whoever listens may stop it now.
+                    yield Piece("")
+                    continue
                 first = first if first is not None else time.monotonic() - begun
                 if not event.get("stop"):
                     yield _piece(event, request.logprobs)
@@ -224,7 +229,8 @@ class GgufEngine:
             text, tokens, reason = [], 0, "user"
             pieces = self.generate(replace(request, sampling=sampling, logprobs=0))
             for piece in pieces:
-                text.append(piece.text)
+                if piece.text:
+                    text.append(piece.text)
                 if piece.finish_reason:
                     tokens, reason = int(piece.stats["tokens"]), piece.finish_reason
                 elif stopping():

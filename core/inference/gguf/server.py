@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from core.errors import AppError
+from core.inference.lines import Refused, streamed
+from core.workers.own_log import last_lines
 
 START_S, ANSWER_S = 60.0, 600.0
 
@@ -55,21 +57,27 @@ class LlamaServer:
         return [int(token) for token in found]
 
     def complete(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The events of `/completion`; closing the iterator stops it. Raises AppError before the first."""
-        connection = self._new()
+        """The events of `/completion`, empty ones while none comes; closing the iterator stops it.
+
+        Raises AppError before the first.
+        """
+        lines = streamed(self._new(), "/completion", {**body, "stream": True}, self._signed)
         try:
-            response = self._send(connection, "/completion", {**body, "stream": True})
-            for line in response:
-                if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
+            for line in lines:
+                if line is None:
+                    yield {}
+                elif line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
                     event = json.loads(line[6:])
                     if "error" in event:
                         raise failed(event["error"])
                     yield event
+        except Refused as exc:
+            raise failed(_error_of(exc.said), f"/completion: {exc.status}") from exc
         except (OSError, http.client.HTTPException) as exc:
             raise failed({"message": "the connection broke off"}, repr(exc)) from exc
         finally:
             # The server notices and ends the answer.
-            connection.close()
+            lines.close()  # type: ignore[attr-defined]
 
     def save(self, slot: int, name: str) -> bool:
         """Write what a slot holds to a file of that name; False where there is nothing to write."""
@@ -108,14 +116,17 @@ class LlamaServer:
                 return found
         raise AssertionError("not reached")
 
+    @property
+    def _signed(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+
     def _new(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self._host, self._port, timeout=ANSWER_S)
 
     def _send(
         self, connection: http.client.HTTPConnection, path: str, body: Mapping[str, Any]
     ) -> http.client.HTTPResponse:
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        connection.request("POST", path, json.dumps(body), headers)
+        connection.request("POST", path, json.dumps(body), self._signed)
         response = connection.getresponse()
         if response.status != http.client.OK:
             raise failed(_error_of(response.read()), f"{path}: {response.status}")
@@ -157,7 +168,7 @@ def _started(start: Start, key: str) -> Any:
         raise AppError(
             "base_does_not_load", f"The base model {start.base.name} can't be loaded by llama.cpp.",
             hint="There may be too little memory, or its architecture is newer than this program; try a smaller one.",
-            detail=repr(exc)[:500],
+            detail=f"{repr(exc)[:500]}\n{last_lines()}",
         ) from exc  # fmt: skip
 
 
@@ -172,5 +183,6 @@ def failed(error: Mapping[str, Any], detail: str = "") -> AppError:
         )  # fmt: skip
     return AppError(
         "llama_failed", f"llama.cpp could not answer: {error.get('message', 'it did not say why')}.",
-        hint="Ask again. If it happens again, its log is in the workspace's folder logs.", detail=detail,
+        hint="Ask again. If it happens again, its log is in the workspace's folder logs.",
+        detail=f"{detail}\n{last_lines()}".strip(),
     )  # fmt: skip

@@ -10,7 +10,10 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlite_utils import Database
+
 from core.errors import AppError
+from core.workspace import settings
 
 DEFAULT_ADDRESS = "http://127.0.0.1:11434"
 SETTING, VARIABLE = "ollama_address", "OLLAMA_HOST"
@@ -35,6 +38,11 @@ def default_address() -> str:
     except AppError:
         return DEFAULT_ADDRESS
     return found if is_loopback(found) else DEFAULT_ADDRESS
+
+
+def address_of(db: Database) -> str:
+    """That of a workspace's settings, else the usual one."""
+    return str(settings.get(db, SETTING, "")) or default_address()
 
 
 def read_address(text: str) -> str:

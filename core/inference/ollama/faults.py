@@ -55,6 +55,14 @@ def other(address: str, detail: str) -> AppError:
     )  # fmt: skip
 
 
+def passed_on(name: str, remote: str) -> AppError:
+    """A model of Ollama's cloud: what it is asked would leave this machine."""
+    return AppError(
+        "remote_model", f"{name} does not run in Ollama here: every question would be sent on to {remote}.",
+        hint="Use a model that lies in Ollama's store itself; pull one that runs on your own computer.",
+    )  # fmt: skip
+
+
 def refused(doing: str, said: str, status: int) -> AppError:
     """What it answered, with what to do where that is known."""
     text = said.strip() or f"status {status}"
@@ -63,6 +71,11 @@ def refused(doing: str, said: str, status: int) -> AppError:
         return AppError(
             "no_such_model", f"Ollama has no model {name}: {text}." if name else f"Ollama has no such model: {text}.",
             hint="Check its name on ollama.com/library, with the tag behind a colon.", detail=text,
+        )  # fmt: skip
+    if "context" in text and ("exceed" in text or "longer than" in text):
+        return AppError(
+            "context_full", f"The conversation is longer than the model reads: {text[:300]}.",
+            hint="Start a new chat, or shorten the system prompt.", detail=text[:2000],
         )  # fmt: skip
     if "no space left" in text:
         return AppError(

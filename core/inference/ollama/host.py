@@ -110,15 +110,20 @@ class OllamaHost:
     def details(self, name: str) -> Details:
         """What it says of a model. Raises AppError `no_such_model`."""
         with self._explained(f"show {name}"):
-            found = self._client.show(name)
-        file = _FROM.search(found.modelfile or "")
-        path = Path(file[1].strip('"')) if file else None
-        kind = _text(found.details, "format")
-        whole = path is not None and kind == "gguf" and path.is_absolute() and path.exists()
-        return Details(
-            full_name(name), kind, path if whole else None, str(found.parameters or ""), dict(found.modelinfo or {}),
-            bool(_ADAPTER.search(found.modelfile or "")),
-        )  # fmt: skip
+            # As it is: the client library passes over where a model of the cloud runs.
+            response = self._plain.post("/api/show", json={"model": name})
+            found = response.json()
+            if response.status_code >= 400:
+                raise refused(f"show {name}", str(found.get("error", "")), response.status_code)
+            said = str(found.get("modelfile") or "")
+            file, about = _FROM.search(said), dict(found.get("details") or {})
+            path, kind = Path(file[1].strip('"')) if file else None, str(about.get("format") or "")
+            whole = path is not None and kind == "gguf" and path.is_absolute() and path.exists()
+            return Details(
+                full_name(name), kind, path if whole else None, str(found.get("parameters") or ""),
+                dict(found.get("model_info") or {}), bool(_ADAPTER.search(said)), str(found.get("template") or ""),
+                str(about.get("quantization_level") or ""), str(found.get("remote_host") or ""),
+            )  # fmt: skip
 
     def file(self, name: str) -> Path:
         """The GGUF file that a model consists of.
@@ -195,6 +200,14 @@ class OllamaHost:
             if found.status_code >= 400:
                 raise refused(f"answer as {name}", str(found.json().get("error", "")), found.status_code)
             return str(found.json()["message"]["content"])
+
+    def preload(self, name: str, context: int, keep_s: int) -> None:
+        """Have it load a model with room for `context` tokens, and keep it that long. Raises AppError."""
+        body = {"model": name, "keep_alive": keep_s, "options": {"num_ctx": context}, "stream": False}
+        with self._explained(f"load {name}"):
+            found = self._slow.post("/api/generate", json=body)
+            if found.status_code >= 400:
+                raise refused(f"load {name}", str(found.json().get("error", "")), found.status_code)
 
     def unload(self, name: str) -> None:
         """Ask it to give a model's memory back."""

@@ -89,7 +89,8 @@ class Step:
 class Details:
     """What `show` says of a model; `file` is the GGUF file it consists of, None for other formats or other machines.
 
-    `adapted`: an adapter goes with it.
+    `adapted`: an adapter goes with it. `remote` is the computer that it would send every question to, of a model that
+    Ollama only passes on to its cloud.
     """
 
     name: str
@@ -98,6 +99,14 @@ class Details:
     parameters: str
     info: Mapping[str, Any]
     adapted: bool
+    template: str = ""
+    quantization: str = ""
+    remote: str = ""
+
+    def number(self, key: str) -> int:
+        """A number that belongs to its architecture, such as `context_length`; 0 where it is not said."""
+        found = self.info.get(f"{self.info.get('general.architecture', '')}.{key}")
+        return int(found) if isinstance(found, (int, float)) else 0
 
 
 def nobody(address: str, detail: str) -> Seen:

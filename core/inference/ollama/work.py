@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from core.inference.ollama.address import is_loopback
+from core.inference.ollama.faults import passed_on
 from core.inference.ollama.host import OllamaHost
-from core.inference.ollama.seen import full_name
-from core.models.gguf_base import add_file
+from core.inference.ollama.seen import Details, full_name
+from core.models import served
+from core.models.gguf_base import OLLAMA, add_file, digest, known
+from core.models.served import Served
 from core.workers.host import JobContext
 
 TELL_S = 0.2
@@ -16,17 +20,47 @@ TELL_S = 0.2
 def take_model(context: JobContext) -> dict[str, Any]:
     """Handler of `pull_ollama` and `take_ollama`: params {"name", "address", "pull"}; it is a base afterwards.
 
-    Raises AppError `not_a_file` for one that Ollama alone can run; it is in Ollama then all the same.
+    One that is a GGUF file here answers with adapters; with any other one Ollama itself answers. Raises AppError
+    `remote_model` for one of its cloud.
     """
     name, address = full_name(str(context.params["name"]).strip()), str(context.params["address"])
     with OllamaHost(address) as host:
         if context.params.get("pull"):
             _pull(context, host, name)
-        context.progress(0, 1, "Asking Ollama for its file")
-        path = host.file(name)
-    row = add_file(context, path, name.removesuffix(":latest"), name)
+        context.progress(0, 1, "Asking Ollama about it")
+        row = _base(context, host, name)
     context.emit("base_model", row=row)
     return {"base_model_id": row["id"], "name": name, "in": 1, "used": 1, "rejected": 0, "cut": 0}
+
+
+def _base(context: JobContext, host: OllamaHost, name: str) -> dict[str, Any]:
+    found, label = host.details(name), name.removesuffix(":latest")
+    if found.remote:
+        raise passed_on(name, found.remote)
+    if found.file is not None or found.adapted:
+        return add_file(context, host.file(name), label, name)
+    return served_row(context, host, found, label)
+
+
+def served_row(context: JobContext, host: OllamaHost, found: Details, label: str) -> dict[str, Any]:
+    """A row of `base_models` for a model that Ollama answers with."""
+    listed = next((one for one in host.models() if one.name == found.name), None)
+    size = listed.size_bytes if listed is not None else 0
+    ident = known(context, None, found.name) or context.job_id
+    here = is_loopback(host.address)
+    path = served.write(ident, Served(host.address, found.name, size if here else 0))
+    architecture = str(found.info.get("general.architecture") or (listed.family if listed is not None else ""))
+    sizes = [found.number(key) for key in ("block_count", "embedding_length", "feed_forward_length")]
+    where = "here" if here else f"at {host.address}, which gets what is said in a chat with it"
+    return {
+        "id": ident, "name": label, "path": str(path), "kind": OLLAMA, "ollama": found.name, "engine": served.ENGINE,
+        "notes": [f"Ollama {where} answers, without adapters: its format is {found.format or 'not known'}."],
+        "architecture": architecture, "parameter_count": int(found.info.get("general.parameter_count") or 0),
+        "size_bytes": size, "quantization": found.quantization, "vocab_size": 0,
+        "context_length": found.number("context_length"), "structure_fingerprint": digest([architecture, *sizes]),
+        "content_fingerprint": listed.digest if listed is not None else digest([found.name]),
+        "rendering_fingerprint": digest([architecture, found.template]), "template_hash": digest(found.template),
+    }  # fmt: skip
 
 
 def _pull(context: JobContext, host: OllamaHost, name: str) -> None:

@@ -40,7 +40,8 @@ BASE, SHARED, IN_STORE, TOO_LARGE, ALONE = (
 )  # fmt: skip
 ABOUT = (
     "A model that is used as a base answers here with your adapters, over Ollama's own file: nothing is copied, and "
-    "an adapter is changed without loading the base again."
+    "an adapter is changed without loading the base again. With one that says “Ollama only” Ollama itself answers, "
+    "without adapters."
 )
 EXAMPLE = "qwen3:4b"
 
@@ -216,8 +217,6 @@ class OllamaDialog(Dialog):
             self.hold(f"{chosen.model.name} is a base here already.")
         elif chosen.shared:
             self.hold(f"{chosen.model.name} is an adapter that was shared from here; use its base.")
-        elif chosen.model.format != "gguf":
-            self.hold("Ollama alone can run it: it is not in GGUF format.")
         else:
             self.hold("")
 

@@ -15,6 +15,7 @@ from core.inference.habits import Habits
 from core.models.store import BaseModel
 from core.training.store import Adapter
 from core.workspace import settings
+from ui import format as fmt
 from ui.pages.chat.data import reference
 
 SETTING = "switching_habits"
@@ -30,6 +31,7 @@ class Ahead(QObject):
         self.adapters_of: Callable[[str], Sequence[Adapter]] = lambda _base: ()
         self._base = ""
         self._tried = ""
+        self._answers = self._at_once = 0
         services.read(self, lambda db: settings.get(db, SETTING, {}), self._on_kept)
 
     def _on_kept(self, data: Any) -> None:
@@ -50,6 +52,10 @@ class Ahead(QObject):
 
         self._services.write(self, put)
 
+    def answered(self, *, resident: bool) -> None:
+        """An adapter has answered, which was in memory or had to be loaded first."""
+        self._answers, self._at_once = self._answers + 1, self._at_once + resident
+
     def load(self, resident: Collection[str], done: Callable[[], None]) -> None:
         """Make the likeliest next adapter resident, once after each answer; `done()` when it is."""
         known = {adapter.id: adapter for adapter in self.adapters_of(self._base)}
@@ -63,12 +69,18 @@ class Ahead(QObject):
 
     @property
     def words(self) -> str:
-        """How often it was right, for whoever wants to know; empty at first."""
-        scores = self.habits.scores
-        if self.habits.rate is None:
-            return ""
-        state = "Loads the next adapter ahead" if self.habits.helps else "Does not load ahead"
-        return f"{state}: {sum(scores)} of the last {len(scores)} predictions were right"
+        """How often an adapter was there, and a prediction right, for whoever wants to know; empty at first."""
+        lines, scores = [], self.habits.scores
+        if self._answers:
+            waited = self._answers - self._at_once
+            lines.append(
+                f"The adapter was in memory for {self._at_once} of {fmt.plural(self._answers, 'answer')}, and loaded "
+                f"first for {waited}"
+            )
+        if self.habits.rate is not None:
+            state = "Loads the next adapter ahead" if self.habits.helps else "Does not load ahead"
+            lines.append(f"{state}: {sum(scores)} of the last {len(scores)} predictions were right")
+        return "\n".join(lines)
 
 
 def _nothing_lost(_error: AppError) -> None:

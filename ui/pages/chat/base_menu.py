@@ -8,8 +8,22 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QMenu
 
+from core.models.store import BaseModel
+from core.training.store import Adapter
 from ui.theme import theme
+from ui.widgets.banner import Action, Banner
 from ui.widgets.basic import Button
+
+
+def left_behind(adapter: Adapter, base: BaseModel, back: Action) -> Banner:
+    """Why the adapter of a conversation does not answer on another base, with the way back."""
+    why = f"It was trained on {adapter.base_name}, which is another model."
+    if base.served:
+        why = f"Ollama answers with {base.name} itself and takes no adapters."
+    return Banner(
+        "info", f"{adapter.name} does not answer on {base.name}; the base answers for itself.", why, action=back,
+        topic="base",
+    )  # fmt: skip
 
 
 class BaseChooser(Button):

@@ -25,6 +25,7 @@ from core.training.store import Adapter
 from core.workspace import settings
 from ui.open_in_editor import open_in_editor
 from ui.pages.chat.asking import NEW, ChatAsking
+from ui.pages.chat.base_menu import left_behind
 from ui.pages.chat.composer import MOST_CHARACTERS
 from ui.pages.chat.data import (
     PINNED_ADAPTERS,
@@ -363,11 +364,20 @@ class ChatPage(ChatAsking):
     @Slot(str)
     def _choose_base(self, base_id: str) -> None:
         if self.chat is not None and self.overview is not None and not self.session.busy:
+            before, adapter = self.base, self.adapter
             # On the same model in another format the same adapter goes on.
-            if self.adapter not in self.overview.adapters_of(base_id):
+            stays = adapter is None or adapter in self.overview.adapters_of(base_id)
+            if not stays:
                 self._set_adapter(None)
             self._change(base_model_id=base_id)
             self.names.base = base_name(self.base)
+            if adapter is not None and before is not None and self.base is not None and not stays:
+                back = partial(self._back_to, before.id, adapter.id)
+                self.banners.add(left_behind(adapter, self.base, (f"Back to {base_name(before)}", back)))
+
+    def _back_to(self, base_id: str, adapter_id: str) -> None:
+        self._choose_base(base_id)
+        self._choose(adapter_id)
 
     @Slot(str, bool)
     def _on_prompt(self, text: str, pinned: bool) -> None:

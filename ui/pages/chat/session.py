@@ -262,6 +262,8 @@ class ChatSession(QObject):
         if sampling.temperature > 0:
             stats["seed"] = sampling.seed
         running.side.stats, running.side.status = stats, chats.COMPLETE
+        if running.side.adapter is not None:
+            self.ahead.answered(resident=bool(stats.get("was_resident", True)))
         if not self._next_side(running):
             self._finish(running, chats.COMPLETE)
 

@@ -1,0 +1,295 @@
+"""The Ollama engine: answers of a base that Ollama alone can run, in another format than GGUF or on another computer.
+
+Ollama changes no adapter without loading the base anew, and newer versions take none at all (notes/ollama.md), so here
+the base answers for itself. Nothing is cut without a word: `truncate` and `shift` are off in every request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from core.errors import AppError
+from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
+from core.inference.fitting import Message, fitted
+from core.inference.lines import Refused, streamed
+from core.inference.ollama.address import is_loopback
+from core.inference.ollama.faults import broke_off, hung, other, passed_on, refused, stopped
+from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.seen import full_name
+from core.models import served
+from core.models.served import Served
+
+# Of a conversation: memory for it is taken when it is loaded, and with another number it would be loaded anew.
+MOST_CONTEXT = 8_192
+KEEP_S, ANSWER_S = 1_800, 600.0
+# Tokens a character: what a conversation takes is known once it was read, and guessed before.
+GUESS, GROWTH, TRIES = 0.3, 1.3, 8
+
+
+class OllamaEngine:
+    """See `core.inference.engine.Engine`."""
+
+    def __init__(self, _options: EngineOptions | None = None) -> None:
+        self._path: Path | None = None
+        self._served = Served("", "", 0)
+        self._context, self._bytes = 0, 0
+        self._share = GUESS
+        # What another program had it load stays when this one is done.
+        self._was_held = False
+
+    def load(self, base: Path, progress: Progress | None = None) -> Mapping[str, Any]:
+        """Have Ollama load what the file `base` names; at once when it is the one that is loaded."""
+        begun = time.monotonic()
+        wanted = served.read(base)
+        if self._path != base or (wanted.address, wanted.name) != (self._served.address, self._served.name):
+            self.close()
+            say = progress or _silent
+            say(0.0, "Asking Ollama")
+            with OllamaHost(wanted.address) as host:
+                found = host.details(wanted.name)
+                if found.remote:
+                    raise passed_on(wanted.name, found.remote)
+                self._context = min(MOST_CONTEXT, found.number("context_length") or MOST_CONTEXT)
+                self._was_held = bool(_held(host, wanted.name))
+                say(0.2, "Ollama is loading it")
+                host.preload(wanted.name, self._context, KEEP_S)
+                self._bytes = _held(host, wanted.name) if is_loopback(wanted.address) else 0
+            self._path, self._served, self._share = base, wanted, GUESS
+        return {
+            "base": str(base), "seconds": time.monotonic() - begun, "bytes": self._bytes, "context": self._context,
+        }  # fmt: skip
+
+    # Adapters
+
+    def prepare(self, adapter: AdapterRef) -> Mapping[str, Any]:
+        """Refused: raises AppError `wrong_base`."""
+        asked = self._loaded()
+        raise AppError(
+            "wrong_base",
+            f"{asked.name} answers through Ollama, which takes no adapter: {adapter.name or adapter.id} can't be used "
+            "on it.",
+            hint="Choose the base the adapter was trained on, or pull the same model in GGUF format.",
+        )
+
+    def pin(self, adapters: Sequence[str]) -> None:
+        """There are none."""
+
+    # Answers
+
+    def generate(self, request: GenerateRequest) -> Iterator[Piece]:
+        """Stream one answer of the base."""
+        self._loaded()
+        if request.adapter is not None:
+            self.prepare(request.adapter)
+        begun = time.monotonic()
+        for messages, left_out in self._attempts(request):
+            try:
+                yield from self._answer(request, messages, left_out, begun)
+                return
+            except AppError as error:
+                if error.code != "context_full":
+                    raise
+                found = error
+        raise found
+
+    def _attempts(self, request: GenerateRequest) -> Iterator[tuple[Sequence[Message], int]]:
+        """The conversation; where it may be shortened and is refused, shorter and shorter ones.
+
+        Ollama counts no tokens for others, so they are guessed, each time by more.
+        """
+        most = self._context - min(request.sampling.max_tokens, self._context // 4)
+        before = -1
+        for _ in range(TRIES if request.fit else 1):
+            count: Callable[[Sequence[Message]], int] = lambda some: round(_length(some) * self._share)  # noqa: E731
+            messages, left_out = fitted(request.messages, count, most) if request.fit else (request.messages, 0)
+            if left_out == before and left_out:
+                return
+            before = left_out
+            yield messages, left_out
+            self._share = max(self._share * GROWTH, (most + 1) / max(1, _length(messages)))
+
+    def _answer(
+        self, request: GenerateRequest, messages: Sequence[Message], left_out: int, begun: float
+    ) -> Iterator[Piece]:
+        lines = self._ask(self._body(request, messages))
+        first: float | None = None
+        try:
+            for event in lines:
+                if not event:
+                    yield Piece("")
+                    continue
+                first = first if first is not None else time.monotonic() - begun
+                if not event.get("done"):
+                    yield _piece(event, request.logprobs)
+                    continue
+                tokens, read = int(event.get("eval_count") or 0), int(event.get("prompt_eval_count") or 0)
+                seconds = float(event.get("eval_duration") or 0) / 1e9
+                if read:
+                    self._share = read / max(1, _length(messages))
+                stats = {
+                    "prompt_tokens": read, "reused_tokens": 0, "tokens": tokens, "first_token_s": first,
+                    "tokens_per_second": tokens / seconds if seconds else 0.0, "switch_s": 0.0, "was_resident": True,
+                    "context": self._context, "left_out": left_out, "adapter": None,
+                }  # fmt: skip
+                reason = "length" if event.get("done_reason") == "length" else "stop"
+                yield Piece(_text(event), reason, stats)
+                return
+            raise broke_off(f"answer as {self._served.name}", "its last line did not come")
+        finally:
+            lines.close()  # type: ignore[attr-defined]
+
+    def _body(self, request: GenerateRequest, messages: Sequence[Message]) -> dict[str, Any]:
+        """All that decides the answer: what is not named here has other values by default than in the other engines."""
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            "model": self._served.name, "messages": [dict(message) for message in messages], "stream": True,
+            "think": False, "truncate": False, "shift": False, "keep_alive": KEEP_S,
+            "options": {
+                "num_ctx": self._context, "num_predict": sampling.max_tokens, "temperature": sampling.temperature,
+                "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0,
+                "repeat_penalty": sampling.repetition_penalty, "repeat_last_n": 20, "seed": sampling.seed,
+            },
+        }  # fmt: skip
+        if request.logprobs:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs}
+        return body
+
+    def _ask(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The events of `/api/chat`, empty ones while none comes. An error in a line behind the 200 is an error."""
+        address, doing = self._served.address, f"answer as {self._served.name}"
+        begun = False
+        try:
+            for line in streamed(_connection(address), "/api/chat", body, {"Content-Type": "application/json"}):
+                event = json.loads(line) if line and line.strip() else {}
+                if not isinstance(event, dict):
+                    raise TypeError("no object")
+                if "error" in event:
+                    raise refused(doing, str(event["error"]), http.client.OK)
+                begun = begun or bool(event)
+                yield event
+        except Refused as exc:
+            raise refused(doing, _said(exc.said), exc.status) from exc
+        except TimeoutError as exc:
+            raise hung(address, doing, repr(exc)) from exc
+        except (OSError, http.client.HTTPException) as exc:
+            raise (broke_off(doing, repr(exc)) if begun else stopped(address, repr(exc))) from exc
+        except (ValueError, TypeError) as exc:
+            raise other(address, repr(exc)) from exc
+
+    def answers(self, request: GenerateRequest, count: int, stopping: Callable[[], bool]) -> list[Answer]:
+        """One after the other; Ollama keeps what it read of the question."""
+        out = []
+        for number in range(count):
+            if stopping():
+                break
+            sampling = replace(request.sampling, seed=request.sampling.seed + number)
+            text, tokens, reason = "", 0, "user"
+            with contextlib.closing(self.generate(replace(request, sampling=sampling, logprobs=0))) as pieces:  # type: ignore[type-var]
+                for piece in pieces:
+                    text, tokens = text + piece.text, tokens + bool(piece.text)
+                    if piece.finish_reason:
+                        tokens, reason = int(piece.stats["tokens"]), piece.finish_reason
+                    elif stopping():
+                        break
+            out.append(Answer(text, reason, tokens))
+        return out
+
+    def score(
+        self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None
+    ) -> list[list[float]]:
+        """Ollama gives no probabilities of what it is asked. Raises AppError `no_scores`."""
+        raise AppError(
+            "no_scores", "A base model in Ollama can't measure an adapter.",
+            hint="Measure it on the base model in MLX's format that it was trained on.",
+        )  # fmt: skip
+
+    # Memory
+
+    def status(self) -> Mapping[str, Any]:
+        """The base, and what Ollama holds for it on this machine."""
+        return {
+            "base": str(self._path) if self._path else None, "active": None, "resident": {}, "chats": {},
+            "bytes": self._bytes,
+        }  # fmt: skip
+
+    def relieve(self) -> int:
+        """Ollama gives the memory back; it loads the base again with the next question."""
+        freed, self._bytes = self._bytes, 0
+        self._unload()
+        return freed
+
+    def forget(self, chat: str) -> None:
+        """Nothing is kept of a chat."""
+
+    def idle(self) -> bool:
+        """Nothing waits."""
+        return False
+
+    def close(self) -> None:
+        """Let Ollama give the memory back, unless another program had it load the base before."""
+        if self._path is not None and not self._was_held:
+            self._unload()
+        self._path, self._bytes = None, 0
+
+    def _unload(self) -> None:
+        if is_loopback(self._served.address):
+            # One that does not answer holds nothing for long: its own clock runs.
+            with contextlib.suppress(AppError), OllamaHost(self._served.address) as host:
+                host.unload(self._served.name)
+
+    def _loaded(self) -> Served:
+        if self._path is None:
+            raise AppError("no_base_loaded", "No base model is loaded.", hint="Choose a base model first.")
+        # Its address may be another one by now: the server that holds the model was started on another port.
+        self._served = served.read(self._path)
+        return self._served
+
+
+def _held(host: OllamaHost, name: str) -> int:
+    return next((one.size_bytes for one in host.held() if one.name == full_name(name)), 0)
+
+
+def _connection(address: str) -> http.client.HTTPConnection:
+    parts = urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=ANSWER_S)
+
+
+def _length(messages: Sequence[Message]) -> int:
+    return sum(len(message["content"]) for message in messages)
+
+
+def _text(event: Mapping[str, Any]) -> str:
+    return str((event.get("message") or {}).get("content") or "")
+
+
+def _piece(event: Mapping[str, Any], logprobs: int) -> Piece:
+    found = (event.get("logprobs") or [None])[0] if logprobs else None
+    if not found:
+        return Piece(_text(event))
+    best = [_candidate(one) for one in found.get("top_logprobs") or ()][:logprobs]
+    return Piece(_text(event), chosen=_candidate(found), candidates=best)
+
+
+def _candidate(found: Mapping[str, Any]) -> Candidate:
+    # Ollama says the text of a token and not its number.
+    return Candidate(-1, str(found["token"]), float(found["logprob"]))
+
+
+def _said(data: bytes) -> str:
+    try:
+        return str(json.loads(data)["error"])
+    except (ValueError, LookupError, TypeError):
+        return data[:200].decode("utf-8", "replace")
+
+
+def _silent(_share: float, _words: str) -> None:
+    """For those who do not want to know."""

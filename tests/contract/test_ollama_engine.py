@@ -1,0 +1,355 @@
+"""The engine for what Ollama alone can run, on a real server of each version, and on one that misbehaves."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.adapters import siblings
+from core.errors import AppError
+from core.inference.client import InferenceClient
+from core.inference.engine import AdapterRef, GenerateRequest, Piece, Sampling
+from core.inference.ollama.engine import OllamaEngine
+from core.inference.ollama.host import OllamaHost
+from core.inference.ollama.work import served_row
+from core.jobs import JobState
+from core.models import served
+from core.models import store as models
+from core.models.practice import PRACTICE_ID
+from core.models.served import Served
+from core.training import store as training
+from tests.core.factories import place, run_job
+from tests.support.chat import add_adapter
+from tests.support.gguf_base import practice_gguf
+from tests.support.ollama import NEW, OLD, RealOllama, add_model, free_port, running
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ollama")]
+NAME = "practice:latest"
+ASKED = [{"role": "user", "content": "How do I keep bread fresh?"}]
+
+
+@pytest.fixture(scope="module", params=[NEW, OLD])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealOllama]:
+    with running(request.param, tmp_path_factory.mktemp("ollama")) as made:
+        add_model(made, practice_gguf(tmp_path_factory.mktemp("gguf")), "practice")
+        yield made
+
+
+@pytest.fixture
+def engine(server: RealOllama) -> Iterator[OllamaEngine]:
+    made = OllamaEngine()
+    made.load(served.write("one", Served(server.address, NAME, 1)))
+    yield made
+    made.close()
+
+
+def ask(engine: Any, talk: list[dict[str, str]] = ASKED, tokens: int = 24, **more: Any) -> list[Piece]:
+    return list(engine.generate(GenerateRequest(talk, sampling=Sampling(max_tokens=tokens), **more)))
+
+
+def text(pieces: list[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+def test_it_answers_the_same_each_time_and_says_what_it_took(engine: OllamaEngine) -> None:
+    first, again = ask(engine), ask(engine)
+    assert text(first) == text(again) != ""
+    last = first[-1]
+    assert last.finish_reason in ("stop", "length")
+    assert last.stats["tokens"] > 3
+    assert last.stats["prompt_tokens"] > 3
+    assert last.stats["first_token_s"] > 0
+    short = ask(engine, tokens=2)
+    assert (short[-1].finish_reason, short[-1].stats["tokens"]) == ("length", 2)
+
+
+def test_its_memory_is_given_back_when_another_base_comes(server: RealOllama, engine: OllamaEngine) -> None:
+    assert engine.status()["bytes"] > 0
+    with OllamaHost(server.address) as host:
+        (held,) = host.held()
+        assert held.size_bytes == engine.status()["bytes"]
+        assert engine.relieve() == held.size_bytes
+        assert engine.status()["bytes"] == 0
+        # It answers all the same: Ollama loads the base again.
+        assert text(ask(engine))
+        engine.close()
+        gone(host)
+
+
+def gone(host: OllamaHost) -> None:
+    """It may still be named for a moment."""
+    while host.held():
+        threading.Event().wait(0.05)
+
+
+def test_a_model_that_another_program_uses_stays_loaded(server: RealOllama) -> None:
+    with OllamaHost(server.address) as host:
+        host.preload(NAME, 64, 300)
+        engine = OllamaEngine()
+        engine.load(served.write("two", Served(server.address, NAME, 1)))
+        engine.close()
+        assert [one.name for one in host.held()] == [NAME]
+        host.unload(NAME)
+        gone(host)
+
+
+def test_the_likeliest_tokens_come_along_where_they_are_asked_for(engine: OllamaEngine) -> None:
+    pieces = [piece for piece in ask(engine, tokens=4, logprobs=3) if piece.chosen is not None]
+    assert pieces
+    for piece in pieces:
+        assert len(piece.candidates) == 3
+        assert piece.candidates[0].logprob >= piece.candidates[-1].logprob
+        assert piece.chosen is not None
+        assert piece.chosen.logprob == pytest.approx(piece.candidates[0].logprob)
+
+
+def test_what_is_too_long_is_an_error_or_shortened_where_that_is_allowed(engine: OllamaEngine) -> None:
+    engine._context = 256
+    talk = []
+    for number in range(12):
+        talk += [
+            {
+                "role": "user",
+                "content": f"Question {number}: how do I keep bread fresh over many days in a warm house?",
+            },
+            {"role": "assistant", "content": "Keep it in a linen bag, and eat the soft one first. " * 3},
+        ]
+    talk.append(ASKED[0])
+    with pytest.raises(AppError) as caught:
+        ask(engine, talk)
+    assert caught.value.code == "context_full"
+    pieces = ask(engine, talk, fit=True)
+    assert text(pieces)
+    left_out = pieces[-1].stats["left_out"]
+    assert 0 < left_out < len(talk)
+    assert pieces[-1].stats["prompt_tokens"] <= 256
+    # What was learned of the length is used the next time.
+    assert ask(engine, talk, fit=True)[-1].stats["left_out"] == left_out
+
+
+def test_an_adapter_is_refused_by_name_and_the_base_answers_with_a_word(server: RealOllama, tmp_path: Path) -> None:
+    path = served.write("three", Served(server.address, NAME, 1))
+    adapter = AdapterRef("a", str(tmp_path), "Warm voice")
+    with InferenceClient(tmp_path / "log") as client:
+        client.load(path, served.ENGINE)
+        with pytest.raises(AppError) as caught:
+            client.generate(GenerateRequest(ASKED, adapter, Sampling(max_tokens=4)))
+        assert caught.value.code == "wrong_base"
+        assert "Warm voice" in caught.value.message
+        said, result = client.generate(GenerateRequest(ASKED, adapter, Sampling(max_tokens=4), fall_back=True))
+        assert said
+        assert result["stats"]["adapter"] is None
+
+
+def test_several_answers_at_once_are_the_seeds_one_after_the_other(engine: OllamaEngine) -> None:
+    request = GenerateRequest(ASKED, sampling=Sampling(temperature=0.9, max_tokens=12, seed=3))
+    both = engine.answers(request, 2, lambda: False)
+    assert [one.text for one in both] == [
+        text(ask_seed(engine, seed)) for seed in (3, 4)
+    ]  # fmt: skip
+    assert engine.answers(request, 2, lambda: True) == []
+
+
+def ask_seed(engine: OllamaEngine, seed: int) -> list[Piece]:
+    sampling = Sampling(temperature=0.9, max_tokens=12, seed=seed)
+    return list(engine.generate(GenerateRequest(ASKED, sampling=sampling)))
+
+
+def test_a_served_base_is_a_row_that_nothing_is_trained_on_and_no_adapter_fits(
+    server: RealOllama, tmp_path: Path
+) -> None:
+    here = place(tmp_path)
+    run_job(here, "add_base_model", {"path": PRACTICE_ID})
+
+    class Context:
+        job_id = "served-base"
+
+        def open_db(self) -> Kept:
+            return Kept(here.db)
+
+    with OllamaHost(server.address) as host:
+        row = served_row(Context(), host, host.details(NAME), "practice")  # type: ignore[arg-type]
+    models.upsert(here.db, row)
+    base = models.get(here.db, "served-base")
+    assert (base.engine, base.served, base.trains, base.ollama) == ("ollama", True, False, NAME)
+    assert (base.architecture, base.context_length > 0, base.size_bytes > 0) == ("llama", True, True)
+    assert models.require_folder(base) == base.path
+    assert siblings.unchecked(here.db) == []
+    add_adapter(here.db, here.workspace, "warm", "Warm")
+    adapter = training.get_adapter(here.db, "warm")
+    assert "takes no adapters" in siblings.why_not(here.db, adapter, base)
+    base.path.unlink()
+    with pytest.raises(AppError) as caught:
+        models.require_folder(base)
+    assert caught.value.code == "base_missing"
+    here.db.close()
+
+
+class Kept:
+    """A connection that its user's `close` leaves open."""
+
+    def __init__(self, db: Any) -> None:
+        self.execute = db.execute
+
+    def close(self) -> None:
+        """Not yet."""
+
+
+# ---------------------------------------------------------------- one that misbehaves
+
+
+SHOWN = {"details": {"format": "safetensors", "family": "llama"}, "model_info": {"general.architecture": "llama"}}
+
+
+@contextlib.contextmanager
+def pretending(chat: Callable[[Any], None], shown: dict[str, Any] = SHOWN) -> Iterator[str]:
+    """Somebody who answers as Ollama does, up to the answer itself."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            tags = self.path == "/api/tags"
+            found = {"model": "it:latest", "size": 9_000, "digest": "d", "details": {"family": "llama"}}
+            self.say({"models": [found] if tags else []})
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/api/chat":
+                chat(self)
+            else:
+                self.say(shown if self.path == "/api/show" else {"done": True})
+
+        def say(self, what: dict[str, Any], status: int = 200) -> None:
+            data = json.dumps(what).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def lines(self, *what: Any) -> None:
+            self.send_response(200)
+            self.send_header("Connection", "close")
+            self.end_headers()
+            for one in what:
+                self.wfile.write((one if isinstance(one, str) else json.dumps(one)).encode() + b"\n")
+                self.wfile.flush()
+            self.close_connection = True
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        found.daemon_threads = True
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{found.server_port}"
+        found.shutdown()
+
+
+def loaded(address: str) -> OllamaEngine:
+    made = OllamaEngine()
+    made.load(served.write("pretended", Served(address, "it:latest", 1)))
+    return made
+
+
+def said(word: str) -> dict[str, Any]:
+    return {"message": {"role": "assistant", "content": word}, "done": False}
+
+
+@pytest.mark.parametrize(("lines", "code"), [
+    ([said("Bread "), {"error": "llama runner process has terminated"}], "ollama_failed"),
+    ([said("Bread ")], "ollama_broke_off"),
+    ([said("Bread "), "no json"], "not_ollama"),
+    (["[1]"], "not_ollama"),
+    ([{"error": "the input length exceeds the context length"}], "context_full"),
+])  # fmt: skip
+def test_an_error_behind_the_200_is_an_error_and_what_came_is_kept(lines: list[Any], code: str) -> None:
+    with pretending(lambda handler: handler.lines(*lines)) as address:
+        engine = loaded(address)
+        came: list[str] = []
+        with pytest.raises(AppError) as caught:
+            came.extend(piece.text for piece in engine.generate(GenerateRequest(ASKED)))
+        assert caught.value.code == code
+        assert "".join(came) == ("Bread " if isinstance(lines[0], dict) and "message" in lines[0] else "")
+
+
+def test_who_stops_while_it_still_reads_does_not_wait_and_the_server_notices() -> None:
+    gone = threading.Event()
+
+    def silent(handler: Any) -> None:
+        if handler.connection.recv(1) == b"":
+            gone.set()
+        handler.close_connection = True
+
+    with pretending(silent) as address:
+        pieces = loaded(address).generate(GenerateRequest(ASKED))
+        assert next(pieces).text == ""
+        pieces.close()  # type: ignore[attr-defined]
+        assert gone.wait(600)
+
+
+def test_nobody_there_is_said_with_what_to_do() -> None:
+    with pytest.raises(AppError) as caught:
+        loaded(f"http://127.0.0.1:{free_port()}")
+    assert caught.value.code == "ollama_stopped"
+    with pretending(lambda handler: handler.lines(said("x"))) as address:
+        engine = loaded(address)
+    with pytest.raises(AppError) as caught:
+        ask(engine)
+    assert caught.value.code == "ollama_stopped"
+
+
+def test_one_that_was_started_on_another_port_answers_there() -> None:
+    with pretending(lambda handler: handler.lines(said("first"), {"done": True})) as address:
+        engine = loaded(address)
+        assert text(ask(engine)) == "first"
+    with pretending(lambda handler: handler.lines(said("second"), {"done": True})) as address:
+        served.point(served.place("pretended"), address)
+        assert text(ask(engine)) == "second"
+
+
+def test_a_model_of_the_cloud_is_refused_before_anything_is_said_to_it() -> None:
+    asked = threading.Event()
+    shown = SHOWN | {"remote_host": "https://ollama.com:443", "remote_model": "big"}
+    with pretending(lambda _handler: asked.set(), shown) as address, pytest.raises(AppError) as caught:
+        loaded(address)
+    assert caught.value.code == "remote_model"
+    assert "ollama.com" in caught.value.message
+    assert not asked.is_set()
+
+
+def test_what_is_no_gguf_file_is_taken_as_a_base_that_ollama_answers_with(tmp_path: Path) -> None:
+    here = place(tmp_path)
+    with pretending(lambda handler: handler.lines(said("Bread."), {"done": True})) as address:
+        job = run_job(here, "take_ollama", {"name": "it", "address": address})
+        assert (job.status, job.error) == (JobState.COMPLETED, None)
+        base = models.get(here.db, str(job.result["base_model_id"]))
+        assert (base.name, base.ollama, base.engine, base.size_bytes) == ("it", "it:latest", "ollama", 9_000)
+        assert "without adapters" in base.notes[0]
+        engine = OllamaEngine()
+        engine.load(base.path)
+        assert text(ask(engine)) == "Bread."
+        # Taken again, it is the same base.
+        again = run_job(here, "take_ollama", {"name": "it", "address": address})
+        assert again.result["base_model_id"] == base.id
+    shown = SHOWN | {"remote_host": "https://ollama.com:443"}
+    with pretending(lambda _handler: None, shown) as address:
+        job = run_job(here, "take_ollama", {"name": "it", "address": address})
+    assert job.error is not None
+    assert job.error.code == "remote_model"
+    here.db.close()
+
+
+def test_what_it_was_started_with_is_named_when_it_is_damaged() -> None:
+    path = served.write("damaged", Served("http://127.0.0.1:1", "x", 0))
+    path.write_text("{")
+    with pytest.raises(AppError) as caught:
+        OllamaEngine().load(path)
+    assert (caught.value.code, path.name in caught.value.message) == ("base_missing", True)

@@ -1,10 +1,10 @@
 """The memory arbiter: chat and jobs ask before they load, and this decides what leaves, in a stated order.
 
-What fits beside the others is loaded. Else the model that code is searched with leaves, and an idle chat model for a
-job; for a question, the job that has the memory pauses at its next checkpoint and goes on once the chat was idle for a
-while. Each of the two keeps the memory for a turn before it has to leave again, so neither starves the other. An answer
-under way is never cut. Where only other programs are in the way it is loaded all the same, and said: an estimate must
-not lock anybody out.
+What fits beside the others is loaded. Else Ollama is asked for its memory, the model that code is searched with leaves,
+and an idle chat model for a job; for a question, the job that has the memory pauses at its next checkpoint and goes on
+once the chat was idle for a while. Each of the two keeps the memory for a turn before it has to leave again, so neither
+starves the other. An answer under way is never cut. Where only other programs are in the way it is loaded all the same,
+and said: an estimate must not lock anybody out.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from app.code_service import CodeService
 from app.engine_calls import Call
 from app.inference import InferenceService
 from app.jobs.queue import JobQueue
+from app.ollama_service import OllamaService
 from core import memory
-from core.inference.arbiter import CHAT, JOB, SEARCH, Arbiter, base_needs
+from core.inference.arbiter import BASE, CHAT, JOB, OLLAMA, SEARCH, Arbiter, base_needs
 from core.jobs import Job, JobState
 from core.lanes import Lane
 from core.memory import Memory
-from core.models.served import weight_bytes
+from core.models.served import SUFFIX, weight_bytes
 
 log = logging.getLogger(__name__)
 IDLE_MS = 60_000
@@ -79,6 +80,8 @@ class MemoryArbiter(QObject):
         self._since: dict[str, float] = {}
         self._load: Call | None = None
         self._search_leaving = False
+        self._ollama: OllamaService | None = None
+        self._ollama_asked = False
         self._owed: dict[str, Job] = {}
         self._owed_since = 0.0
         self.still_paused: Callable[[Sequence[str], Callable[[Sequence[str]], None]], object] = _all_of_them
@@ -97,6 +100,11 @@ class MemoryArbiter(QObject):
         queue.on_memory_asked = self._on_asked
         queue.memory_told.connect(self._on_told)
         queue.job_changed.connect(self._on_job)
+
+    def attend(self, ollama: OllamaService) -> None:
+        """Count what Ollama holds on this machine, and ask it first where there is no room."""
+        self._ollama = ollama
+        ollama.changed.connect(self._on_ollama)
 
     def _timer(self, slot: Callable[[], None]) -> QTimer:
         out = QTimer(self)
@@ -120,8 +128,13 @@ class MemoryArbiter(QObject):
             self._engine.say_waiting("waiting until the earlier model has left the memory")
             return False
         if self.book.ask(CHAT, needs):
+            self._ollama_asked = False
             self._decide(f"the chat's model takes {_size(needs)}")
             return True
+        if self._ollama_leaves():
+            self._load = call
+            self._engine.say_waiting("waiting until Ollama has given its memory back")
+            return False
         if self._search_leaves("the chat's model"):
             self._load = call
             self._engine.say_waiting("waiting until the search's model has left the memory")
@@ -130,6 +143,7 @@ class MemoryArbiter(QObject):
         if job is None:
             room = self.book.room(CHAT)
             self.book.book(CHAT, needs)
+            self._ollama_asked = False
             self._decide(f"the chat's model needs {_size(needs)}, {_size(room)} is free: loaded all the same")
             return True
         self._load = call
@@ -178,6 +192,8 @@ class MemoryArbiter(QObject):
         for job, needs in list(self._jobs.values()):
             if self.book.ask(job.id, needs):
                 self._let(job, f"“{job.title}” takes {_size(needs)}")
+            elif self._ollama_leaves():
+                self._queue.answer_memory(job.id, False, "Ollama is giving its memory back")
             elif self._search_leaves(f"“{job.title}”"):
                 self._queue.answer_memory(job.id, False, "The search's model is leaving the memory")
             elif words := self._in_the_way(job):
@@ -204,9 +220,44 @@ class MemoryArbiter(QObject):
 
     def _let(self, job: Job, words: str) -> None:
         del self._jobs[job.id]
+        self._ollama_asked = False
         self._since[job.id] = self._clock()
         self._decide(words)
         self._queue.answer_memory(job.id, True)
+
+    # Ollama
+
+    def _ollama_leaves(self) -> bool:
+        """Whether Ollama is being asked for its memory; once for each that finds no room."""
+        if self._ollama is None or self._ollama_asked:
+            return False
+        self._ollama_asked = True
+        base = self._engine.facts.get("base") if self._engine.has_base else None
+        self._ollama.give_back(Path(base) if base else None, self._on_given_back)
+        return True
+
+    def _on_given_back(self, size_bytes: int) -> None:
+        if size_bytes:
+            self._decide(f"Ollama gave {_size(size_bytes)} back")
+            self._count_ollama(max(0, self.book.holds(OLLAMA) - size_bytes))
+        self._try_load()
+        self._try_jobs()
+
+    @Slot()
+    def _on_ollama(self) -> None:
+        assert self._ollama is not None
+        mine = self._engine.holds.get(BASE, 0) if Path(str(self._engine.facts.get("base"))).suffix == SUFFIX else 0
+        self._count_ollama(max(0, self._ollama.held_bytes - mine))
+
+    def _count_ollama(self, size_bytes: int) -> None:
+        if size_bytes == self.book.holds(OLLAMA):
+            return
+        if size_bytes:
+            self.book.book(OLLAMA, size_bytes)
+            self.book.tell(OLLAMA, {OLLAMA: size_bytes})
+        else:
+            self.book.release(OLLAMA)
+        self.changed.emit()
 
     # The search asks
 

@@ -15,7 +15,7 @@ from core.cancel import CancelToken
 from core.db.connection import explain
 from core.errors import AppError, Cancelled
 from core.events import Changed
-from core.inference.ollama.address import address_of, default_address, listens
+from core.inference.ollama.address import address_of, default_address, is_loopback, listens
 from core.inference.ollama.seen import Seen, State, nobody
 from core.models import served
 from core.models import store as models
@@ -169,6 +169,22 @@ class OllamaService(QObject):
             _make_room(self.address, base.ollama)
         return path
 
+    @property
+    def held_bytes(self) -> int:
+        """What it held of this machine's memory when it was looked at last."""
+        return self.seen.held_bytes if self.seen is not None and is_loopback(self.seen.address) else 0
+
+    def give_back(self, keep: Path | None, done: Callable[[int], None]) -> None:
+        """Ask it for its memory, but that of the base at `keep`; `done` with the bytes, 0 where there is no Ollama."""
+        address = self.address
+
+        def over(freed: int) -> None:
+            done(freed)
+            if freed and self._watchers:
+                self.look()
+
+        self._work.run(self, lambda: _give_back(address, keep), over, lambda _exc: over(0))
+
     def delete(self, name: str, done: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         """Delete a model from its store."""
         address = self.address
@@ -204,6 +220,14 @@ def _make_room(address: str, name: str) -> None:
     from core.inference.ollama.host import make_room
 
     make_room(address, name)
+
+
+def _give_back(address: str, keep: Path | None) -> int:
+    if not is_loopback(address) or not listens(address):
+        return 0
+    from core.inference.ollama.host import give_back
+
+    return give_back(address, served.read(keep).name if keep is not None and keep.suffix == served.SUFFIX else "")
 
 
 def _delete(address: str, name: str) -> None:

@@ -195,6 +195,7 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
     services.indexes = ProjectIndexes(services, code, root)
     services.siblings = BaseSiblings(services, root)
     services.ollama = OllamaService(services, workspace.logs / "ollama.log", root)
+    arbiter.attend(services.ollama)
     tasks.error.connect(notifier.report)
     queue.failed.connect(notifier.report)
     queue.finished.connect(services.tell_waiting)

@@ -1,8 +1,9 @@
 """Who holds how much of the machine's memory, and whether another one fits beside them. Numbers only, no clocks.
 
 The order in which room is made, by `app/memory_arbiter.py`: what was read of chats and adapters that do not answer
-(they give way by themselves within their limits), then the model that code is searched with, then the chat's idle base,
-then the job, which goes on later where it stopped. An answer that is being written is never cut.
+(they give way by themselves within their limits), then what Ollama holds for others, then the model that code is
+searched with, then the chat's idle base, then the job, which goes on later where it stopped. An answer that is being
+written is never cut.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ BASE, ADAPTERS, CACHES = "base", "adapters", "caches"
 JOB = "job"
 # The model that questions about code are embedded with; words and names are searched without it.
 SEARCH, EMBEDDER = "search", "embedder"
+# What Ollama holds for others; its models come back when somebody asks them.
+OLLAMA = "ollama"
 # Beside the weights: what is read of a conversation, and what an answer takes while it is computed.
 READING_SHARE, READING_BYTES = 0.10, 64 << 20
 LEAST_CACHE, MOST_CACHE = 64 << 20, 1 << 30
@@ -92,7 +95,7 @@ class Arbiter:
         """Everything that is held, by holder and part; what is booked and not told yet counts as its first part."""
         out = []
         for who, holder in self._holders.items():
-            first = {CHAT: BASE, SEARCH: EMBEDDER}.get(who, JOB)
+            first = {CHAT: BASE, SEARCH: EMBEDDER, OLLAMA: OLLAMA}.get(who, JOB)
             parts = holder.parts or {first: holder.booked}
             out += [Share(who, part, size) for part, size in parts.items() if size]
         return out

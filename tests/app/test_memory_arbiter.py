@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app import ollama_service
 from app.memory_arbiter import MemoryArbiter
 from app.opening import PAUSED_FOR_CHAT, resume_paused
 from core import jobs
 from core.db.connection import transaction
-from core.inference.arbiter import CHAT, READING_BYTES, base_needs
+from core.inference.arbiter import CHAT, OLLAMA, READING_BYTES, base_needs
 from core.inference.engine import GenerateRequest, Sampling
+from core.inference.ollama.seen import Held, Seen, State
 from core.jobs import JobState
 from core.memory import Memory, Pressure
 from core.models import store as base_models
@@ -116,6 +119,55 @@ def test_an_idle_chat_leaves_for_a_job(qtbot: Any, services: Any, machine: Machi
     qtbot.waitUntil(lambda: services.engine.unload_reason == "")
 
 
+@pytest.fixture
+def ollama(services: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
+    """Ollama holds 60 MB for another program, and gives them back when asked; which base it is to keep each time."""
+    asked: list[Path | None] = []
+
+    def give_back(_address: str, keep: Path | None) -> int:
+        asked.append(keep)
+        return 60 * MB if len(asked) == 1 else 0
+
+    monkeypatch.setattr(ollama_service, "_give_back", give_back)
+    services.ollama.seen = Seen(State.RUNNING, "http://127.0.0.1:1", held=(Held("other", 60 * MB),))
+    services.ollama.changed.emit()
+    assert services.arbiter.book.holds(OLLAMA) == 60 * MB
+    return asked
+
+
+def test_ollama_is_asked_for_its_memory_before_anybody_else_has_to_leave(
+    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[Path | None]
+) -> None:
+    first = asked(services, base, "Hello")
+    assert services.engine.wait_words == "waiting until Ollama has given its memory back"
+    qtbot.waitUntil(lambda: first.ended)
+    assert first.result
+    assert ollama == [None]
+    assert services.arbiter.book.holds(OLLAMA) == 0
+    assert "Ollama gave 63 MB back" in decided(services)
+    assert "loaded all the same" not in decided(services)
+    # It was asked for the chat, and is asked again for the job, before the chat leaves.
+    job = running(services, asks=100 * MB)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 100 * MB)
+    assert ollama == [None, base]
+    assert "the chat's model leaves for “Night run”" in decided(services)
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 0)
+
+
+def test_what_ollama_holds_for_the_chat_itself_is_counted_once(services: Any, ollama: list[Path | None]) -> None:
+    services.engine.facts, services.engine.holds = {"base": "/x/one.served"}, {"base": 60 * MB}
+    services.ollama.changed.emit()
+    assert services.arbiter.book.holds(OLLAMA) == 0
+    # On another computer it holds nothing of this one.
+    services.engine.facts, services.engine.holds = {}, {}
+    services.ollama.changed.emit()
+    assert services.arbiter.book.holds(OLLAMA) == 60 * MB
+    services.ollama.seen = replace(services.ollama.seen, address="http://192.0.2.1:11434")
+    services.ollama.changed.emit()
+    assert services.arbiter.book.holds(OLLAMA) == 0
+
+
 def test_a_job_waits_for_the_answer_under_way_and_says_so(
     qtbot: Any, services: Any, machine: Machine, base: Path, tmp_path: Path
 ) -> None:
@@ -193,7 +245,8 @@ def test_a_job_pauses_for_a_question_and_goes_on_by_itself(
     machine.moment += 61
     answer = asked(services, base, "Hello")
     assert services.engine.state == "waiting"
-    assert services.engine.wait_words == "waiting until “Night run” has paused, which has the memory"
+    words = "waiting until “Night run” has paused, which has the memory"
+    qtbot.waitUntil(lambda: services.engine.wait_words == words)
     qtbot.waitUntil(lambda: answer.ended)
     assert answer.result
     qtbot.waitUntil(lambda: services.arbiter.book.holds(ident) == 100 * MB)
@@ -212,7 +265,8 @@ def test_a_question_waits_for_the_turn_of_a_job_that_just_began(
     ident = job()
     machine.moment += 20
     answer = asked(services, base, "Hello")
-    assert services.engine.wait_words == "waiting for the memory: “Night run” has it for another 40 s"
+    words = "waiting for the memory: “Night run” has it for another 40 s"
+    qtbot.waitUntil(lambda: services.engine.wait_words == words)
     assert services.arbiter._turn.isActive()
     machine.moment += 41
     services.arbiter._turn.timeout.emit()

@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from app.services import Services
-from core.inference.arbiter import ADAPTERS, BASE, CACHES, CHAT, EMBEDDER, SEARCH, Share
+from core.inference.arbiter import ADAPTERS, BASE, CACHES, CHAT, EMBEDDER, OLLAMA, SEARCH, Share
 from core.memory import Memory, Pressure
 from ui import format as fmt
 from ui.theme import theme
@@ -29,7 +29,7 @@ LOOK_MS = 2_000
 DECISIONS = 5
 PARTS = {
     BASE: ("Chat model", "c1"), ADAPTERS: ("Adapters", "c3"), CACHES: ("Conversations read", "c4"),
-    EMBEDDER: ("Code search", "c5"),
+    EMBEDDER: ("Code search", "c5"), OLLAMA: ("Ollama, for others", "muted"),
 }  # fmt: skip
 JOB_COLOUR, OTHER_COLOUR = "c2", "edge"
 OTHER, FREE = "Other programs", "Free"
@@ -52,7 +52,7 @@ def pieces(found: Memory, shares: Sequence[Share], titles: Mapping[str, str]) ->
     """The whole memory in order: ours by part, others, free. `titles` are those of jobs by id."""
     out = []
     for share in shares:
-        words, colour = PARTS.get(share.part, ("", "")) if share.who in (CHAT, SEARCH) else ("", "")
+        words, colour = PARTS.get(share.part, ("", "")) if share.who in (CHAT, SEARCH, OLLAMA) else ("", "")
         words = words or titles.get(share.who, "A job")
         out.append(Piece(words, share.size_bytes, colour or JOB_COLOUR))
     used = max(0, found.total - found.available)

@@ -283,6 +283,24 @@ def make_room(address: str, name: str) -> None:
             host.unload(name)
 
 
+def give_back(address: str, keep: str = "") -> int:
+    """Ask an Ollama that runs for the memory of all models but `keep`; returns the bytes once they are free.
+
+    It loads them again for whoever asks. Nothing is a fault here: what it does not give back it keeps.
+    """
+    with contextlib.suppress(AppError), OllamaHost(address) as host:
+        before = [one for one in host.held() if one.name != full_name(keep)]
+        for one in before:
+            host.unload(one.name)
+        end = time.monotonic() + QUICK_S
+        while True:
+            left = {one.name for one in host.held()}
+            if not left & {one.name for one in before} or time.monotonic() > end:
+                return sum(one.size_bytes for one in before if one.name not in left)
+            time.sleep(0.05)
+    return 0
+
+
 def _bounded(seconds: float, most: int, response: Any) -> None:
     """Let the answer end with an error once it is too long, or where it drips."""
     import httpx

@@ -176,16 +176,28 @@ class Ask:
         self.base, self.speakers = base, speakers
         self.answered = self.failed = 0
         self.tokens, self.switches = 0, [0.0]
+        self._client: InferenceClient | None = None
 
     def run(self) -> None:
         """Ask everything. Raises AppError when the base can't be loaded."""
-        with InferenceClient(self.session.workspace.logs / "ask.log") as client:
-            loaded = client.load(self.base.path, self.base.engine, self.session.token)
-            self.out.line("base", name=self.base.name, seconds=loaded["seconds"], bytes=loaded["bytes"])
+        try:
             for text in self.options.text:
                 for speaker in self.speakers:
                     if not speaker.silent and not self.session.token.cancelled:
-                        self._ask(client, speaker, text)
+                        self._ask(self._client or self._open(), speaker, text)
+        finally:
+            self._close()
+
+    def _open(self) -> InferenceClient:
+        client = self._client = InferenceClient(self.session.workspace.logs / "ask.log")
+        loaded = client.load(self.base.path, self.base.engine, self.session.token)
+        self.out.line("base", name=self.base.name, seconds=loaded["seconds"], bytes=loaded["bytes"])
+        return client
+
+    def _close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def report(self) -> int:
         """Print the statistics; returns the exit code."""
@@ -210,6 +222,9 @@ class Ask:
             # What comes later in its conversation would hang in the air.
             self.failed, speaker.silent = self.failed + 1, True
             self.out.error(error)
+            if error.code == "worker_crashed":
+                # Another process answers who is asked next.
+                self._close()
             return
         speaker.messages.append({"role": "assistant", "content": said})
         stats: Mapping[str, Any] = result["stats"]

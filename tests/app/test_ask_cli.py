@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from core.workspace.paths import source_root
@@ -99,6 +100,20 @@ def _name(folder: Path) -> str:
     return (
         str(json.loads((folder / "passport.json").read_text())["name"]) if (folder / "passport.json").exists() else ""
     )
+
+
+def test_where_the_models_process_is_killed_the_next_one_is_asked_in_another(trained: Path) -> None:
+    asked = ["--adapter", "one", "--adapter", "two", "--max-tokens", 600, "--temperature", "1.5", "A?"]
+    with subprocess.Popen(command(trained, *asked), cwd=source_root(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [json.loads(process.stdout.readline())]
+        for worker in psutil.Process(process.pid).children():
+            worker.kill()
+        lines += [json.loads(line) for line in process.stdout]
+    assert [line["type"] for line in lines] == ["base", "error", "base", "answer", "report"]
+    assert lines[1]["code"] == "worker_crashed"
+    last = lines[-1]
+    assert (process.returncode, last["answered"], last["failed"], last["not_asked"]) == (3, 1, 1, 0)
 
 
 def test_a_signal_ends_it_with_what_was_answered(trained: Path) -> None:

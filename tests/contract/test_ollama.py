@@ -279,6 +279,26 @@ def test_an_answer_without_end_is_ended(
         assert host.look().state is state
 
 
+def test_a_pull_that_is_never_answered_is_stopped_at_once() -> None:
+    asked, gone, token = threading.Event(), threading.Event(), CancelToken()
+
+    def silent(handler: Any) -> None:
+        handler.rfile.read(int(handler.headers["Content-Length"]))
+        asked.set()
+        if handler.connection.recv(1) == b"":
+            gone.set()
+
+    def stop() -> None:
+        asked.wait(PATIENCE_S)
+        token.cancel("user")
+
+    with simulated(api_pull=silent) as address, OllamaHost(address) as host:
+        threading.Thread(target=stop, daemon=True).start()
+        with pytest.raises(Cancelled):
+            list(host.pull("qwen3:4b", token))
+        assert gone.wait(PATIENCE_S)
+
+
 def test_a_pull_is_stopped_between_two_steps() -> None:
     token, seen = CancelToken(), []
     script = lines(*({"status": "pulling", "total": 10, "completed": n} for n in range(9)))

@@ -79,7 +79,8 @@ class GgufEngine:
         # Pinned ones may be more than the limit; a slot that is not there is passed over without a word.
         slots = max(self._residency.limits.count, len(idents)) + 1
         self._tokens_held = tokens_for(base, slots, self._context, self._options.cache_bytes)
-        self._server = LlamaServer(Start(base.path, files, slots, self._tokens_held, self._folder / "slots"))
+        self._server = LlamaServer(Start(base.path, files, slots, self._tokens_held, self._folder / "slots",
+                                         is_exact(base)))  # fmt: skip
         self._places = list(idents)
 
     def _file(self, ident: str) -> Path:
@@ -340,12 +341,20 @@ def file_stamp(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
+def is_exact(base: GgufFile) -> bool:
+    """Whether its weights are in float32, which no model for people's work is: rounding would show beside MLX."""
+    return base.metadata.get("general.file_type") == 0
+
+
 def token_bytes(base: GgufFile) -> int:
-    """What a token of context takes: keys and values of every layer in float16. 0 where the file does not say."""
+    """What a token of context takes: keys and values of every layer in float16, or float32 where the weights are.
+
+    0 where the file does not say.
+    """
     layers, heads = base.number("block_count") or 0, base.number("attention.head_count") or 1
     wide = (base.number("embedding_length") or 0) // heads
     keys, values = (base.number(f"attention.{part}_length") or wide for part in ("key", "value"))
-    return 2 * layers * (base.number("attention.head_count_kv") or heads) * (keys + values)
+    return (4 if is_exact(base) else 2) * layers * (base.number("attention.head_count_kv") or heads) * (keys + values)
 
 
 def tokens_for(base: GgufFile, slots: int, context: int, budget: int) -> int:

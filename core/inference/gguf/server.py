@@ -24,13 +24,17 @@ START_S, ANSWER_S = 60.0, 600.0
 
 @dataclass(frozen=True)
 class Start:
-    """What a server is started with: room for `tokens` that `slots` conversations share."""
+    """What a server is started with: room for `tokens` that `slots` conversations share.
+
+    `exact`: attention is computed and what is read is kept in float32, as MLX does for weights in float32.
+    """
 
     base: Path
     adapters: Sequence[Path]
     slots: int
     tokens: int
     saved: Path
+    exact: bool = False
 
 
 class LlamaServer:
@@ -149,6 +153,10 @@ def _started(start: Start, key: str) -> Any:
     params.n_parallel = start.slots
     # Where a conversation needs more than is free, those of slots that rest are forgotten, and read again later.
     params.n_ctx, params.kv_unified = start.tokens, True
+    if start.exact:
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        # It rounds to float16 on its way: a thousandth of a logit, which decides between words that are as likely.
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in start.adapters]
     params.lora_init_without_apply = True
     # Its cache in main memory does not know about adapters: a prompt that the base has read would be taken for one
@@ -157,6 +165,8 @@ def _started(start: Start, key: str) -> Any:
     params.api_keys = [key]
     params.ui = False
     params.warmup = False
+    # Warnings and errors: otherwise its log takes eight lines an answer.
+    params.verbosity = 2
     # They wait for each other at every step: with one a core, a busy core holds up all (30 times, measured on two).
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max(1, (os.cpu_count() or 2) - 1)
     params.endpoint_slots = True

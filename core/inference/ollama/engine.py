@@ -7,21 +7,18 @@ the base answers for itself. Nothing is cut without a word: `truncate` and `shif
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from core.errors import AppError
 from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
 from core.inference.fitting import Message, fitted
-from core.inference.lines import Refused, streamed
 from core.inference.ollama.address import is_loopback
-from core.inference.ollama.faults import broke_off, hung, other, passed_on, refused, stopped
+from core.inference.ollama.events import events
+from core.inference.ollama.faults import broke_off, passed_on
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.seen import full_name
 from core.models import served
@@ -29,7 +26,7 @@ from core.models.served import Served
 
 # Of a conversation: memory for it is taken when it is loaded, and with another number it would be loaded anew.
 MOST_CONTEXT = 8_192
-KEEP_S, ANSWER_S = 1_800, 600.0
+KEEP_S = 1_800
 # Tokens a character: what a conversation takes is known once it was read, and guessed before.
 GUESS, GROWTH, TRIES = 0.3, 1.3, 8
 
@@ -119,7 +116,8 @@ class OllamaEngine:
     def _answer(
         self, request: GenerateRequest, messages: Sequence[Message], left_out: int, begun: float
     ) -> Iterator[Piece]:
-        lines = self._ask(self._body(request, messages))
+        doing = f"answer as {self._served.name}"
+        lines = events(self._served.address, "/api/chat", self._body(request, messages), doing)
         first: float | None = None
         try:
             for event in lines:
@@ -142,7 +140,7 @@ class OllamaEngine:
                 reason = "length" if event.get("done_reason") == "length" else "stop"
                 yield Piece(_text(event), reason, stats)
                 return
-            raise broke_off(f"answer as {self._served.name}", "its last line did not come")
+            raise broke_off(doing, "its last line did not come")
         finally:
             lines.close()  # type: ignore[attr-defined]
 
@@ -161,28 +159,6 @@ class OllamaEngine:
         if request.logprobs:
             body |= {"logprobs": True, "top_logprobs": request.logprobs}
         return body
-
-    def _ask(self, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """The events of `/api/chat`, empty ones while none comes. An error in a line behind the 200 is an error."""
-        address, doing = self._served.address, f"answer as {self._served.name}"
-        begun = False
-        try:
-            for line in streamed(_connection(address), "/api/chat", body, {"Content-Type": "application/json"}):
-                event = json.loads(line) if line and line.strip() else {}
-                if not isinstance(event, dict):
-                    raise TypeError("no object")
-                if "error" in event:
-                    raise refused(doing, str(event["error"]), http.client.OK)
-                begun = begun or bool(event)
-                yield event
-        except Refused as exc:
-            raise refused(doing, _said(exc.said), exc.status) from exc
-        except TimeoutError as exc:
-            raise hung(address, doing, repr(exc)) from exc
-        except (OSError, http.client.HTTPException) as exc:
-            raise (broke_off(doing, repr(exc)) if begun else stopped(address, repr(exc))) from exc
-        except (ValueError, TypeError) as exc:
-            raise other(address, repr(exc)) from exc
 
     def answers(self, request: GenerateRequest, count: int, stopping: Callable[[], bool]) -> list[Answer]:
         """One after the other; Ollama keeps what it read of the question."""
@@ -257,12 +233,6 @@ def _held(host: OllamaHost, name: str) -> int:
     return next((one.size_bytes for one in host.held() if one.name == full_name(name)), 0)
 
 
-def _connection(address: str) -> http.client.HTTPConnection:
-    parts = urlsplit(address)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    return kind(parts.hostname or "", parts.port, timeout=ANSWER_S)
-
-
 def _length(messages: Sequence[Message]) -> int:
     return sum(len(message["content"]) for message in messages)
 
@@ -282,13 +252,6 @@ def _piece(event: Mapping[str, Any], logprobs: int) -> Piece:
 def _candidate(found: Mapping[str, Any]) -> Candidate:
     # Ollama says the text of a token and not its number.
     return Candidate(-1, str(found["token"]), float(found["logprob"]))
-
-
-def _said(data: bytes) -> str:
-    try:
-        return str(json.loads(data)["error"])
-    except (ValueError, LookupError, TypeError):
-        return data[:200].decode("utf-8", "replace")
 
 
 def _silent(_share: float, _words: str) -> None:

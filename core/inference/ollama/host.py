@@ -20,11 +20,11 @@ from typing import Any
 from core.cancel import CancelToken
 from core.errors import AppError
 from core.inference.ollama.address import find_program, is_loopback
+from core.inference.ollama.events import QUIET_S, events
 from core.inference.ollama.faults import absent, broke_off, did_not_start, hung, other, refused, stopped
 from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, Step, full_name, nobody
 
-# It is quiet that long while it hashes a whole file of gigabytes at the end of a pull.
-CONNECT_S, QUICK_S, QUIET_S, START_S, TERM_S = 1.0, 5.0, 600.0, 20.0, 5.0
+CONNECT_S, QUICK_S, START_S, TERM_S = 1.0, 5.0, 20.0, 5.0
 # Of a whole answer that somebody waits for, and of any: no answer of Ollama's comes near to it.
 WHOLE_S, MOST_BYTES, MOST_STREAMED = 15.0, 64 << 20, 1 << 30
 _FROM = re.compile(r"^FROM\s+(.+?)\s*$", re.MULTILINE)
@@ -155,13 +155,14 @@ class OllamaHost:
 
     def pull(self, name: str, token: CancelToken, *, insecure: bool = False) -> Iterator[Step]:
         """Fetch a model; what came before stays when it is stopped, and goes on there. Raises AppError, Cancelled."""
-        said = ""
-        steps: Any = self._patient.pull(name, insecure=insecure, stream=True)
-        with self._explained(f"pull {name}"), contextlib.closing(steps):
-            for part in steps:
-                said = _text(part, "status")
-                yield Step(int(part.completed or 0), int(part.total or 0), said, _text(part, "digest"))
+        said, body = "", {"model": name, "insecure": insecure, "stream": True}
+        with contextlib.closing(events(self.address, "/api/pull", body, f"pull {name}")) as parts:  # type: ignore[type-var]
+            for part in parts:
                 token.raise_if_cancelled()
+                if part:
+                    said = str(part.get("status") or "")
+                    done, total = (int(part.get(key) or 0) for key in ("completed", "total"))
+                    yield Step(done, total, said, str(part.get("digest") or ""))
         if said != "success":
             raise broke_off(f"pull {name}", f"its last word was {said!r}")
 

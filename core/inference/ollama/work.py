@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from core.errors import AppError
 from core.inference.ollama.address import is_loopback
 from core.inference.ollama.faults import passed_on
 from core.inference.ollama.host import OllamaHost
@@ -38,7 +39,13 @@ def _base(context: JobContext, host: OllamaHost, name: str) -> dict[str, Any]:
     if found.remote:
         raise passed_on(name, found.remote)
     if found.file is not None or found.adapted:
-        return add_file(context, host.file(name), label, name)
+        path = host.file(name)
+        try:
+            return add_file(context, path, label, name)
+        except AppError as error:
+            # In Ollama's store a file is called after its content, which says nothing to anybody.
+            words = error.to_json() | {"message": error.message.replace(path.name, f"the file of {name}")}
+            raise AppError.from_json(words) from error
     return served_row(context, host, found, label)
 
 

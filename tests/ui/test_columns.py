@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt
+from PySide6.QtGui import QPaintEvent, QRegion
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
@@ -66,6 +67,30 @@ def make(qtbot: QtBot, state: WindowState) -> Make:
         return table
 
     return build
+
+
+def test_the_end_of_a_row_is_painted_with_it_when_it_is_chosen(qtbot: QtBot, make: Make) -> None:
+    table = make()
+    qtbot.waitExposed(table)
+    viewport = table.viewport()
+    painted: list[QRegion] = []
+
+    class Watch(QObject):
+        def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+            if isinstance(event, QPaintEvent):
+                painted.append(event.region())
+            return False
+
+    watch = Watch()
+    viewport.installEventFilter(watch)
+    ends = [QPoint(viewport.width() - 2, table.rowViewportPosition(row) + 5) for row in (0, 1)]
+    assert ends[0].x() > table.horizontalHeader().length()
+    table.selectRow(0)
+    qtbot.waitUntil(lambda: any(region.contains(ends[0]) for region in painted))
+    painted.clear()
+    table.selectRow(1)
+    qtbot.waitUntil(lambda: all(any(region.contains(end) for region in painted) for end in ends))
+    viewport.removeEventFilter(watch)
 
 
 def menu_of(table: TableView) -> QMenu:

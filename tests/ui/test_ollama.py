@@ -143,6 +143,17 @@ def test_ollama_itself_answers_with_what_it_alone_can_run_and_the_adapter_that_i
 
     services.write(services.root, put)
     qtbot.waitUntil(lambda: services.ollama.address == server.address)
+    page = opened(qtbot, window)
+    qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 2)
+    page.open_item({"base": "alone"})
+    detail = page.inspector.base
+    qtbot.waitUntil(lambda: detail.line.text() == "Ollama only, without adapters")
+    assert (detail.facts.facts["Vocabulary"], detail.folder.isVisible(), detail.siblings.isVisible()) == (
+        "–",
+        False,
+        False,
+    )
+    assert not page.train.isEnabled()
     services.navigator.open_page("chat", {"adapter": "loud"})
     chat = window.findChild(ChatPage)
     assert chat is not None

@@ -307,6 +307,8 @@ class TableView(QTableView):
 
     @Slot()
     def _on_selection(self) -> None:
+        # Qt paints the cells that changed; the strip beside them is none.
+        self.viewport().update(self.viewport().rect().adjusted(self.horizontalHeader().length(), 0, 0, 0))
         self.selection_changed.emit(self.selected())
 
     @Slot(QModelIndex)

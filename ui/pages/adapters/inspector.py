@@ -58,7 +58,13 @@ def parameters(count: int) -> str:
 
 def kind_words(base: BaseModel) -> str:
     """What kind of base it is."""
+    if base.served:
+        return "Ollama only, without adapters"
     return PRACTICE_KIND if base.is_practice else KINDS.get(base.kind, "Folder")
+
+
+def _tokens(count: int) -> str:
+    return f"{fmt.count(count)} tokens" if count else "–"
 
 
 DEFAULT, AVAILABLE = Status("ok", "Default"), Status("neutral", "Available")
@@ -141,12 +147,16 @@ class BaseDetail(QWidget):
         self.facts.set_facts(
             [
                 Fact("Architecture", base.architecture),
-                Fact("Parameters", parameters(base.parameter_count), fmt.count(base.parameter_count)),
+                Fact(
+                    "Parameters",
+                    parameters(base.parameter_count) if base.parameter_count else "–",
+                    fmt.count(base.parameter_count),
+                ),
                 Fact("Size", fmt.size(base.size_bytes)),
                 Fact("In memory", memory_words(base)),
-                Fact("Quantization", base.quantization or "none"),
-                Fact("Context", f"{fmt.count(base.context_length)} tokens"),
-                Fact("Vocabulary", f"{fmt.count(base.vocab_size)} tokens"),
+                Fact("Quantization", base.quantization or ("–" if base.served else "none")),
+                Fact("Context", _tokens(base.context_length)),
+                Fact("Vocabulary", _tokens(base.vocab_size)),
                 Fact("Used by", used_by(("adapter", uses[0]), ("chat", uses[1]))),
                 Fact("Added", fmt.moment_long(base.created_at)),
             ]
@@ -165,6 +175,8 @@ class BaseDetail(QWidget):
         self.default.setVisible(base.trains)
         self.rebuild.setVisible(base.is_practice)
         self.quantise.setVisible(can_quantise(base))
+        # Its weights are Ollama's.
+        self.folder.setVisible(not base.served)
 
 
 class AdapterDetail(QWidget):

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from PySide6.QtCore import QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QBoxLayout, QWidget
 
 from app.services import Services
 from core.adapters.parity import Parity
@@ -140,10 +140,15 @@ class AdaptersPage(Page):
         self.host.setObjectName("ollama_pill")
         self.host.hide()
         heads = row(label("Base models", "section"), self.host, buttons, stretch=buttons)
-        return column(
+        content = column(
             self.strip, heads, self.no_bases, self.bases, adapters_head, self.no_adapters, self.adapters,
             table_foot(self.caption, self.bulk), gap=theme().sizes.grid, stretch=self.adapters,
         )  # fmt: skip
+        # In the place of the table: else all rows share what it leaves.
+        layout = content.layout()
+        assert isinstance(layout, QBoxLayout)
+        layout.setStretchFactor(self.no_adapters, 1)
+        return content
 
     def _empty_state(self) -> EmptyState:
         return EmptyState(

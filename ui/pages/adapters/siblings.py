@@ -24,7 +24,7 @@ def sentence(base: BaseModel, found: Sequence[Sibling], names: Mapping[str, str]
     fit = [names.get(one.base_id if one.other_id == base.id else one.other_id, "") for one in mine if one.fits]
     if fit:
         return f"The same model as {' and '.join(filter(None, fit))}: adapters of one answer on the other."
-    return "" if base.trains else NONE
+    return "" if base.trains or base.served else NONE
 
 
 class SiblingLines(QWidget):

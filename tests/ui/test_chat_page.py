@@ -25,6 +25,7 @@ from core.workspace import settings
 from tests.support.chat import TINY_BASE, add_adapter, add_base
 from tests.support.chatting import PROMPT, QUESTIONS, Chatting, tiny_studio
 from tests.support.pages import take_back
+from tests.support.painted import Painted
 from ui.pages.chat.data import switch_text
 from ui.pages.chat.message import TurnView
 from ui.theme import theme
@@ -728,6 +729,16 @@ def test_a_pinned_chat_stays_on_top_and_is_exported(chat: Chatting, tmp_path: Pa
     assert [(m["role"], m["content"], m["adapter"]) for m in found["messages"]] == [
         ("user", "Old/one: ?", None), ("assistant", "Yes, **dear**.", "Empathy v3")
     ]  # fmt: skip
+
+
+def test_the_empty_field_says_who_answers_next(chat: Chatting) -> None:
+    field = chat.page.composer.field
+    chat.choose("calm")
+    chat.until(lambda: field.placeholderText() == "Ask Empathy v3")
+    painted = Painted(field.viewport())
+    chat.choose("legal")
+    chat.until(lambda: field.placeholderText() == "Ask Legal tone")
+    chat.until(lambda: any(region.contains(field.viewport().rect().center()) for region in painted.regions))
 
 
 def test_the_adapter_that_usually_comes_next_is_loaded_ahead(chat: Chatting) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt
-from PySide6.QtGui import QPaintEvent, QRegion
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QMenu
 from pytestqt.qtbot import QtBot
 
@@ -18,6 +17,7 @@ from app.window_state import WindowState
 from core import trash
 from tests.core.factories import Place, add_conversation, parsed
 from tests.support.pages import click, filled, open_page, settle, until
+from tests.support.painted import Painted
 from tests.support.studio import add_dataset, dataset_file
 from ui.models.local import LocalRows
 from ui.models.rows import Column, RowModel, Status
@@ -73,16 +73,8 @@ def test_the_end_of_a_row_is_painted_with_it_when_it_is_chosen(qtbot: QtBot, mak
     table = make()
     qtbot.waitExposed(table)
     viewport = table.viewport()
-    painted: list[QRegion] = []
-
-    class Watch(QObject):
-        def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
-            if isinstance(event, QPaintEvent):
-                painted.append(event.region())
-            return False
-
-    watch = Watch()
-    viewport.installEventFilter(watch)
+    watch = Painted(viewport)
+    painted = watch.regions
     ends = [QPoint(viewport.width() - 2, table.rowViewportPosition(row) + 5) for row in (0, 1)]
     assert ends[0].x() > table.horizontalHeader().length()
     table.selectRow(0)
@@ -90,7 +82,6 @@ def test_the_end_of_a_row_is_painted_with_it_when_it_is_chosen(qtbot: QtBot, mak
     painted.clear()
     table.selectRow(1)
     qtbot.waitUntil(lambda: all(any(region.contains(end) for region in painted) for end in ends))
-    viewport.removeEventFilter(watch)
 
 
 def menu_of(table: TableView) -> QMenu:

@@ -136,7 +136,10 @@ class Composer(QWidget):
 
     def set_hint(self, text: str) -> None:
         """What the empty field says."""
-        self.field.setPlaceholderText(text)
+        if text != self.field.placeholderText():
+            self.field.setPlaceholderText(text)
+            # Qt paints it anew only where it was not shown before.
+            self.field.viewport().update()
 
     @Slot()
     def submit(self) -> None:

@@ -19,6 +19,8 @@ COMPLETE, STOPPED, INTERRUPTED, FAILED = "complete", "stopped", "interrupted", "
 SUMMARY_OPENS = "What was said before, in short:"
 # In an answer's stats: the system prompt it was given with, which may be another one by now.
 PROMPT = "system_prompt"
+# And the name of the base that gave it: a chat may go on with another one.
+ANSWERED_BY = "base"
 
 
 @dataclass(frozen=True)

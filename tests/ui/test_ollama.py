@@ -38,6 +38,7 @@ from ui.pages.adapters.ollama import OllamaDialog, state_words
 from ui.pages.adapters.page import AdaptersPage
 from ui.pages.adapters.share import ShareDialog
 from ui.pages.chat.page import ChatPage
+from ui.pages.chat.turns import turn_of
 from ui.pages.settings.page import SettingsPage
 from ui.window.main_window import MainWindow
 
@@ -173,6 +174,13 @@ def test_ollama_itself_answers_with_what_it_alone_can_run_and_the_adapter_that_i
     click(qtbot, chat, "send")
     qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 2)
     assert (chat.messages[-1].status, bool(chat.messages[-1].content)) == ("complete", True)
+    assert turn_of(chat.messages[-1], chat.names, None, last=True).said[0].who == "glimmer, no adapter"
+    assert "switched" not in chat.state.text()
+    # Who said it stays known when the chat goes on with another base, which is not loaded yet.
+    chat._choose_base(PRACTICE_ID)
+    assert turn_of(chat.messages[-1], chat.names, None, last=True).said[0].who == "glimmer, no adapter"
+    assert chat.base_pill.status.kind == "neutral"
+    assert "The model loads when you ask" in chat.state.text()
     with OllamaHost(server.address) as host:
         assert [one.name for one in host.held()] == ["practice:latest"]
 

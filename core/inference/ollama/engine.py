@@ -134,7 +134,7 @@ class OllamaEngine:
                     self._share = read / max(1, _length(messages))
                 stats = {
                     "prompt_tokens": read, "reused_tokens": 0, "tokens": tokens, "first_token_s": first,
-                    "tokens_per_second": tokens / seconds if seconds else 0.0, "switch_s": 0.0, "was_resident": True,
+                    "tokens_per_second": tokens / seconds if seconds else 0.0, "was_resident": True,
                     "context": self._context, "left_out": left_out, "adapter": None,
                 }  # fmt: skip
                 reason = "length" if event.get("done_reason") == "length" else "stop"

@@ -27,7 +27,7 @@ from ui.pages.chat.notes import ChatNotes
 from ui.pages.chat.session import ChatSession
 from ui.pages.chat.settings import ChatSettings
 from ui.pages.chat.transcript import Transcript
-from ui.pages.chat.turns import Names, choices_of, state_line
+from ui.pages.chat.turns import Names, choices_of, loaded, state_line
 from ui.practice import add_practice
 from ui.theme import theme
 from ui.widgets.basic import Button, ElidedLabel, column, plain_tip
@@ -164,14 +164,17 @@ class ChatFrame(Page):
             return
         base = self.base
         self.state.setText(state_line(overview, chat, self.session, engine, self.messages))
-        kind = {"off": "neutral", "ready": "ok", "answering": "ok"}.get(engine.state, "busy")
+        there = loaded(overview, chat, engine)
+        kind = {"off": "neutral", "ready": "ok" if there else "neutral", "answering": "ok"}.get(engine.state, "busy")
         self.base_pill.set_status(Status(kind, base_name(base)))
         for widget in (self.base_pill, self.chips, self.compare, self.compare_more):
             widget.setVisible(base is not None)
         self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used, self.session.ahead.words))
         self.choose_base.show_bases(base_choices(overview.bases), chat.base_model_id)
         self.choose_base.setEnabled(not self.session.busy)
-        self.chips.show_choices(choices_of(overview, chat, self.session, engine.state in ("ready", "answering")))
+        self.chips.show_choices(
+            choices_of(overview, chat, self.session, there and engine.state in ("ready", "answering"))
+        )
         self.chips.lock(LOCKED if self.session.busy else "")
         self.settings.show_values(
             chat.system_prompt, chat.prompt_pinned, sampling_of(chat.sampling), self.adapter_prompt()

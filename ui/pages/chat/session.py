@@ -21,10 +21,10 @@ from core.projects import chats
 from core.projects.analyses import Analysis
 from core.projects.assistant import GIVEN, fewer
 from core.projects.attachments import Attachment
-from core.projects.chats import PROMPT, Chat, Message
+from core.projects.chats import ANSWERED_BY, PROMPT, Chat, Message
 from core.training.store import Adapter
 from ui.pages.chat.ahead import Ahead
-from ui.pages.chat.data import reference, sampling_of
+from ui.pages.chat.data import base_name, reference, sampling_of
 from ui.pages.chat.knowledge import CodeQuestion, Knowledge, question_of, recalled_stats, with_code
 from ui.pages.chat.running import Comparison, Running, Side, placeholder
 from ui.pages.chat.summary import Summarizer
@@ -301,6 +301,8 @@ class ChatSession(QObject):
         self._save.stop()
         for side in running.sides[running.place :]:
             side.status = status
+        for side in running.sides:
+            side.stats = {**side.stats, ANSWERED_BY: base_name(running.base)}
         self._keep_given(running, status)
         message = running.as_message()
         self.running = None

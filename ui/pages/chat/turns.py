@@ -7,7 +7,7 @@ from typing import Any
 
 from core.projects import chats
 from core.projects.assistant import cited, given_of
-from core.projects.chats import Chat, Message
+from core.projects.chats import ANSWERED_BY, Chat, Message
 from core.projects.compared import Side, compared_of
 from core.projects.corrections import Correction
 from ui import format as fmt
@@ -36,9 +36,9 @@ class Names:
         """More adapters."""
         self._known.update(names)
 
-    def of(self, adapter_id: str | None) -> str:
-        """The label of an answer."""
-        return self._known.get(adapter_id, "Unknown adapter") if adapter_id else f"{self.base}, no adapter"
+    def of(self, adapter_id: str | None, base: str = "") -> str:
+        """The label of an answer; `base` is the one that gave it, where that is known."""
+        return self._known.get(adapter_id, "Unknown adapter") if adapter_id else f"{base or self.base}, no adapter"
 
 
 def turn_of(message: Message, names: Names, running: Running | None, *, last: bool) -> Turn:
@@ -58,13 +58,17 @@ def turn_of(message: Message, names: Names, running: Running | None, *, last: bo
             shown = STREAMING if place == running.place else WAITING
         blind = found is not None and found.blind
         # Speed gives away who it is.
-        who, stats = (f"Answer {LETTERS[place]}", {}) if blind else (names.of(side.artifact_id), side.stats)
+        who, stats = (f"Answer {LETTERS[place]}", {}) if blind else (_who(names, side), side.stats)
         parts.append(Said(who, side.content, shown, stats, () if shown in UNDER_WAY else _places(side)))
     counts = found.place if found is not None and not found.blind else -1
     variant = (message.place, len(message.others) + 1)
     kept = names.kept.get((message.id, message.content.strip()))
     words = "" if kept is None else "Corrected" if kept.corrected else "Kept"
     return Turn(message.id, "assistant", tuple(parts), last, variant, counts, position=message.position, kept=words)
+
+
+def _who(names: Names, side: Side) -> str:
+    return names.of(side.artifact_id, str(side.stats.get(ANSWERED_BY, "")))
 
 
 def _places(side: Side) -> tuple[Place, ...]:
@@ -114,11 +118,11 @@ def state_line(overview: Overview, chat: Chat, session: ChatSession, engine: Any
     parts = [_now(overview, session, engine, chat)]
     if (weak := overview.weakened(chat.artifact_id, chat.base_model_id)) is not None:
         parts.append(f"weakened on this base: {fmt.percent(weak.left)} of its effect is left")
-    answers = [m for m in messages if m.role == "assistant" and m.stats.get("switch_s") is not None]
+    answers = [m for m in messages if m.role == "assistant" and m.stats.get("tokens") is not None]
     if answers and (shown := compared_of(answers[-1])) is not None and shown.blind:
         # Times and sizes would give away who it is.
         answers = []
-    if answers and not session.prepared and engine.state != "off":
+    if answers and not session.prepared and loaded(overview, chat, engine):
         last = answers[-1]
         if last.artifact_id or any(m.artifact_id != last.artifact_id for m in answers):
             parts.append(switch_text(last.stats))
@@ -149,7 +153,7 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
     if session.loading_adapter:
         adapter = overview.adapter(session.loading_adapter)
         return f"loading {adapter.name if adapter else 'the adapter'}"
-    if engine.state == "off":
+    if not loaded(overview, chat, engine):
         return UNLOADED.format(engine.unload_reason) if engine.unload_reason else _resting(overview, chat)
     prepared = overview.adapter(session.prepared.get("adapter"))
     if prepared is not None and prepared.id == chat.artifact_id:
@@ -159,6 +163,12 @@ def _now(overview: Overview, session: ChatSession, engine: Any, chat: Chat) -> s
     if session.resident:
         return f"{fmt.plural(len(session.resident), 'adapter')} in memory"
     return "model ready"
+
+
+def loaded(overview: Overview, chat: Chat, engine: Any) -> bool:
+    """Whether the base of this chat is in memory, or on its way."""
+    base = overview.base(chat.base_model_id)
+    return engine.state not in ("off", "ready") or (base is not None and engine.has(base.path, base.engine))
 
 
 def _resting(overview: Overview, chat: Chat) -> str:

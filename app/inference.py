@@ -18,6 +18,7 @@ from core import registries
 from core.errors import AppError
 from core.inference.cache_files import forget_files
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
+from core.workers import protocol
 
 
 class InferenceService(WorkerService):
@@ -110,7 +111,11 @@ class InferenceService(WorkerService):
             self._refresh()
             failed(error)
 
-        self._send(Call("load", {"base": str(base), "engine": engine}, owner, on_done, on_failed))
+        def on_stopped() -> None:
+            on_failed(engine_closed())
+
+        fields = {"base": str(base), "engine": engine}
+        self._send(Call("load", fields, owner, on_done, on_failed, stopped=on_stopped))
 
     def generate(
         self,
@@ -171,7 +176,13 @@ class InferenceService(WorkerService):
             self._send(Call("status", {}, owner, done, ignore))
 
     def withdraw(self, owner: QObject) -> None:
-        """The owner does not want what was not begun yet, such as a base that waits at the gate."""
+        """The owner does not want what was not begun yet, such as a base that waits at the gate.
+
+        One that is being loaded is stopped where its engine can be.
+        """
+        for ident, call in self._calls.items():
+            if call.owner is owner and call.kind == "load" and call.written and self._process is not None:
+                self._process.write(protocol.encode(ident, "stop", {}))
         if self._drop(lambda call: call.owner is owner):
             self._flush()
 

@@ -26,17 +26,19 @@ from app.inference import InferenceService
 from app.jobs.queue import JobQueue
 from app.ollama_service import OllamaService
 from core import memory
-from core.inference.arbiter import BASE, CHAT, JOB, OLLAMA, SEARCH, Arbiter, base_needs
+from core.errors import AppError
+from core.inference.arbiter import CHAT, JOB, OLLAMA, SEARCH, Arbiter, base_needs
 from core.jobs import Job, JobState
 from core.lanes import Lane
 from core.memory import Memory
-from core.models.served import SUFFIX, weight_bytes
+from core.models.served import model_of, weight_bytes
 
 log = logging.getLogger(__name__)
 IDLE_MS = 60_000
 TURN_S = 60.0
 LONGEST_CHAT_S = 600.0
 KEPT = 20
+OLLAMA_MS = 15_000
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class MemoryArbiter(QObject):
         self._load: Call | None = None
         self._search_leaving = False
         self._ollama: OllamaService | None = None
-        self._ollama_asked = False
+        self._ollama_asked: deque[object] = deque(maxlen=KEPT)
         self._owed: dict[str, Job] = {}
         self._owed_since = 0.0
         self.still_paused: Callable[[Sequence[str], Callable[[Sequence[str]], None]], object] = _all_of_them
@@ -89,6 +91,9 @@ class MemoryArbiter(QObject):
         self._idle.setInterval(idle_ms)
         self._turn = self._timer(self._try_load)
         self._soon = self._timer(self._on_rest)
+        # Ollama is on its way with its memory.
+        self._patience = self._timer(self._go_on)
+        self._patience.setInterval(OLLAMA_MS)
         engine.gate = self._may_load
         engine.state_changed.connect(self._on_state)
         engine.memory_changed.connect(self._on_chat_memory)
@@ -104,7 +109,7 @@ class MemoryArbiter(QObject):
     def attend(self, ollama: OllamaService) -> None:
         """Count what Ollama holds on this machine, and ask it first where there is no room."""
         self._ollama = ollama
-        ollama.changed.connect(self._on_ollama)
+        ollama.changed.connect(self._count_ollama)
 
     def _timer(self, slot: Callable[[], None]) -> QTimer:
         out = QTimer(self)
@@ -121,32 +126,34 @@ class MemoryArbiter(QObject):
 
     def _may_load(self, call: Call) -> bool:
         """The engine's gate."""
+        before, self._load = self._load, call
+        self._count_ollama()
+        if self._has_room_for(call):
+            self._load = None if before is call else before
+            return True
+        return False
+
+    def _has_room_for(self, call: Call) -> bool:
         needs = _needs(Path(call.fields["base"]))
         # What leaves is still counted for the chat: beside it there must be room for another one.
         if self._engine.leaving and needs > self.book.room(""):
-            self._load = call
             self._engine.say_waiting("waiting until the earlier model has left the memory")
             return False
         if self.book.ask(CHAT, needs):
-            self._ollama_asked = False
             self._decide(f"the chat's model takes {_size(needs)}")
             return True
-        if self._ollama_leaves():
-            self._load = call
+        if self._ollama_leaves(call):
             self._engine.say_waiting("waiting until Ollama has given its memory back")
             return False
         if self._search_leaves("the chat's model"):
-            self._load = call
             self._engine.say_waiting("waiting until the search's model has left the memory")
             return False
         job = self._holder()
         if job is None:
             room = self.book.room(CHAT)
             self.book.book(CHAT, needs)
-            self._ollama_asked = False
             self._decide(f"the chat's model needs {_size(needs)}, {_size(room)} is free: loaded all the same")
             return True
-        self._load = call
         self._make_way(job)
         return False
 
@@ -192,7 +199,7 @@ class MemoryArbiter(QObject):
         for job, needs in list(self._jobs.values()):
             if self.book.ask(job.id, needs):
                 self._let(job, f"“{job.title}” takes {_size(needs)}")
-            elif self._ollama_leaves():
+            elif self._ollama_leaves(job.id):
                 self._queue.answer_memory(job.id, False, "Ollama is giving its memory back")
             elif self._search_leaves(f"“{job.title}”"):
                 self._queue.answer_memory(job.id, False, "The search's model is leaving the memory")
@@ -220,36 +227,48 @@ class MemoryArbiter(QObject):
 
     def _let(self, job: Job, words: str) -> None:
         del self._jobs[job.id]
-        self._ollama_asked = False
+        if job.id in self._ollama_asked:
+            self._ollama_asked.remove(job.id)
         self._since[job.id] = self._clock()
         self._decide(words)
         self._queue.answer_memory(job.id, True)
 
     # Ollama
 
-    def _ollama_leaves(self) -> bool:
-        """Whether Ollama is being asked for its memory; once for each that finds no room."""
-        if self._ollama is None or self._ollama_asked:
+    def _ollama_leaves(self, who: object) -> bool:
+        """Whether Ollama is being asked for its memory: once for each load and job that finds no room."""
+        if self._ollama is None or self._patience.isActive():
+            return self._ollama is not None
+        if who in self._ollama_asked:
             return False
-        self._ollama_asked = True
-        base = self._engine.facts.get("base") if self._engine.has_base else None
-        self._ollama.give_back(Path(base) if base else None, self._on_given_back)
+        self._ollama_asked.append(who)
+        self._patience.start()
+        self._ollama.give_back(self._served(), self._on_given_back)
         return True
 
     def _on_given_back(self, size_bytes: int) -> None:
         if size_bytes:
             self._decide(f"Ollama gave {_size(size_bytes)} back")
-            self._count_ollama(max(0, self.book.holds(OLLAMA) - size_bytes))
+        self._count_ollama()
+        if self._patience.isActive():
+            self._patience.stop()
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Ollama has answered, or takes too long to."""
         self._try_load()
         self._try_jobs()
 
-    @Slot()
-    def _on_ollama(self) -> None:
-        assert self._ollama is not None
-        mine = self._engine.holds.get(BASE, 0) if Path(str(self._engine.facts.get("base"))).suffix == SUFFIX else 0
-        self._count_ollama(max(0, self._ollama.held_bytes - mine))
+    def _served(self) -> set[str]:
+        """The models of Ollama's that the chat answers with, or is about to."""
+        bases = [self._engine.facts.get("base") if self._engine.has_base else None]
+        bases += [self._load.fields["base"]] if self._load is not None else []
+        return {name for base in bases if base and (name := model_of(Path(base)))}
 
-    def _count_ollama(self, size_bytes: int) -> None:
+    @Slot()
+    def _count_ollama(self) -> None:
+        """What it holds for others; what it holds for the chat is the chat's."""
+        size_bytes = self._ollama.held_bytes(self._served()) if self._ollama is not None else 0
         if size_bytes == self.book.holds(OLLAMA):
             return
         if size_bytes:
@@ -302,6 +321,7 @@ class MemoryArbiter(QObject):
     @Slot()
     def _on_chat_memory(self) -> None:
         self.book.tell(CHAT, self._engine.holds)
+        self._count_ollama()
         self.changed.emit()
 
     @Slot(object)
@@ -390,7 +410,11 @@ def _all_of_them(ids: Sequence[str], then: Callable[[Sequence[str]], None]) -> N
 
 
 def _needs(base: Path) -> int:
-    return base_needs(weight_bytes(base))
+    try:
+        return base_needs(weight_bytes(base))
+    except (AppError, OSError):
+        # Who loads it says what is wrong.
+        return 0
 
 
 def _on_hold(job: Job) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +15,9 @@ from core.cancel import CancelToken
 from core.db.connection import explain
 from core.errors import AppError, Cancelled
 from core.events import Changed
-from core.inference.ollama.address import address_of, default_address, is_loopback, listens
+from core.inference.ollama.address import address_of, default_address, listens
 from core.inference.ollama.seen import Seen, State, nobody
+from core.loopback import is_loopback
 from core.models import served
 from core.models import store as models
 from core.models.store import BaseModel
@@ -64,6 +65,7 @@ class OllamaService(QObject):
         self._failures = 0
         self._watchers: set[int] = set()
         self._starts = CancelToken()
+        self._held: Mapping[str, int] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
@@ -112,8 +114,9 @@ class OllamaService(QObject):
             self.look()
             return
         self._failures = 0 if seen.state is State.RUNNING else self._failures + 1
-        if seen != self.seen:
-            self.seen = seen
+        held = {one.name: one.size_bytes for one in seen.held} if is_loopback(seen.address) else {}
+        if (seen, held) != (self.seen, self._held):
+            self.seen, self._held = seen, held
             self.changed.emit()
         self._later()
 
@@ -169,21 +172,23 @@ class OllamaService(QObject):
             _make_room(self.address, base.ollama)
         return path
 
-    @property
-    def held_bytes(self) -> int:
-        """What it held of this machine's memory when it was looked at last."""
-        return self.seen.held_bytes if self.seen is not None and is_loopback(self.seen.address) else 0
+    def held_bytes(self, but: Collection[str] = ()) -> int:
+        """What it holds of this machine's memory beside these models, as far as is known."""
+        return sum(size for name, size in self._held.items() if name not in but)
 
-    def give_back(self, keep: Path | None, done: Callable[[int], None]) -> None:
-        """Ask it for its memory, but that of the base at `keep`; `done` with the bytes, 0 where there is no Ollama."""
+    def give_back(self, keep: Collection[str], done: Callable[[int], None]) -> None:
+        """Ask it for its memory, but that of these models; `done` with what became free, 0 where there is no Ollama.
+
+        What it holds is known afterwards.
+        """
         address = self.address
 
-        def over(freed: int) -> None:
+        def over(found: tuple[int, Mapping[str, int]]) -> None:
+            freed, self._held = found
+            self.changed.emit()
             done(freed)
-            if freed and self._watchers:
-                self.look()
 
-        self._work.run(self, lambda: _give_back(address, keep), over, lambda _exc: over(0))
+        self._work.run(self, lambda: _give_back(address, keep), over, lambda _exc: done(0))
 
     def delete(self, name: str, done: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         """Delete a model from its store."""
@@ -222,12 +227,12 @@ def _make_room(address: str, name: str) -> None:
     make_room(address, name)
 
 
-def _give_back(address: str, keep: Path | None) -> int:
+def _give_back(address: str, keep: Collection[str]) -> tuple[int, Mapping[str, int]]:
     if not is_loopback(address) or not listens(address):
-        return 0
+        return 0, {}
     from core.inference.ollama.host import give_back
 
-    return give_back(address, served.read(keep).name if keep is not None and keep.suffix == served.SUFFIX else "")
+    return give_back(address, keep)
 
 
 def _delete(address: str, name: str) -> None:

@@ -25,7 +25,7 @@ from core.adapters import siblings
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
-from core.inference.ollama.address import address_of, is_loopback, listens
+from core.inference.ollama.address import address_of, listens
 from core.models import served
 from core.models import store as models
 from core.models.served import Served
@@ -137,8 +137,7 @@ def _in_format(db: Database, base: BaseModel, engine: str) -> BaseModel:
     """The same model in the format of another engine. Raises AppError `no_such_base`."""
     if engine == served.ENGINE and base.ollama:
         # What Ollama has can also be asked of Ollama itself.
-        size = base.size_bytes if is_loopback(address_of(db)) else 0
-        path = served.write(f"{base.id}-asked", Served(address_of(db), base.ollama, size))
+        path = served.write(f"{base.id}-asked", Served(address_of(db), base.ollama, base.size_bytes))
         return replace(base, engine=engine, path=path)
     fit = siblings.fitting(db)
     for other in models.listing(db):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from core import registries
-from core.errors import AppError
+from core.errors import AppError, Cancelled
 from core.inference.arbiter import ADAPTERS, BASE, CACHES
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Piece
 from core.inference.faults import CODES as FAULT_CODES
@@ -24,6 +24,7 @@ from core.inference.faults import Faults
 from core.inference.stopping import cut_off, stopped
 from core.registries import ENGINES
 from core.workers.host import Channel
+from core.workers.protocol import HEARTBEAT_S
 from core.workers.server import CommandServer, serve
 
 TOKEN_INTERVAL_S = 0.02
@@ -84,8 +85,15 @@ class InferenceWorker(CommandServer):
         self._engine = self._engines[name]
         ident = str(message["id"])
 
+        told, said = 0.0, ""
+
         def progress(share: float, words: str) -> None:
-            self.send(ident, "progress", share=share, words=words)
+            nonlocal told, said
+            if ident in self._stopped:
+                raise Cancelled
+            if words != said or time.monotonic() - told >= HEARTBEAT_S:
+                told, said = time.monotonic(), words
+                self.send(ident, "progress", share=share, words=words)
 
         facts: Mapping[str, Any] = self._engine.load(Path(message["base"]), progress)
         return facts
@@ -141,8 +149,12 @@ class InferenceWorker(CommandServer):
                 self.send(ident, "token", text=pending)
                 self.send(ident, "stopped", reason="user")
                 return None
+            if not pending and time.monotonic() - last >= HEARTBEAT_S:
+                # It reads for long, or waits for somebody who does: that is no reason to take it for dead.
+                last = time.monotonic()
+                self.send("", "heartbeat")
             # Fast models make more tokens than anybody can see; text is sent at most 50 times a second.
-            if time.monotonic() - last >= TOKEN_INTERVAL_S:
+            if pending and time.monotonic() - last >= TOKEN_INTERVAL_S:
                 self.send(ident, "token", text=pending)
                 pending, last = "", time.monotonic()
         if pending:

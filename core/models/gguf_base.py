@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from core.errors import AppError, Where
+from core.models import served
 from core.models.fingerprint import content_fingerprint
 from core.models.gguf_file import MODEL, GgufFile, read_gguf
 from core.workers.host import JobContext
@@ -43,13 +44,16 @@ def add_file(context: JobContext, path: Path, name: str, ollama: str = "") -> di
 
 
 def known(context: JobContext, path: Path | None, ollama: str) -> str:
-    """The id of the base that this file is already, or the model that Ollama has by that name; else empty."""
+    """The id of the base that this file is already, or the model that Ollama has by that name; else empty.
+
+    Without a file it is one that Ollama answers with itself: a file here and a server's model are two bases.
+    """
     db = context.open_db()
     try:
         row = db.execute(
-            "select id from base_models where path = :path or (:ollama <> '' and ollama = :ollama)"
+            "select id from base_models where path = :path or (:ollama <> '' and ollama = :ollama and engine = :engine)"
             " order by path <> :path, deleted_at is not null, created_at desc",
-            {"path": str(path or ""), "ollama": ollama},
+            {"path": str(path or ""), "ollama": ollama, "engine": ENGINE if path else served.ENGINE},
         ).fetchone()
         return str(row["id"]) if row else ""
     finally:

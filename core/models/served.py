@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.errors import AppError, Where
+from core.loopback import is_loopback
 from core.models.fingerprint import weight_files
 from core.workspace.files import read_json, write_json
 from core.workspace.paths import models_cache
@@ -19,11 +20,16 @@ SUFFIX = ".served"
 
 @dataclass(frozen=True)
 class Served:
-    """Where it is asked, by which name, and what it takes on this machine: 0 bytes where it runs on another one."""
+    """Where it is asked, by which name, and the bytes of its files."""
 
     address: str
     name: str
     size_bytes: int
+
+    @property
+    def here_bytes(self) -> int:
+        """What it takes of this machine's memory: nothing where it runs on another one."""
+        return self.size_bytes if is_loopback(self.address) else 0
 
 
 def place(base_id: str) -> Path:
@@ -52,6 +58,14 @@ def read(path: Path) -> Served:
         ) from exc  # fmt: skip
 
 
+def model_of(path: Path) -> str:
+    """The name of the model that the file of a base names; empty for other bases and what can't be read."""
+    try:
+        return read(path).name if path.suffix == SUFFIX else ""
+    except AppError:
+        return ""
+
+
 def point(path: Path, address: str) -> Path:
     """Have it asked at that address from now on; returns `path`. Raises AppError `base_missing`."""
     found = read(path)
@@ -63,5 +77,5 @@ def point(path: Path, address: str) -> Path:
 def weight_bytes(base: Path) -> int:
     """What the weights of a base take in this machine's memory: those of its files, or what a server loads here."""
     if base.suffix == SUFFIX:
-        return read(base).size_bytes
+        return read(base).here_bytes
     return sum(path.stat().st_size for path in weight_files(base))

@@ -13,9 +13,12 @@ TAIL_BYTES = 2_000
 def last_lines(descriptor: int = 2) -> str:
     """Empty where it is no file, such as a terminal's."""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             return ""
-        data = _path(descriptor).read_bytes()[-TAIL_BYTES:]
+        with _path(descriptor).open("rb") as handle:
+            handle.seek(max(0, found.st_size - TAIL_BYTES))
+            data = handle.read(TAIL_BYTES)
     except OSError:
         return ""
     return data.decode("utf-8", "replace")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from core.inference.engine import GenerateRequest, Sampling
 from core.inference.ollama.seen import Held, Seen, State
 from core.jobs import JobState
 from core.memory import Memory, Pressure
+from core.models import served
 from core.models import store as base_models
+from core.models.served import Served
 from core.registries import ENGINES, JOB_KINDS
 from core.training import store
 from core.workspace import settings
 from tests.app.test_inference_service import Answer
 from tests.plugins.held_training import hold
+from tests.support.patience import PATIENCE_S
 from tests.support.studio import add_dataset, add_practice_model, dataset_file, new_run
 
 MB = 1 << 20
@@ -120,52 +123,117 @@ def test_an_idle_chat_leaves_for_a_job(qtbot: Any, services: Any, machine: Machi
 
 
 @pytest.fixture
-def ollama(services: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
-    """Ollama holds 60 MB for another program, and gives them back when asked; which base it is to keep each time."""
-    asked: list[Path | None] = []
+def ollama(services: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """Ollama holds 60 MB for another program, and gives them back when asked; which models it is to keep each time."""
+    asked: list[set[str]] = []
 
-    def give_back(_address: str, keep: Path | None) -> int:
+    def give_back(_address: str, keep: set[str]) -> tuple[int, dict[str, int]]:
         asked.append(keep)
-        return 60 * MB if len(asked) == 1 else 0
+        return 60 * MB if len(asked) == 1 else 0, {}
 
     monkeypatch.setattr(ollama_service, "_give_back", give_back)
-    services.ollama.seen = Seen(State.RUNNING, "http://127.0.0.1:1", held=(Held("other", 60 * MB),))
-    services.ollama.changed.emit()
+    services.ollama.address = "http://127.0.0.1:1"
+    services.ollama._on_seen(seen())
     assert services.arbiter.book.holds(OLLAMA) == 60 * MB
     return asked
 
 
+def seen(address: str = "http://127.0.0.1:1") -> Seen:
+    return Seen(State.RUNNING, address, held=(Held("other:latest", 60 * MB),))
+
+
 def test_ollama_is_asked_for_its_memory_before_anybody_else_has_to_leave(
-    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[Path | None]
+    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]]
 ) -> None:
     first = asked(services, base, "Hello")
     assert services.engine.wait_words == "waiting until Ollama has given its memory back"
     qtbot.waitUntil(lambda: first.ended)
     assert first.result
-    assert ollama == [None]
+    assert ollama == [set()]
     assert services.arbiter.book.holds(OLLAMA) == 0
     assert "Ollama gave 63 MB back" in decided(services)
     assert "loaded all the same" not in decided(services)
     # It was asked for the chat, and is asked again for the job, before the chat leaves.
     job = running(services, asks=100 * MB)
     qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 100 * MB)
-    assert ollama == [None, base]
+    assert ollama == [set(), set()]
     assert "the chat's model leaves for “Night run”" in decided(services)
     services.queue.stop(job)
     qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 0)
 
 
-def test_what_ollama_holds_for_the_chat_itself_is_counted_once(services: Any, ollama: list[Path | None]) -> None:
-    services.engine.facts, services.engine.holds = {"base": "/x/one.served"}, {"base": 60 * MB}
-    services.ollama.changed.emit()
+def test_what_ollama_holds_for_the_chat_itself_is_counted_once(
+    services: Any, machine: Machine, ollama: list[set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = served.write("one", Served("http://127.0.0.1:1", "other:latest", 60 * MB))
+    services.engine._loaded, services.engine.facts = ("ollama", str(path)), {"base": str(path)}
+    services.engine._hold({"base": 60 * MB})
+    assert services.arbiter.book.holds(OLLAMA) == 0
+    services.engine._loaded, services.engine.facts = None, {}
+    services.engine._hold({})
+    assert services.arbiter.book.holds(OLLAMA) == 60 * MB
+    # A base that is about to be asked for, and that Ollama holds already.
+    machine.size = 130 * MB
+    services.engine.load(services.root, path, lambda _facts: None, lambda _error: None, engine="tiny")
     assert services.arbiter.book.holds(OLLAMA) == 0
     # On another computer it holds nothing of this one.
-    services.engine.facts, services.engine.holds = {}, {}
-    services.ollama.changed.emit()
-    assert services.arbiter.book.holds(OLLAMA) == 60 * MB
-    services.ollama.seen = replace(services.ollama.seen, address="http://192.0.2.1:11434")
-    services.ollama.changed.emit()
-    assert services.arbiter.book.holds(OLLAMA) == 0
+    monkeypatch.setattr(services.ollama, "address", "http://192.0.2.1:11434")
+    services.ollama._on_seen(seen("http://192.0.2.1:11434"))
+    assert services.ollama.held_bytes() == 0
+
+
+def test_who_finds_no_room_waits_while_ollama_is_asked_and_nobody_passes(
+    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def give_back(_address: str, keep: set[str]) -> tuple[int, dict[str, int]]:
+        ollama.append(keep)
+        answered.wait(PATIENCE_S)
+        return 60 * MB, {}
+
+    monkeypatch.setattr(ollama_service, "_give_back", give_back)
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: len(ollama) == 1)
+    # Something else ends meanwhile.
+    services.arbiter._try_load()
+    assert services.engine.state == "waiting"
+    answered.set()
+    qtbot.waitUntil(lambda: first.ended)
+    assert "loaded all the same" not in decided(services)
+
+
+def test_an_ollama_that_never_answers_keeps_nobody_waiting_for_ever(
+    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = threading.Event()
+
+    def give_back(_address: str, _keep: set[str]) -> tuple[int, dict[str, int]]:
+        never.wait(PATIENCE_S)
+        return 0, {}
+
+    monkeypatch.setattr(ollama_service, "_give_back", give_back)
+    services.arbiter._patience.setInterval(20)
+    first = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: first.ended)
+    assert first.result
+    assert "loaded all the same" in decided(services)
+    never.set()
+
+
+def test_a_base_whose_file_is_damaged_is_refused_and_the_next_is_asked(
+    qtbot: Any, services: Any, machine: Machine, base: Path
+) -> None:
+    machine.size = 10 * CHAT_NEEDS
+    path = served.write("bad", Served("http://127.0.0.1:1", "x", 1))
+    path.write_text("{")
+    first = asked(services, path, "Hello", engine="ollama")
+    qtbot.waitUntil(lambda: first.error is not None)
+    assert first.error is not None
+    assert first.error.code == "base_missing"
+    second = asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: second.ended)
+    assert second.result
 
 
 def test_a_job_waits_for_the_answer_under_way_and_says_so(

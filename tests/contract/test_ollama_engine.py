@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,16 +14,19 @@ from typing import Any
 import pytest
 
 from core.adapters import siblings
-from core.errors import AppError
+from core.cancel import CancelToken
+from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Piece, Sampling
+from core.inference.ollama import host as hosts
 from core.inference.ollama.engine import OllamaEngine
+from core.inference.ollama.events import events
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.work import served_row
 from core.jobs import JobState
 from core.models import served
 from core.models import store as models
-from core.models.practice import PRACTICE_ID
+from core.models.practice import PRACTICE_ID, shipped_folder
 from core.models.served import Served
 from core.training import store as training
 from tests.core.factories import place, run_job
@@ -91,7 +95,8 @@ def gone(host: OllamaHost) -> None:
 
 def test_a_model_that_another_program_uses_stays_loaded(server: RealOllama) -> None:
     with OllamaHost(server.address) as host:
-        host.preload(NAME, 64, 300)
+        for _ in host.preload(NAME, 64, 300):
+            pass
         engine = OllamaEngine()
         engine.load(served.write("two", Served(server.address, NAME, 1)))
         engine.close()
@@ -209,7 +214,9 @@ SHOWN = {"details": {"format": "safetensors", "family": "llama"}, "model_info": 
 
 
 @contextlib.contextmanager
-def pretending(chat: Callable[[Any], None], shown: dict[str, Any] = SHOWN) -> Iterator[str]:
+def pretending(
+    chat: Callable[[Any], None], shown: dict[str, Any] = SHOWN, load: Callable[[Any], None] | None = None
+) -> Iterator[str]:
     """Somebody who answers as Ollama does, up to the answer itself."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -221,9 +228,11 @@ def pretending(chat: Callable[[Any], None], shown: dict[str, Any] = SHOWN) -> It
             self.say({"models": [found] if tags else []})
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
+            self.asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/api/chat":
                 chat(self)
+            elif self.path == "/api/generate" and load is not None:
+                load(self)
             else:
                 self.say(shown if self.path == "/api/show" else {"done": True})
 
@@ -267,6 +276,9 @@ def said(word: str) -> dict[str, Any]:
     ([said("Bread "), {"error": "llama runner process has terminated"}], "ollama_failed"),
     ([said("Bread ")], "ollama_broke_off"),
     ([said("Bread "), "no json"], "not_ollama"),
+    ([said("Bread "), {"message": ["no text"]}], "not_ollama"),
+    ([said("Bread "), {"done": True, "eval_count": "many"}], "not_ollama"),
+    ([said("Bread "), {"error": {"code": 500, "message": "it broke"}}], "ollama_failed"),
     (["[1]"], "not_ollama"),
     ([{"error": "the input length exceeds the context length"}], "context_full"),
 ])  # fmt: skip
@@ -293,6 +305,132 @@ def test_who_stops_while_it_still_reads_does_not_wait_and_the_server_notices() -
         assert next(pieces).text == ""
         pieces.close()  # type: ignore[attr-defined]
         assert gone.wait(600)
+
+
+def test_a_load_that_takes_long_is_heard_of_and_can_be_stopped(tmp_path: Path) -> None:
+    asked, gone = threading.Event(), threading.Event()
+
+    def load(handler: Any) -> None:
+        asked.set()
+        if handler.connection.recv(1) == b"":
+            gone.set()
+        handler.close_connection = True
+
+    with pretending(lambda handler: handler.lines(said("x"), {"done": True}), load=load) as address:
+        path, token = served.write("slow", Served(address, "it:latest", 1)), CancelToken()
+
+        def stop() -> None:
+            asked.wait(600)
+            token.cancel("user")
+
+        threading.Thread(target=stop, daemon=True).start()
+        with InferenceClient(tmp_path / "log") as client:
+            with pytest.raises(Cancelled):
+                client.load(path, served.ENGINE, token)
+            assert gone.wait(600)
+            # The process lives, and loads another one.
+            assert client.load(shipped_folder())["bytes"] > 0
+        words: list[str] = []
+
+        class Enough(Exception):  # noqa: N818
+            pass
+
+        def progress(_share: float, text: str) -> None:
+            words.append(text)
+            if len(words) > 3:
+                raise Enough
+
+        with pytest.raises(Enough):
+            OllamaEngine().load(path, progress)
+    assert words[-1] == "Ollama is loading it"
+
+
+def test_a_connection_that_does_not_come_about_can_be_stopped() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        # What waits already takes all the room there is: a further one gets no answer.
+        waiting = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+            waiting.append(one)
+        found = events(f"http://127.0.0.1:{port}", "/api/chat", {}, "answer")
+        assert next(found) == {}
+        found.close()  # type: ignore[attr-defined]
+        for one in waiting:
+            one.close()
+
+
+def test_what_was_refused_as_too_long_is_not_remembered_against_the_next(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def chat(handler: Any) -> None:
+        asked.append(len(handler.asked["messages"]))
+        if any(len(message["content"]) > 5_000 for message in handler.asked["messages"]):
+            handler.say({"error": "the input length exceeds the context length"}, 400)
+        else:
+            handler.lines(said("Well."), {"done": True, "prompt_eval_count": 40, "eval_count": 1})
+
+    with pretending(chat) as address:
+        engine = loaded(address)
+        for _ in range(2):
+            with pytest.raises(AppError) as caught:
+                ask(engine, [{"role": "user", "content": "x" * 6_000}], fit=True)
+            assert caught.value.code == "context_full"
+        # One message can't be made less: it is sent once.
+        assert asked == [1, 1]
+        talk = [{"role": role, "content": "bread " * 10} for role in ("user", "assistant") * 4]
+        pieces = ask(engine, [*talk, ASKED[0]], fit=True)
+        assert pieces[-1].stats["left_out"] == 0
+
+
+def test_memory_that_one_model_keeps_does_not_hide_what_another_gave_back() -> None:
+    held = {"a:latest": 500, "b:latest": 700, "mine:latest": 900}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.say({"models": [{"name": name, "model": name, "size": size} for name, size in held.items()]})
+
+        def do_POST(self) -> None:
+            name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["model"]
+            if name == "b:latest":
+                self.say({"error": "busy"}, 500)
+            else:
+                held.pop(name)
+                self.say({"done": True})
+
+        def say(self, what: dict[str, Any], status: int = 200) -> None:
+            data = json.dumps(what).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hosts, "QUICK_S", 1.0)
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        freed, left = hosts.give_back(f"http://127.0.0.1:{made.server_port}", {"mine"})
+        made.shutdown()
+    assert (freed, left) == (500, {"b:latest": 700, "mine:latest": 900})
+
+
+def test_a_file_here_and_a_model_elsewhere_of_one_name_are_two_bases(server: RealOllama, tmp_path: Path) -> None:
+    here = place(tmp_path)
+    first = run_job(here, "take_ollama", {"name": "practice", "address": server.address})
+    file = models.get(here.db, str(first.result["base_model_id"]))
+    with pretending(lambda _handler: None) as address:
+        second = run_job(here, "take_ollama", {"name": "practice", "address": address})
+    other = models.get(here.db, str(second.result["base_model_id"]))
+    assert (file.engine, other.engine) == ("gguf", "ollama")
+    assert models.get(here.db, file.id).path == file.path
+    assert file.id != other.id
+    here.db.close()
 
 
 def test_nobody_there_is_said_with_what_to_do() -> None:

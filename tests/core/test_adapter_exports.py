@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,19 @@ def test_what_was_converted_before_is_not_converted_again(tmp_path: Path, monkey
     kept.gguf_of(adapter, tmp_path / "c.gguf")
     assert len(list((models_cache() / kept.FOLDER).iterdir())) == 1
     assert (tmp_path / "a.gguf").read_bytes() == wanted
+
+
+def test_a_cache_that_can_not_be_used_is_none(tmp_path: Path) -> None:
+    config = json.loads((shipped_folder() / "config.json").read_text())
+    adapter = Exported(write_random_adapter(tmp_path / "one"), "One", config, "base", "its hash")
+    models_cache().mkdir(parents=True, exist_ok=True)
+    (models_cache() / kept.FOLDER).write_text("in the way")
+    assert not kept.gguf_of(adapter, tmp_path / "a.gguf")
+    (models_cache() / kept.FOLDER).unlink()
+    assert not kept.gguf_of(adapter, tmp_path / "b.gguf")
+    assert (tmp_path / "a.gguf").read_bytes() == (tmp_path / "b.gguf").read_bytes()
+    # Whoever says which adapter it is, and whoever does not, means the same file.
+    assert kept.gguf_of(replace(adapter, sha256=""), tmp_path / "c.gguf")
 
 
 def test_what_can_not_be_converted_leaves_nothing(tmp_path: Path) -> None:

@@ -168,6 +168,11 @@ def test_ollama_itself_answers_with_what_it_alone_can_run_and_the_adapter_that_i
     assert chat.base is not None
     assert (chat.base.id, chat.adapter.id if chat.adapter else "") == (PRACTICE_ID, "loud")
     assert chat.banners.banners == []
+    # Gone back to by hand, there is nothing to say any more.
+    chat.choose_base.chosen.emit("alone")
+    assert len(chat.banners.banners) == 1
+    chat.choose_base.chosen.emit(PRACTICE_ID)
+    assert chat.banners.banners == []
     chat.choose_base.chosen.emit("alone")
     assert "Answers with Ollama" in chat.base_pill.toolTip()
     chat.composer.set_text("How do I keep bread fresh?")

@@ -128,6 +128,11 @@ class BannerArea(QWidget):
         QAccessible.updateAccessibility(QAccessibleEvent(banner, QAccessible.Event.Alert))
         return banner
 
+    def drop(self, topic: str) -> None:
+        """Take away what is said of a topic."""
+        for banner in [banner for banner in self._banners if banner.topic == topic]:
+            self._drop(banner)
+
     def clear(self) -> None:
         """Take all away."""
         for banner in self.banners:

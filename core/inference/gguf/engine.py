@@ -111,6 +111,8 @@ class GgufEngine:
                 raise AppError("bad_adapter", message, hint=error.hint, detail=error.detail) from error
             raise
         path.replace(self._file(adapter.id))
+        # Of two links to one file the first stays, by the rules of rename.
+        path.unlink(missing_ok=True)
         size = self._file(adapter.id).stat().st_size
         self._residency.forget(adapter.id)
         self._read.pop(adapter.id, None)

@@ -65,7 +65,7 @@ class LlamaServer:
 
         Raises AppError before the first.
         """
-        lines = streamed(self._new(), "/completion", {**body, "stream": True}, self._signed)
+        lines = streamed(self._new(), "/completion", {**body, "stream": True}, self._signed, ANSWER_S)
         try:
             for line in lines:
                 if line is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlite_utils import Database
 
 from core.errors import AppError
+from core.loopback import is_loopback
 from core.workspace import settings
 
 DEFAULT_ADDRESS = "http://127.0.0.1:11434"
@@ -63,17 +63,6 @@ def read_address(text: str) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     port = port or (443 if parts.scheme == "https" else _PORT)
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def is_loopback(address: str) -> bool:
-    """Whether it is on this machine, so that nothing leaves it."""
-    host = urlsplit(address).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listens(address: str, timeout_s: float = 0.5) -> bool:

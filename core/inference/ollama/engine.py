@@ -10,17 +10,18 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
 from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
 from core.inference.fitting import Message, fitted
-from core.inference.ollama.address import is_loopback
 from core.inference.ollama.events import events
-from core.inference.ollama.faults import broke_off, passed_on
+from core.inference.ollama.faults import broke_off, other, passed_on
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.seen import full_name
+from core.loopback import is_loopback
 from core.models import served
 from core.models.served import Served
 
@@ -56,10 +57,11 @@ class OllamaEngine:
                     raise passed_on(wanted.name, found.remote)
                 self._context = min(MOST_CONTEXT, found.number("context_length") or MOST_CONTEXT)
                 self._was_held = bool(_held(host, wanted.name))
-                say(0.2, "Ollama is loading it")
-                host.preload(wanted.name, self._context, KEEP_S)
-                self._bytes = _held(host, wanted.name) if is_loopback(wanted.address) else 0
+                # At each beat: whoever waits hears that it lives, and may stop it.
+                for _ in host.preload(wanted.name, self._context, KEEP_S):
+                    say(0.2, "Ollama is loading it")
             self._path, self._served, self._share = base, wanted, GUESS
+        self._measure()
         return {
             "base": str(base), "seconds": time.monotonic() - begun, "bytes": self._bytes, "context": self._context,
         }  # fmt: skip
@@ -86,7 +88,7 @@ class OllamaEngine:
         self._loaded()
         if request.adapter is not None:
             self.prepare(request.adapter)
-        begun = time.monotonic()
+        begun, found = time.monotonic(), None
         for messages, left_out in self._attempts(request):
             try:
                 yield from self._answer(request, messages, left_out, begun)
@@ -95,6 +97,9 @@ class OllamaEngine:
                 if error.code != "context_full":
                     raise
                 found = error
+            except (ValueError, TypeError, AttributeError, LookupError) as exc:
+                raise other(self._served.address, repr(exc)) from exc
+        assert found is not None
         raise found
 
     def _attempts(self, request: GenerateRequest) -> Iterator[tuple[Sequence[Message], int]]:
@@ -102,16 +107,18 @@ class OllamaEngine:
 
         Ollama counts no tokens for others, so they are guessed, each time by more.
         """
+        if not request.fit:
+            yield request.messages, 0
+            return
         most = self._context - min(request.sampling.max_tokens, self._context // 4)
-        before = -1
-        for _ in range(TRIES if request.fit else 1):
-            count: Callable[[Sequence[Message]], int] = lambda some: round(_length(some) * self._share)  # noqa: E731
-            messages, left_out = fitted(request.messages, count, most) if request.fit else (request.messages, 0)
-            if left_out == before and left_out:
-                return
-            before = left_out
-            yield messages, left_out
-            self._share = max(self._share * GROWTH, (most + 1) / max(1, _length(messages)))
+        share, before = self._share, len(request.messages) + 1
+        for _ in range(TRIES):
+            count = partial(_guessed, share)
+            messages, left_out = fitted(request.messages, count, most)
+            if len(messages) < before:
+                before = len(messages)
+                yield messages, left_out
+            share = max(share * GROWTH, (most + 1) / max(1, _length(messages)))
 
     def _answer(
         self, request: GenerateRequest, messages: Sequence[Message], left_out: int, begun: float
@@ -132,6 +139,9 @@ class OllamaEngine:
                 seconds = float(event.get("eval_duration") or 0) / 1e9
                 if read:
                     self._share = read / max(1, _length(messages))
+                if not self._bytes:
+                    # It gave its memory back before, and has loaded the base again.
+                    self._measure()
                 stats = {
                     "prompt_tokens": read, "reused_tokens": 0, "tokens": tokens, "first_token_s": first,
                     "tokens_per_second": tokens / seconds if seconds else 0.0, "was_resident": True,
@@ -197,7 +207,9 @@ class OllamaEngine:
         }  # fmt: skip
 
     def relieve(self) -> int:
-        """Ollama gives the memory back; it loads the base again with the next question."""
+        """Ollama gives the memory back, where nobody else uses it; it loads the base again with the next question."""
+        if self._path is None or self._was_held:
+            return 0
         freed, self._bytes = self._bytes, 0
         self._unload()
         return freed
@@ -215,6 +227,12 @@ class OllamaEngine:
             self._unload()
         self._path, self._bytes = None, 0
 
+    def _measure(self) -> None:
+        """What Ollama holds for it on this machine."""
+        if is_loopback(self._served.address):
+            with contextlib.suppress(AppError), OllamaHost(self._served.address) as host:
+                self._bytes = _held(host, self._served.name)
+
     def _unload(self) -> None:
         if is_loopback(self._served.address):
             # One that does not answer holds nothing for long: its own clock runs.
@@ -231,6 +249,10 @@ class OllamaEngine:
 
 def _held(host: OllamaHost, name: str) -> int:
     return next((one.size_bytes for one in host.held() if one.name == full_name(name)), 0)
+
+
+def _guessed(share: float, messages: Sequence[Message]) -> int:
+    return round(_length(messages) * share)
 
 
 def _length(messages: Sequence[Message]) -> int:

@@ -74,7 +74,7 @@ def refused(doing: str, said: str, status: int) -> AppError:
         )  # fmt: skip
     if "context" in text and ("exceed" in text or "longer than" in text):
         return AppError(
-            "context_full", f"The conversation is longer than the model reads: {text[:300]}.",
+            "context_full", "The conversation is longer than the model reads.",
             hint="Start a new chat, or shorten the system prompt.", detail=text[:2000],
         )  # fmt: skip
     if "no space left" in text:

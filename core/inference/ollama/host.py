@@ -12,17 +12,18 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core.cancel import CancelToken
 from core.errors import AppError
-from core.inference.ollama.address import find_program, is_loopback
+from core.inference.ollama.address import find_program
 from core.inference.ollama.events import QUIET_S, events
 from core.inference.ollama.faults import absent, broke_off, did_not_start, hung, other, refused, stopped
 from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, Step, full_name, nobody
+from core.loopback import is_loopback
 
 CONNECT_S, QUICK_S, START_S, TERM_S = 1.0, 5.0, 20.0, 5.0
 # Of a whole answer that somebody waits for, and of any: no answer of Ollama's comes near to it.
@@ -40,9 +41,9 @@ class OllamaHost:
         from ollama import Client
 
         self.address = address
-        # No proxy and no way to another host: what is sent to this machine stays on it.
+        # No proxy and no way to another host: what is sent to a machine goes there and nowhere else.
         alone: dict[str, Any] = {
-            "follow_redirects": False, "trust_env": not is_loopback(address),
+            "follow_redirects": False, "trust_env": False,
             # Without TLS there is nothing to verify, and reading the certificates takes a tenth of a second.
             "verify": address.startswith("https"),
         }  # fmt: skip
@@ -202,13 +203,15 @@ class OllamaHost:
                 raise refused(f"answer as {name}", str(found.json().get("error", "")), found.status_code)
             return str(found.json()["message"]["content"])
 
-    def preload(self, name: str, context: int, keep_s: int) -> None:
-        """Have it load a model with room for `context` tokens, and keep it that long. Raises AppError."""
-        body = {"model": name, "keep_alive": keep_s, "options": {"num_ctx": context}, "stream": False}
-        with self._explained(f"load {name}"):
-            found = self._slow.post("/api/generate", json=body)
-            if found.status_code >= 400:
-                raise refused(f"load {name}", str(found.json().get("error", "")), found.status_code)
+    def preload(self, name: str, context: int, keep_s: int) -> Iterator[None]:
+        """Have it load a model with room for `context` tokens, and keep it that long: beats until it has.
+
+        Raises AppError.
+        """
+        body = {"model": name, "keep_alive": keep_s, "options": {"num_ctx": context}}
+        with contextlib.closing(events(self.address, "/api/generate", body, f"load {name}")) as parts:  # type: ignore[type-var]
+            for _ in parts:
+                yield
 
     def unload(self, name: str) -> None:
         """Ask it to give a model's memory back."""
@@ -284,22 +287,24 @@ def make_room(address: str, name: str) -> None:
             host.unload(name)
 
 
-def give_back(address: str, keep: str = "") -> int:
-    """Ask an Ollama that runs for the memory of all models but `keep`; returns the bytes once they are free.
+def give_back(address: str, keep: Collection[str] = ()) -> tuple[int, dict[str, int]]:
+    """Ask an Ollama that runs for the memory of all models but `keep`: the bytes that became free, what it holds then.
 
-    It loads them again for whoever asks. Nothing is a fault here: what it does not give back it keeps.
+    It loads them again for whoever asks. Nothing is a fault here: what it does not give back it keeps. Raises AppError
+    where it does not say what it holds.
     """
-    with contextlib.suppress(AppError), OllamaHost(address) as host:
-        before = [one for one in host.held() if one.name != full_name(keep)]
-        for one in before:
-            host.unload(one.name)
+    kept = {full_name(name) for name in keep}
+    with OllamaHost(address) as host:
+        before = {one.name: one.size_bytes for one in host.held()}
+        for name in before.keys() - kept:
+            with contextlib.suppress(AppError):
+                host.unload(name)
         end = time.monotonic() + QUICK_S
         while True:
-            left = {one.name for one in host.held()}
-            if not left & {one.name for one in before} or time.monotonic() > end:
-                return sum(one.size_bytes for one in before if one.name not in left)
+            left = {one.name: one.size_bytes for one in host.held()}
+            if not (left.keys() & before.keys()) - kept or time.monotonic() > end:
+                return sum(size for name, size in before.items() if name not in left), left
             time.sleep(0.05)
-    return 0
 
 
 def _bounded(seconds: float, most: int, response: Any) -> None:

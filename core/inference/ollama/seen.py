@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
-from core.inference.ollama.address import find_program, is_loopback
+from core.inference.ollama.address import find_program
 from core.inference.ollama.faults import absent, stopped
+from core.loopback import is_loopback
 
 # What the practice model is called in it.
 PRACTICE_NAME = "bright-run-practice:latest"
@@ -106,7 +108,7 @@ class Details:
     def number(self, key: str) -> int:
         """A number that belongs to its architecture, such as `context_length`; 0 where it is not said."""
         found = self.info.get(f"{self.info.get('general.architecture', '')}.{key}")
-        return int(found) if isinstance(found, (int, float)) else 0
+        return int(found) if isinstance(found, (int, float)) and math.isfinite(found) else 0
 
 
 def nobody(address: str, detail: str) -> Seen:

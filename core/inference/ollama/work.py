@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 from core.errors import AppError
-from core.inference.ollama.address import is_loopback
 from core.inference.ollama.faults import passed_on
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.seen import Details, full_name
+from core.loopback import is_loopback
 from core.models import served
 from core.models.gguf_base import OLLAMA, add_file, digest, known
 from core.models.served import Served
@@ -54,11 +54,10 @@ def served_row(context: JobContext, host: OllamaHost, found: Details, label: str
     listed = next((one for one in host.models() if one.name == found.name), None)
     size = listed.size_bytes if listed is not None else 0
     ident = known(context, None, found.name) or context.job_id
-    here = is_loopback(host.address)
-    path = served.write(ident, Served(host.address, found.name, size if here else 0))
+    path = served.write(ident, Served(host.address, found.name, size))
     architecture = str(found.info.get("general.architecture") or (listed.family if listed is not None else ""))
     sizes = [found.number(key) for key in ("block_count", "embedding_length", "feed_forward_length")]
-    where = "here" if here else f"at {host.address}, which gets what is said in a chat with it"
+    where = "here" if is_loopback(host.address) else f"at {host.address}, which gets what is said in a chat with it"
     return {
         "id": ident, "name": label, "path": str(path), "kind": OLLAMA, "ollama": found.name, "engine": served.ENGINE,
         "notes": [f"Ollama {where} answers, without adapters: its format is {found.format or 'not known'}."],

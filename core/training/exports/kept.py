@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -20,13 +22,25 @@ from core.workspace.files import TMP_PREFIX
 from core.workspace.paths import models_cache
 
 FOLDER = "adapters_as_gguf"
-MOST_BYTES = 2 << 30
+MOST_BYTES, ABANDONED_S = 2 << 30, 3_600
 # Another one where the files are written otherwise.
 VERSION = 1
 
 
 def gguf_of(adapter: Exported, path: Path) -> bool:
     """Put the adapter as GGUF to `path`; whether it was made before. Raises AppError `can_not_export`."""
+    # Which adapter it is stands in its name already.
+    adapter = replace(adapter, sha256="")
+    try:
+        return _kept(adapter, path)
+    except OSError:
+        # A cache that can't be used is none.
+        path.unlink(missing_ok=True)
+        write_gguf(adapter, path)
+        return False
+
+
+def _kept(adapter: Exported, path: Path) -> bool:
     folder = models_cache() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     key = _made_of(adapter)
@@ -54,7 +68,7 @@ def _made_of(adapter: Exported) -> str:
     digest = hashlib.sha256()
     for file in sorted(adapter.folder.glob("adapter*")):
         digest.update(f"{file.name}:{_digest(file)}\n".encode())
-    rest = [VERSION, adapter.name, adapter.sha256, dict(adapter.base_config)]
+    rest = [VERSION, adapter.name, dict(adapter.base_config)]
     digest.update(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS))
     return digest.hexdigest()[:32]
 
@@ -75,11 +89,13 @@ def _is_whole(path: Path) -> bool:
 
 
 def _make_room(folder: Path, newest: Path) -> None:
-    """Those that were not used for longest go; what a kill left behind goes too."""
+    """Those that were not used for longest go; what a kill left behind counts as one of them after a while."""
     found = []
     for file in folder.iterdir():
         with contextlib.suppress(OSError):
-            found.append((file.stat().st_mtime, file.stat().st_size, file))
+            facts = file.stat()
+            if not file.name.startswith(TMP_PREFIX) or facts.st_mtime < time.time() - ABANDONED_S:
+                found.append((facts.st_mtime, facts.st_size, file))
     size = sum(bytes_ for _, bytes_, _ in found)
     for _, bytes_, file in sorted(found):
         if file != newest and size > MOST_BYTES:

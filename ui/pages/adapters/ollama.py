@@ -14,8 +14,8 @@ from app.services import Services
 from core import memory
 from core.errors import AppError
 from core.inference.arbiter import base_needs
-from core.inference.ollama.address import is_loopback
 from core.inference.ollama.seen import PRACTICE_NAME, OllamaModel, Seen, State
+from core.loopback import is_loopback
 from ui import format as fmt
 from ui.dialogs.base import Dialog, confirm
 from ui.models.rows import Column, RowModel, Status

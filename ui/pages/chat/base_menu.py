@@ -14,6 +14,8 @@ from ui.theme import theme
 from ui.widgets.banner import Action, Banner
 from ui.widgets.basic import Button
 
+BASE_TOPIC = "base"
+
 
 def left_behind(adapter: Adapter, base: BaseModel, back: Action) -> Banner:
     """Why the adapter of a conversation does not answer on another base, with the way back."""
@@ -22,7 +24,7 @@ def left_behind(adapter: Adapter, base: BaseModel, back: Action) -> Banner:
         why = f"Ollama answers with {base.name} itself and takes no adapters."
     return Banner(
         "info", f"{adapter.name} does not answer on {base.name}; the base answers for itself.", why, action=back,
-        topic="base",
+        topic=BASE_TOPIC,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from core.training.store import Adapter
 from core.workspace import settings
 from ui.open_in_editor import open_in_editor
 from ui.pages.chat.asking import NEW, ChatAsking
-from ui.pages.chat.base_menu import left_behind
+from ui.pages.chat.base_menu import BASE_TOPIC, left_behind
 from ui.pages.chat.composer import MOST_CHARACTERS
 from ui.pages.chat.data import (
     PINNED_ADAPTERS,
@@ -208,6 +208,8 @@ class ChatPage(ChatAsking):
 
     def _show_chat(self, chat: Chat, messages: list[Message], origin: Chat | None = None) -> None:
         self.to_compare = ()
+        if self.chat is not None and self.chat.id != chat.id:
+            self.banners.drop(BASE_TOPIC)
         self.chat, self.messages, self.origin = chat, messages, origin
         self.names.base = base_name(self.base)
         self.transcript.show_turns(turns_of(messages, self.names, self.session.running))
@@ -364,6 +366,7 @@ class ChatPage(ChatAsking):
     @Slot(str)
     def _choose_base(self, base_id: str) -> None:
         if self.chat is not None and self.overview is not None and not self.session.busy:
+            self.banners.drop(BASE_TOPIC)
             before, adapter = self.base, self.adapter
             # On the same model in another format the same adapter goes on.
             stays = adapter is None or adapter in self.overview.adapters_of(base_id)
@@ -372,12 +375,18 @@ class ChatPage(ChatAsking):
             self._change(base_model_id=base_id)
             self.names.base = base_name(self.base)
             if adapter is not None and before is not None and self.base is not None and not stays:
-                back = partial(self._back_to, before.id, adapter.id)
-                self.banners.add(left_behind(adapter, self.base, (f"Back to {base_name(before)}", back)))
+                self._tell_left(adapter, before, self.base)
 
-    def _back_to(self, base_id: str, adapter_id: str) -> None:
-        self._choose_base(base_id)
-        self._choose(adapter_id)
+    def _tell_left(self, adapter: Adapter, before: BaseModel, base: BaseModel) -> None:
+        def back() -> None:
+            if self.session.busy:
+                self.services.notifier.say("Wait until the current answer is done")
+                self._tell_left(adapter, before, base)
+                return
+            self._choose_base(before.id)
+            self._choose(adapter.id)
+
+        self.banners.add(left_behind(adapter, base, (f"Back to {base_name(before)}", back)))
 
     @Slot(str, bool)
     def _on_prompt(self, text: str, pinned: bool) -> None:

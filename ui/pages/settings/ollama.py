@@ -5,7 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Slot
 
 from core.errors import AppError
-from core.inference.ollama.address import SETTING, default_address, is_loopback, read_address
+from core.inference.ollama.address import SETTING, default_address, read_address
+from core.loopback import is_loopback
 from core.workspace import settings
 from ui.dialogs.base import confirm
 from ui.widgets.basic import label

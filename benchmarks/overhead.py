@@ -12,7 +12,7 @@ from benchmarks.large_switch import write_adapter, write_base
 from core.inference.engine import GenerateRequest, Sampling
 from core.inference.mlx.engine import MlxEngine
 
-TOKENS, TIMES = 12, 24
+TOKENS, TIMES = 12, 12
 ASK = [{"role": "user", "content": "Which letter do I open first, and what do I do with what it says?"}]
 
 

@@ -85,21 +85,14 @@ def test_its_models_are_listed_taken_and_asked_with_an_adapter(server: RealOllam
     assert app("ollama", workspace, *at, "shared")[1] == []
 
 
-def test_a_model_of_ollama_writes_conversations(server: RealOllama, workspace: Path) -> None:
+def test_a_model_of_ollama_writes_conversations(server: RealOllama, workspace: Path, tmp_path: Path) -> None:
     assert app("ollama", workspace, "--address", server.address, "take", "practice")[0] == 0
-    code, lines, said = app(
-        "generate",
-        workspace,
-        "--provider",
-        "local",
-        "--model",
-        "practice:latest",
-        "--count",
-        1,
-        "--name",
-        "From Ollama",
-    )
-    assert code == 0, said
+    # Short, so that whatever the practice model says has room in its context.
+    item = {"persona": "anxious_planner", "arc": "anxiety_to_calm", "topic": "tax_debt_resolution", "turns": 4}
+    write_json(tmp_path / "plan.json", {"version": 1, "name": "Short", "seed": 7, "items": [item]})
+    args = ("--provider", "local", "--model", "practice:latest", "--plan", tmp_path / "plan.json")
+    code, lines, said = app("generate", workspace, *args, "--name", "From Ollama")
+    assert code == 0, (said, lines)
     assert lines[-1]["type"] == "report"
     assert lines[-1]["made"] == 1
 

@@ -73,6 +73,12 @@ def show(qtbot: QtBot, page: AdaptersPage) -> OllamaDialog:
     return found
 
 
+def pointed(qtbot: QtBot, services: Services, address: str) -> None:
+    """Ollama is asked there from now on."""
+    services.write(services.root, lambda db: settings.put(db, "ollama_address", address))
+    qtbot.waitUntil(lambda: services.ollama.address == address)
+
+
 def seen(state: State = State.RUNNING, **more: Any) -> Seen:
     return Seen(state, "http://127.0.0.1:11434", **{"version": "0.34.4", "program": "/usr/local/bin/ollama", **more})
 
@@ -88,6 +94,7 @@ def test_a_model_of_ollama_answers_with_an_adapter_of_its_sibling(
         return settings.put(db, "ollama_address", server.address) | Changed.MODELS | Changed.ADAPTERS
 
     services.write(services.root, put)
+    qtbot.waitUntil(lambda: services.ollama.address == server.address)
     page = opened(qtbot, window)
     qtbot.waitUntil(lambda: page.bases.rows.rowCount() == 1 and page.adapters.rows.rowCount() == 1)
     found = show(qtbot, page)
@@ -202,6 +209,7 @@ def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
         return settings.put(db, "ollama_address", server.address) | Changed.MODELS | Changed.ADAPTERS
 
     services.write(services.root, put)
+    qtbot.waitUntil(lambda: services.ollama.address == server.address)
     page = opened(qtbot, window)
     qtbot.waitUntil(lambda: page.adapters.rows.rowCount() == 1)
     page.open_item({"adapter": "loud"})
@@ -337,7 +345,7 @@ def test_it_is_started_from_the_dialog(
     monkeypatch.setattr("core.inference.ollama.host.START_S", PATIENCE_S)
     monkeypatch.setattr(ollama_service, "_start", start)
     monkeypatch.setattr("core.inference.ollama.seen.find_program", lambda: server.binary)
-    services.write(services.root, lambda db: settings.put(db, "ollama_address", f"http://127.0.0.1:{port}"))
+    pointed(qtbot, services, f"http://127.0.0.1:{port}")
     page = opened(qtbot, window)
     page.show_content()
     found = show(qtbot, page)
@@ -360,7 +368,7 @@ def test_a_start_is_stopped_and_leaves_nothing(
     for module in ("core.inference.ollama.host", "core.inference.ollama.seen"):
         monkeypatch.setattr(f"{module}.find_program", lambda: script)
     monkeypatch.setattr("core.inference.ollama.host.START_S", 600.0)
-    services.write(services.root, lambda db: settings.put(db, "ollama_address", f"http://127.0.0.1:{free_port()}"))
+    pointed(qtbot, services, f"http://127.0.0.1:{free_port()}")
     page = opened(qtbot, window)
     page.show_content()
     found = show(qtbot, page)
@@ -377,7 +385,7 @@ def test_a_start_is_stopped_and_leaves_nothing(
 def test_the_practice_model_is_put_into_it_by_one_click(
     qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
 ) -> None:
-    services.write(services.root, lambda db: settings.put(db, "ollama_address", server.address))
+    pointed(qtbot, services, server.address)
     page = opened(qtbot, window)
     page.show_content()
     found = show(qtbot, page)
@@ -391,7 +399,7 @@ def test_the_practice_model_is_put_into_it_by_one_click(
 def test_a_pull_that_fails_is_a_job_that_says_why(
     qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
 ) -> None:
-    services.write(services.root, lambda db: settings.put(db, "ollama_address", server.address))
+    pointed(qtbot, services, server.address)
     page = opened(qtbot, window)
     page.show_content()
     found = show(qtbot, page)
@@ -404,7 +412,7 @@ def test_a_model_is_deleted_after_a_question(
     qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama, tmp_path: Path
 ) -> None:
     add_model(server, practice_gguf(tmp_path, context=512), "spare")
-    services.write(services.root, lambda db: settings.put(db, "ollama_address", server.address))
+    pointed(qtbot, services, server.address)
     page = opened(qtbot, window)
     page.show_content()
     found = show(qtbot, page)

@@ -120,6 +120,10 @@ class EngineOptions:
 Progress = Callable[[float, str], None]
 
 
+def silent(_share: float, _words: str) -> None:
+    """The `Progress` of those who do not want to know."""
+
+
 class Engine(Protocol):
     """Keeps one base model and its adapters resident. Used from one thread; made with `EngineOptions`."""
 

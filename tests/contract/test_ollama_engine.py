@@ -213,13 +213,27 @@ class Kept:
 SHOWN = {"details": {"format": "safetensors", "family": "llama"}, "model_info": {"general.architecture": "llama"}}
 
 
+class Says(http.server.BaseHTTPRequestHandler):
+    """Answers with JSON, and keeps no log."""
+
+    def say(self, what: dict[str, Any], status: int = 200) -> None:
+        data = json.dumps(what).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
 @contextlib.contextmanager
 def pretending(
     chat: Callable[[Any], None], shown: dict[str, Any] = SHOWN, load: Callable[[Any], None] | None = None
 ) -> Iterator[str]:
     """Somebody who answers as Ollama does, up to the answer itself."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Says):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
@@ -236,13 +250,6 @@ def pretending(
             else:
                 self.say(shown if self.path == "/api/show" else {"done": True})
 
-        def say(self, what: dict[str, Any], status: int = 200) -> None:
-            data = json.dumps(what).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
         def lines(self, *what: Any) -> None:
             self.send_response(200)
             self.send_header("Connection", "close")
@@ -251,9 +258,6 @@ def pretending(
                 self.wfile.write((one if isinstance(one, str) else json.dumps(one)).encode() + b"\n")
                 self.wfile.flush()
             self.close_connection = True
-
-        def log_message(self, *_args: Any) -> None:
-            pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
         found.daemon_threads = True
@@ -390,7 +394,7 @@ def test_what_was_refused_as_too_long_is_not_remembered_against_the_next(tmp_pat
 def test_memory_that_one_model_keeps_does_not_hide_what_another_gave_back() -> None:
     held = {"a:latest": 500, "b:latest": 700, "mine:latest": 900}
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Says):
         def do_GET(self) -> None:
             self.say({"models": [{"name": name, "model": name, "size": size} for name, size in held.items()]})
 
@@ -401,16 +405,6 @@ def test_memory_that_one_model_keeps_does_not_hide_what_another_gave_back() -> N
             else:
                 held.pop(name)
                 self.say({"done": True})
-
-        def say(self, what: dict[str, Any], status: int = 200) -> None:
-            data = json.dumps(what).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_args: Any) -> None:
-            pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as made, pytest.MonkeyPatch.context() as patch:
         patch.setattr(hosts, "QUICK_S", 1.0)
@@ -461,6 +455,23 @@ def test_a_model_of_the_cloud_is_refused_before_anything_is_said_to_it() -> None
     assert caught.value.code == "remote_model"
     assert "ollama.com" in caught.value.message
     assert not asked.is_set()
+
+
+def test_on_another_address_its_name_may_be_a_model_of_the_cloud() -> None:
+    asked = threading.Event()
+    with pretending(lambda handler: handler.lines(said("here"), {"done": True})) as address:
+        engine = loaded(address)
+        assert text(ask(engine)) == "here"
+
+    def chat(handler: Any) -> None:
+        asked.set()
+        handler.lines(said("from afar"), {"done": True})
+
+    with pretending(chat, SHOWN | {"remote_host": "https://ollama.com:443"}) as address:
+        served.point(served.place("pretended"), address)
+        with pytest.raises(AppError) as caught:
+            ask(engine)
+    assert (caught.value.code, asked.is_set()) == ("remote_model", False)
 
 
 def test_what_is_no_gguf_file_is_taken_as_a_base_that_ollama_answers_with(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,12 @@ from typing import Any
 import psutil
 
 from core.errors import AppError
-from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
+from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress, silent
 from core.inference.fitting import fitted
 from core.inference.gguf.adapter_file import check_adapter
 from core.inference.gguf.server import LlamaServer, Start
 from core.inference.mlx.adapter_file import stamp
+from core.inference.one_by_one import one_by_one
 from core.inference.residency import Residency
 from core.models.gguf_file import GgufFile, read_gguf
 from core.training.exports import Exported
@@ -59,7 +59,7 @@ class GgufEngine:
         if self._base is None or (self._base.path, self._stamp) != (base, changed):
             begun = time.monotonic()
             self.close()
-            say = progress or _silent
+            say = progress or silent
             say(0.0, "Reading the file")
             found = read_gguf(base)
             self._context = min(MOST_CONTEXT, found.number("context_length") or MOST_CONTEXT)
@@ -224,23 +224,7 @@ class GgufEngine:
 
     def answers(self, request: GenerateRequest, count: int, stopping: Callable[[], bool]) -> list[Answer]:
         """One after the other: what was read of the question is read once."""
-        out = []
-        for number in range(count):
-            if stopping():
-                break
-            sampling = replace(request.sampling, seed=request.sampling.seed + number)
-            text, tokens, reason = [], 0, "user"
-            pieces = self.generate(replace(request, sampling=sampling, logprobs=0))
-            for piece in pieces:
-                if piece.text:
-                    text.append(piece.text)
-                if piece.finish_reason:
-                    tokens, reason = int(piece.stats["tokens"]), piece.finish_reason
-                elif stopping():
-                    pieces.close()  # type: ignore[attr-defined]
-                    break
-            out.append(Answer("".join(text), reason, tokens or len(text)))
-        return out
+        return one_by_one(self.generate, request, count, stopping)
 
     def score(
         self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None
@@ -398,7 +382,3 @@ def _own_folder() -> Path:
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(left, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
-
-
-def _silent(_share: float, _words: str) -> None:
-    """For those who do not want to know."""

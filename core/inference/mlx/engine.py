@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
-from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
+from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress, silent
 from core.inference.fitting import fitted
 from core.inference.mlx.adapter_file import stamp
 from core.inference.mlx.pool import AdapterPool
@@ -44,7 +44,7 @@ class MlxEngine:
             return {"base": str(base), "seconds": 0.0, "bytes": mx.get_active_memory(), "context": self._context}
         self.close()
         begun = time.monotonic()
-        say = progress or _silent
+        say = progress or silent
         say(0.0, "Reading the tokenizer")
         tokenizer = load_tokenizer(base)
         say(0.1, "Loading the weights")
@@ -263,10 +263,6 @@ class MlxEngine:
         if self._pool is None:
             raise AppError("no_base_loaded", "No base model is loaded.", hint="Choose a base model first.")
         return self._pool
-
-
-def _silent(_share: float, _words: str) -> None:
-    """For those who do not want to know."""
 
 
 def _penalties(penalty: float, read: Sequence[int]) -> list[Any]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core.errors import AppError
-from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress
+from core.inference.engine import AdapterRef, Answer, Candidate, EngineOptions, GenerateRequest, Piece, Progress, silent
 from core.inference.fitting import Message, fitted
 from core.inference.ollama.events import events
-from core.inference.ollama.faults import broke_off, other, passed_on
+from core.inference.ollama.faults import broke_off, other
 from core.inference.ollama.host import OllamaHost
-from core.inference.ollama.seen import full_name
+from core.inference.ollama.seen import full_name, refuse_cloud
+from core.inference.one_by_one import one_by_one
 from core.loopback import is_loopback
 from core.models import served
 from core.models.served import Served
@@ -49,12 +49,11 @@ class OllamaEngine:
         wanted = served.read(base)
         if self._path != base or (wanted.address, wanted.name) != (self._served.address, self._served.name):
             self.close()
-            say = progress or _silent
+            say = progress or silent
             say(0.0, "Asking Ollama")
             with OllamaHost(wanted.address) as host:
                 found = host.details(wanted.name)
-                if found.remote:
-                    raise passed_on(wanted.name, found.remote)
+                refuse_cloud(found)
                 self._context = min(MOST_CONTEXT, found.number("context_length") or MOST_CONTEXT)
                 self._was_held = bool(_held(host, wanted.name))
                 # At each beat: whoever waits hears that it lives, and may stop it.
@@ -172,21 +171,7 @@ class OllamaEngine:
 
     def answers(self, request: GenerateRequest, count: int, stopping: Callable[[], bool]) -> list[Answer]:
         """One after the other; Ollama keeps what it read of the question."""
-        out = []
-        for number in range(count):
-            if stopping():
-                break
-            sampling = replace(request.sampling, seed=request.sampling.seed + number)
-            text, tokens, reason = "", 0, "user"
-            with contextlib.closing(self.generate(replace(request, sampling=sampling, logprobs=0))) as pieces:  # type: ignore[type-var]
-                for piece in pieces:
-                    text, tokens = text + piece.text, tokens + bool(piece.text)
-                    if piece.finish_reason:
-                        tokens, reason = int(piece.stats["tokens"]), piece.finish_reason
-                    elif stopping():
-                        break
-            out.append(Answer(text, reason, tokens))
-        return out
+        return one_by_one(self.generate, request, count, stopping)
 
     def score(
         self, conversations: Sequence[Sequence[Mapping[str, Any]]], adapter: AdapterRef | None
@@ -242,9 +227,13 @@ class OllamaEngine:
     def _loaded(self) -> Served:
         if self._path is None:
             raise AppError("no_base_loaded", "No base model is loaded.", hint="Choose a base model first.")
-        # Its address may be another one by now: the server that holds the model was started on another port.
-        self._served = served.read(self._path)
-        return self._served
+        found = served.read(self._path)
+        if found.address != self._served.address:
+            # Started on another port, or another computer, where that name may be somebody else's.
+            with OllamaHost(found.address) as host:
+                refuse_cloud(host.details(found.name))
+        self._served = found
+        return found
 
 
 def _held(host: OllamaHost, name: str) -> int:
@@ -274,7 +263,3 @@ def _piece(event: Mapping[str, Any], logprobs: int) -> Piece:
 def _candidate(found: Mapping[str, Any]) -> Candidate:
     # Ollama says the text of a token and not its number.
     return Candidate(-1, str(found["token"]), float(found["logprob"]))
-
-
-def _silent(_share: float, _words: str) -> None:
-    """For those who do not want to know."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.errors import AppError
 from core.inference.ollama.address import find_program
-from core.inference.ollama.faults import absent, stopped
+from core.inference.ollama.faults import absent, passed_on, stopped
 from core.loopback import is_loopback
 
 # What the practice model is called in it.
@@ -109,6 +109,12 @@ class Details:
         """A number that belongs to its architecture, such as `context_length`; 0 where it is not said."""
         found = self.info.get(f"{self.info.get('general.architecture', '')}.{key}")
         return int(found) if isinstance(found, (int, float)) and math.isfinite(found) else 0
+
+
+def refuse_cloud(found: Details) -> None:
+    """Raise AppError `remote_model` for a model that Ollama only passes questions on for."""
+    if found.remote:
+        raise passed_on(found.name, found.remote)
 
 
 def nobody(address: str, detail: str) -> Seen:

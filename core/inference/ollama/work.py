@@ -6,9 +6,8 @@ import time
 from typing import Any
 
 from core.errors import AppError
-from core.inference.ollama.faults import passed_on
 from core.inference.ollama.host import OllamaHost
-from core.inference.ollama.seen import Details, full_name
+from core.inference.ollama.seen import Details, full_name, refuse_cloud
 from core.loopback import is_loopback
 from core.models import served
 from core.models.gguf_base import OLLAMA, add_file, digest, known
@@ -36,8 +35,7 @@ def take_model(context: JobContext) -> dict[str, Any]:
 
 def _base(context: JobContext, host: OllamaHost, name: str) -> dict[str, Any]:
     found, label = host.details(name), name.removesuffix(":latest")
-    if found.remote:
-        raise passed_on(name, found.remote)
+    refuse_cloud(found)
     if found.file is not None or found.adapted:
         path = host.file(name)
         try:

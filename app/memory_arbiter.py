@@ -24,21 +24,22 @@ from app.code_service import CodeService
 from app.engine_calls import Call
 from app.inference import InferenceService
 from app.jobs.queue import JobQueue
+from app.ollama_memory import OllamaMemory
 from app.ollama_service import OllamaService
 from core import memory
 from core.errors import AppError
-from core.inference.arbiter import CHAT, JOB, OLLAMA, SEARCH, Arbiter, base_needs
+from core.inference.arbiter import CHAT, JOB, SEARCH, Arbiter, base_needs
 from core.jobs import Job, JobState
 from core.lanes import Lane
 from core.memory import Memory
 from core.models.served import model_of, weight_bytes
+from core.units import amount
 
 log = logging.getLogger(__name__)
 IDLE_MS = 60_000
 TURN_S = 60.0
 LONGEST_CHAT_S = 600.0
 KEPT = 20
-OLLAMA_MS = 15_000
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ class MemoryArbiter(QObject):
         self._since: dict[str, float] = {}
         self._load: Call | None = None
         self._search_leaving = False
-        self._ollama: OllamaService | None = None
-        self._ollama_asked: deque[object] = deque(maxlen=KEPT)
+        self._ollama: OllamaMemory | None = None
+        self._served: dict[str, str] = {}
         self._owed: dict[str, Job] = {}
         self._owed_since = 0.0
         self.still_paused: Callable[[Sequence[str], Callable[[Sequence[str]], None]], object] = _all_of_them
@@ -91,9 +92,6 @@ class MemoryArbiter(QObject):
         self._idle.setInterval(idle_ms)
         self._turn = self._timer(self._try_load)
         self._soon = self._timer(self._on_rest)
-        # Ollama is on its way with its memory.
-        self._patience = self._timer(self._go_on)
-        self._patience.setInterval(OLLAMA_MS)
         engine.gate = self._may_load
         engine.state_changed.connect(self._on_state)
         engine.memory_changed.connect(self._on_chat_memory)
@@ -108,8 +106,10 @@ class MemoryArbiter(QObject):
 
     def attend(self, ollama: OllamaService) -> None:
         """Count what Ollama holds on this machine, and ask it first where there is no room."""
-        self._ollama = ollama
-        ollama.changed.connect(self._count_ollama)
+        self._ollama = OllamaMemory(ollama, self.book, self._asked_of_ollama, self)
+        self._ollama.counted.connect(self.changed)
+        self._ollama.gave.connect(self._on_given_back)
+        self._ollama.over.connect(self._go_on)
 
     def _timer(self, slot: Callable[[], None]) -> QTimer:
         out = QTimer(self)
@@ -140,7 +140,7 @@ class MemoryArbiter(QObject):
             self._engine.say_waiting("waiting until the earlier model has left the memory")
             return False
         if self.book.ask(CHAT, needs):
-            self._decide(f"the chat's model takes {_size(needs)}")
+            self._decide(f"the chat's model takes {amount(needs)}")
             return True
         if self._ollama_leaves(call):
             self._engine.say_waiting("waiting until Ollama has given its memory back")
@@ -152,7 +152,7 @@ class MemoryArbiter(QObject):
         if job is None:
             room = self.book.room(CHAT)
             self.book.book(CHAT, needs)
-            self._decide(f"the chat's model needs {_size(needs)}, {_size(room)} is free: loaded all the same")
+            self._decide(f"the chat's model needs {amount(needs)}, {amount(room)} is free: loaded all the same")
             return True
         self._make_way(job)
         return False
@@ -190,15 +190,18 @@ class MemoryArbiter(QObject):
 
     # A job asks
 
-    def _on_asked(self, job: Job, size_bytes: int) -> None:
+    def _on_asked(self, job: Job, size_bytes: int, served: str) -> None:
         self._jobs[job.id] = (job, size_bytes)
+        if served:
+            self._served[job.id] = served
+            self._count_ollama()
         self._try_jobs()
 
     @Slot()
     def _try_jobs(self) -> None:
         for job, needs in list(self._jobs.values()):
             if self.book.ask(job.id, needs):
-                self._let(job, f"“{job.title}” takes {_size(needs)}")
+                self._let(job, f"“{job.title}” takes {amount(needs)}")
             elif self._ollama_leaves(job.id):
                 self._queue.answer_memory(job.id, False, "Ollama is giving its memory back")
             elif self._search_leaves(f"“{job.title}”"):
@@ -211,7 +214,7 @@ class MemoryArbiter(QObject):
             else:
                 room = self.book.room(job.id)
                 self.book.book(job.id, needs)
-                self._let(job, f"“{job.title}” needs {_size(needs)}, {_size(room)} is free: started all the same")
+                self._let(job, f"“{job.title}” needs {amount(needs)}, {amount(room)} is free: started all the same")
 
     def _in_the_way(self, job: Job) -> str:
         """What a job has to wait for, as it is told; "" for nothing that would end."""
@@ -227,8 +230,8 @@ class MemoryArbiter(QObject):
 
     def _let(self, job: Job, words: str) -> None:
         del self._jobs[job.id]
-        if job.id in self._ollama_asked:
-            self._ollama_asked.remove(job.id)
+        if self._ollama is not None:
+            self._ollama.forget(job.id)
         self._since[job.id] = self._clock()
         self._decide(words)
         self._queue.answer_memory(job.id, True)
@@ -236,56 +239,39 @@ class MemoryArbiter(QObject):
     # Ollama
 
     def _ollama_leaves(self, who: object) -> bool:
-        """Whether Ollama is being asked for its memory: once for each load and job that finds no room."""
-        if self._ollama is None or self._patience.isActive():
-            return self._ollama is not None
-        if who in self._ollama_asked:
-            return False
-        self._ollama_asked.append(who)
-        self._patience.start()
-        self._ollama.give_back(self._served(), self._on_given_back)
-        return True
+        return self._ollama is not None and self._ollama.leaves(who)
 
+    def _count_ollama(self) -> None:
+        if self._ollama is not None:
+            self._ollama.count()
+
+    @Slot(object)
     def _on_given_back(self, size_bytes: int) -> None:
         if size_bytes:
-            self._decide(f"Ollama gave {_size(size_bytes)} back")
-        self._count_ollama()
-        if self._patience.isActive():
-            self._patience.stop()
-            self._go_on()
+            self._decide(f"Ollama gave {amount(size_bytes)} back")
 
+    @Slot()
     def _go_on(self) -> None:
         """Ollama has answered, or takes too long to."""
         self._try_load()
         self._try_jobs()
 
-    def _served(self) -> set[str]:
-        """The models of Ollama's that the chat answers with, or is about to."""
+    def _asked_of_ollama(self) -> set[str]:
+        """Its models that the chat or a job answers with, or is about to: that memory is the chat's, or the job's."""
         bases = [self._engine.facts.get("base") if self._engine.has_base else None]
         bases += [self._load.fields["base"]] if self._load is not None else []
-        return {name for base in bases if base and (name := model_of(Path(base)))}
-
-    @Slot()
-    def _count_ollama(self) -> None:
-        """What it holds for others; what it holds for the chat is the chat's."""
-        size_bytes = self._ollama.held_bytes(self._served()) if self._ollama is not None else 0
-        if size_bytes == self.book.holds(OLLAMA):
-            return
-        if size_bytes:
-            self.book.book(OLLAMA, size_bytes)
-            self.book.tell(OLLAMA, {OLLAMA: size_bytes})
-        else:
-            self.book.release(OLLAMA)
-        self.changed.emit()
+        return {name for base in bases if base and (name := model_of(Path(base)))} | set(self._served.values())
 
     # The search asks
 
     def _may_embed(self, size_bytes: int) -> bool:
         """The code search's gate; without its model it searches by words and names."""
         if self.book.ask(SEARCH, size_bytes):
-            self._decide(f"the search's model takes {_size(size_bytes)}")
+            self._decide(f"the search's model takes {amount(size_bytes)}")
             return True
-        self._decide(f"the search's model needs {_size(size_bytes)}, {_size(self.book.room(SEARCH))} is free: it waits")
+        self._decide(
+            f"the search's model needs {amount(size_bytes)}, {amount(self.book.room(SEARCH))} is free: it waits"
+        )
         return False
 
     def _search_leaves(self, who: str) -> bool:
@@ -333,6 +319,8 @@ class MemoryArbiter(QObject):
         self._jobs.pop(job.id, None)
         self._since.pop(job.id, None)
         self.book.release(job.id)
+        if self._served.pop(job.id, ""):
+            self._count_ollama()
         self.changed.emit()
         if not any(other.lane is Lane.GPU for other in self._queue.running()):
             self._engine.forget_reason()
@@ -424,7 +412,3 @@ def _on_hold(job: Job) -> bool:
 
 def _while(job: Job) -> str:
     return "while training runs" if job.kind == "training" else f"while “{job.title}” runs"
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"

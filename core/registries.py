@@ -101,6 +101,7 @@ JOB_KINDS: Registry[Any] = Registry(
         "compare_bases": "core.adapters.jobs:COMPARE",
         "measure_parity": "core.adapters.jobs:PARITY",
         "share_adapter": "core.adapters.jobs:SHARE",
+        "preview_share": "core.adapters.jobs:PREVIEW_SHARE",
         "unshare_adapter": "core.adapters.jobs:UNSHARE",
         "pull_ollama": "core.inference.ollama.jobs:PULL",
         "practice_to_ollama": "core.inference.ollama.jobs:PRACTICE",

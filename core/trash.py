@@ -28,7 +28,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Kind:
-    """One table of the user's."""
+    """One table of the user's. `stays` is SQL for the names of what was made of a row elsewhere and outlives it."""
 
     table: str
     noun: str
@@ -38,6 +38,7 @@ class Kind:
     folder: str = ""
     extra: tuple[str, ...] = ()
     conflict: str = field(default="name")
+    stays: str = field(default="null")
 
 
 _ADAPTERS = "select name, deleted_at is not null as deleted from model_artifacts where {} = ?"
@@ -86,6 +87,7 @@ KINDS: dict[str, Kind] = {
             "model_artifacts", "adapter", "name", Changed.ADAPTERS,
             (Use(_CHATS.format("artifact_id"), "chat"),), folder="adapters",
             extra=("update training_jobs set artifact_id = null where artifact_id = ?",),
+            stays="(select group_concat(name, ', ') from ollama_shares where artifact_id = model_artifacts.id)",
         ),
         Kind(
             "base_models", "base model", "name", Changed.MODELS,
@@ -111,13 +113,14 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Trashed:
-    """One thing in the trash."""
+    """One thing in the trash. `stays` names what was made of it in Ollama, which is not deleted with it."""
 
     table: str
     id: str
     noun: str
     label: str
     deleted_at: str
+    stays: str = ""
 
 
 def _kind(table: str) -> Kind:
@@ -193,11 +196,14 @@ def listing(db: Database, table: str = "", *, limit: int = 1_000) -> list[Trashe
     out: list[Trashed] = []
     for kind in [_kind(table)] if table else KINDS.values():
         sql = (
-            f"select id, {kind.label} as label, deleted_at from {kind.table}"
+            f"select id, {kind.label} as label, deleted_at, {kind.stays} as stays from {kind.table}"
             " where deleted_at is not null order by deleted_at desc limit ?"
         )
         rows = db.execute(sql, [limit]).fetchall()
-        out += [Trashed(kind.table, row["id"], kind.noun, row["label"], row["deleted_at"]) for row in rows]
+        out += [
+            Trashed(kind.table, row["id"], kind.noun, row["label"], row["deleted_at"], row["stays"] or "")
+            for row in rows
+        ]
     return sorted(out, key=lambda item: item.deleted_at, reverse=True)[:limit]
 
 

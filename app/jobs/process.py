@@ -45,14 +45,14 @@ class ProcessJob(QObject):
 
     `unwritten(AppError)`: the end could not be written, as on a full disk; it is tried again until it can.
     `progressed(done, total, stage, message, seconds_left | None)` comes at most every 100 ms.
-    `memory_asked(bytes)` waits for `answer_memory`; `memory_told(bytes)` is what the worker has.
+    `memory_asked(bytes, model)` waits for `answer_memory`; `memory_told(bytes)` is what the worker has.
     """
 
     started = Signal(object)
     progressed = Signal(object, object, str, str, object)
     ended = Signal(object)
     unwritten = Signal(object)
-    memory_asked = Signal(object)
+    memory_asked = Signal(object, str)
     memory_told = Signal(object)
 
     def __init__(
@@ -237,7 +237,7 @@ class ProcessJob(QObject):
         self._hub.announce(applied.changed)
         for told in applied.memory:
             if "asks" in told:
-                self.memory_asked.emit(int(told["asks"]))
+                self.memory_asked.emit(int(told["asks"]), str(told.get("served", "")))
             else:
                 self.memory_told.emit(int(told["holds"]))
         if self._gone:

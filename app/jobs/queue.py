@@ -29,7 +29,7 @@ class JobQueue(QObject):
     `progress(job_id, done, total, message, seconds_left | None)`. `idle()`: nothing runs any more.
     `failed(exception)`: the queue itself could not do what it was asked.
     `memory_told(job_id, bytes)`: what a worker holds. One that asks gets what it wants, unless `on_memory_asked`
-    (job, bytes) is set, which answers by `answer_memory`.
+    (job, bytes, model of Ollama's) is set, which answers by `answer_memory`.
     """
 
     job_changed = Signal(object)
@@ -60,7 +60,7 @@ class JobQueue(QObject):
         self._again = False
         # Taken out of the queue here, and not yet told; asked twice, a job ends once.
         self._left: set[str] = set()
-        self.on_memory_asked: Callable[[Job, int], None] | None = None
+        self.on_memory_asked: Callable[[Job, int, str], None] | None = None
 
     # What runs
 
@@ -228,9 +228,9 @@ class JobQueue(QObject):
         self._hub.announce(Changed.JOBS)
         process.start()
 
-    def _on_memory_asked(self, job: Job, size_bytes: int) -> None:
+    def _on_memory_asked(self, job: Job, size_bytes: int, served: str) -> None:
         if self.on_memory_asked is not None:
-            self.on_memory_asked(job, size_bytes)
+            self.on_memory_asked(job, size_bytes, served)
         else:
             self.answer_memory(job.id, True)
 

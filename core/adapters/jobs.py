@@ -60,6 +60,10 @@ SHARE = JobKind(
     "share_adapter", handler="core.adapters.sharing:share_adapter", events=("share",), apply=_apply_share,
     lane=Lane.GPU, page="adapters",
 )  # fmt: skip
+PREVIEW_SHARE = JobKind(
+    "preview_share", handler="core.adapters.sharing:preview_share", events=(), apply=_apply_share, lane=Lane.QUESTION,
+    page="adapters",
+)  # fmt: skip
 UNSHARE = JobKind(
     "unshare_adapter", handler="core.adapters.sharing:unshare_adapter", events=("unshared",), apply=_apply_share,
     page="adapters",

@@ -35,6 +35,7 @@ QUESTIONS = (
     "Explain in one sentence what you do.", "Thank you. What comes next?",
 )  # fmt: skip
 ANSWER_TOKENS, STEPS = 24, 4
+ADAPTER_FILE = "adapter.gguf"
 # What it is called until it was compared; the job's id makes it nobody's but ours, and is not known to others.
 TRIAL = "bright-run-trial-"
 _LEFT = re.compile(rf"(?:127\.0\.0\.1:\d+/{OWNER}/)?{TRIAL}(?P<job>[0-9a-f-]{{36}}):latest")
@@ -52,7 +53,7 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
     base, ways = _decided(context, adapter, name)
     found = read_gguf(models.require_folder(base))
     context.progress(0, STEPS, "Exporting the adapter")
-    path = context.run_dir / "adapter.gguf"
+    path = context.run_dir / ADAPTER_FILE
     gguf_of(Exported(folder, adapter.name, config_of(found), base.name, adapter.sha256), path)
     # Nobody meets it under its name before it was compared, and one that is shared already stays until then.
     trial = f"{TRIAL}{context.job_id}"
@@ -70,7 +71,27 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
         "name": full_name(name), "artifact_id": adapter.id, "base_id": base.id, "address": address, "way": way,
         "digest": digest, "adapter_sha256": adapter.sha256, "same": same, "asked": len(QUESTIONS),
     })  # fmt: skip
-    return {"name": full_name(name), "way": way, "same": same, "asked": len(QUESTIONS), "modelfile": wanted.modelfile}
+    return {
+        "name": full_name(name),
+        "way": way,
+        "same": same,
+        "asked": len(QUESTIONS),
+        "modelfile": wanted.modelfile(way),
+    }
+
+
+def preview_share(context: JobContext) -> dict[str, Any]:
+    """Handler of `preview_share`: params as for `share_adapter`; result {"modelfile"}, and Ollama is asked nothing."""
+    params = context.params
+    adapter, _folder = adapter_of(context)
+    db = context.open_db()
+    try:
+        base = models.get(db, str(params["base_id"]))
+    finally:
+        db.close()
+    found = read_gguf(models.require_folder(base))
+    wanted = _wanted("", adapter, base, found, Path(ADAPTER_FILE), _template(context, adapter, found))
+    return {"modelfile": wanted.modelfile(FUSED if params.get("fused") else LINKED[0])}
 
 
 def _compared(

@@ -14,6 +14,7 @@ from pathlib import Path
 from core.code_index.embedder import SentenceEmbedder, bytes_needed, device_of, precision_of, slug_of
 from core.code_index.embedder_folder import Defaults, ModelFolder, inspect
 from core.errors import AppError, Where
+from core.units import amount
 from core.workspace.paths import HUB, models_cache
 
 EMBEDDERS = "embedders"
@@ -182,7 +183,7 @@ def missing(model: KnownEmbedder) -> AppError:
     target = places()[0] / model.name.replace(" ", "-")
     return AppError(
         "embedder_missing",
-        f"The embedding model {model.name} ({_amount(model.download_bytes)}) is not on this machine. Search by words "
+        f"The embedding model {model.name} ({amount(model.download_bytes)}) is not on this machine. Search by words "
         "works meanwhile.",
         hint=f"Download {model.repo} where there is a connection (hf download {model.repo} --local-dir {target.name}) "
         f"and put the folder at {target}; or choose another model's folder.",
@@ -239,7 +240,3 @@ def _speed(model: KnownEmbedder | None, parameters: int, model_type: str) -> flo
     key = device if device == "mps" else f"cpu {precision_of(device, model_type)}"
     reference = model or CODE_RANK_EMBED
     return dict(reference.chunks_per_second)[key] * (1.0 if model else reference.parameters / max(1, parameters))
-
-
-def _amount(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -13,7 +13,7 @@ from core.generation.plan import PlanItem
 from core.generation.provider import Opening, Provider
 from core.generation.run import Run
 from core.inference.arbiter import base_needs
-from core.models.served import weight_bytes
+from core.models.served import model_of, weight_bytes
 from core.registry import resolve
 from core.workers.host import JobContext
 
@@ -38,8 +38,8 @@ async def _main(run: Run, provider: Provider) -> dict[str, Any]:
         if notice := notice_of(run.settings.model, run.today()):
             run.journal.note("notice", code="model_retires", message=notice)
         if run.settings.base:
-            needs = base_needs(weight_bytes(Path(str(run.settings.base["path"]))))
-            await asyncio.to_thread(run.context.ask_memory, needs)
+            base = Path(str(run.settings.base["path"]))
+            await asyncio.to_thread(run.context.ask_memory, base_needs(weight_bytes(base)), model_of(base))
         opened = resolve(provider.opener)(_opening(run))
         try:
             if provider.batch:

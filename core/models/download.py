@@ -28,6 +28,7 @@ from core.models.fingerprint import weight_files
 from core.models.hub import Hub, Transient, endpoint, wrong_hash
 from core.models.hub_files import HubFile, RepoName, needed
 from core.models.work import add_folder
+from core.units import amount
 from core.workers.host import JobContext
 from core.workspace.files import fsync_dir, publish_folder, read_json, write_json
 from core.workspace.lock import FileLock
@@ -366,15 +367,8 @@ class Fetch:
         if now or time.monotonic() - self._told >= REPORT_S:
             self._told = time.monotonic()
             total = self._offer.size
-            words = f"{_amount(self._done)} of {_amount(total)}"
+            words = f"{amount(self._done)} of {amount(total)}"
             self._progress(self._done, total, "Downloading", words)
-
-
-def _amount(size: int) -> str:
-    for limit, unit in ((10**9, "GB"), (10**6, "MB")):
-        if size >= limit:
-            return f"{size / limit:.1f} {unit}"
-    return f"{size / 1000:.0f} kB"
 
 
 def _cut_off(file: HubFile, host: str) -> AppError:

@@ -94,10 +94,13 @@ class JobContext:
         """Send without recording: heartbeat, hello, error."""
         self._channel.send(protocol.encode(self.job_id, kind, fields))
 
-    def ask_memory(self, size_bytes: int) -> None:
-        """Wait until the parent lets this worker take so many bytes. Raises Cancelled when it is asked to leave."""
+    def ask_memory(self, size_bytes: int, served: str = "") -> None:
+        """Wait until the parent lets this worker take so many bytes. Raises Cancelled when it is asked to leave.
+
+        `served` is the model of Ollama's that takes them, where it is Ollama that does.
+        """
         self._granted.clear()
-        self.send_transient("memory", asks=size_bytes)
+        self.send_transient("memory", asks=size_bytes, served=served)
         while not self._granted.wait(LOOK_S):
             self.token.raise_if_cancelled()
 

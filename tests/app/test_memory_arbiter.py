@@ -182,6 +182,22 @@ def test_what_ollama_holds_for_the_chat_itself_is_counted_once(
     assert services.ollama.held_bytes() == 0
 
 
+def test_what_ollama_holds_for_a_job_is_the_jobs_and_is_not_asked_back(
+    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]]
+) -> None:
+    job = running(services, asks=60 * MB, served="other:latest", n=0)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 60 * MB)
+    assert services.arbiter.book.holds(OLLAMA) == 0
+    asked(services, base, "Hello")
+    qtbot.waitUntil(lambda: bool(ollama))
+    assert ollama[0] == {"other:latest"}
+    services.queue.stop(job)
+    # Nobody here asks it any more: from now on it is Ollama's own.
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 0)
+    services.ollama._on_seen(seen())
+    assert services.arbiter.book.holds(OLLAMA) == 60 * MB
+
+
 def test_who_finds_no_room_waits_while_ollama_is_asked_and_nobody_passes(
     qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,7 +229,7 @@ def test_an_ollama_that_never_answers_keeps_nobody_waiting_for_ever(
         return 0, {}
 
     monkeypatch.setattr(ollama_service, "_give_back", give_back)
-    services.arbiter._patience.setInterval(20)
+    services.arbiter._ollama._patience.setInterval(20)
     first = asked(services, base, "Hello")
     qtbot.waitUntil(lambda: first.ended)
     assert first.result

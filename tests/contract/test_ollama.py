@@ -22,14 +22,16 @@ from core.inference.ollama import host as hosts
 from core.inference.ollama import seen as seen_module
 from core.inference.ollama.address import default_address, find_program, is_loopback, listens, read_address
 from core.inference.ollama.host import OllamaHost, make_room, start
+from core.inference.ollama.registry import digest_of
 from core.inference.ollama.seen import PRACTICE_NAME, State, full_name
 from core.jobs import JobState
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
 from tests.core.factories import place, run_job
 from tests.support.gguf_base import practice_gguf
-from tests.support.ollama import NEW, OLD, RealOllama, add_model, free_port, running
+from tests.support.ollama import NEW, OLD, RealOllama, SmallStore, add_model, free_port, running
 from tests.support.patience import PATIENCE_S
+from tests.support.registry import HeldRegistry
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ollama")]
 
@@ -129,6 +131,46 @@ def test_the_practice_model_is_put_in_and_is_a_base(server: RealOllama, tmp_path
     with OllamaHost(server.address) as host:
         host.delete(PRACTICE_NAME)
     here.db.close()
+
+
+def pull_a_third(ollama: OllamaHost, name: str, size: int) -> None:
+    """Stop it then."""
+    token = CancelToken()
+    for step in ollama.pull(name, token, insecure=True):
+        if step.total == size and step.done >= size // 3:
+            token.cancel("user")
+
+
+def test_a_pull_that_was_stopped_goes_on_where_it_was(ollama: OllamaHost, server: RealOllama, tmp_path: Path) -> None:
+    file = practice_gguf(tmp_path, context=384)
+    with HeldRegistry("held", file) as registry:
+        with pytest.raises(Cancelled):
+            pull_a_third(ollama, registry.address, file.stat().st_size)
+        assert ollama.look().model(registry.model) is None
+        # It writes down how far it was a moment after nobody listens any more.
+        part = server.store / "blobs" / f"{digest_of(file).replace(':', '-')}-partial-0"
+        wait_for(lambda: part.is_file() and json.loads(part.read_bytes() or b"{}").get("Completed", 0) > 0)
+        registry.go.set()
+        list(ollama.pull(registry.address, CancelToken(), insecure=True))
+        assert [asked.startswith("bytes=0-") for asked in registry.asked] == [True, False]
+        assert ollama.file(registry.model).read_bytes() == file.read_bytes()
+        ollama.delete(registry.model)
+
+
+def test_a_disk_that_fills_up_while_it_pulls_is_named_and_it_goes_on_answering(file: Path, tmp_path: Path) -> None:
+    server = SmallStore(NEW, tmp_path)
+    server.start()
+    try:
+        with HeldRegistry("big", file) as registry, OllamaHost(server.address) as host:
+            registry.go.set()
+            with pytest.raises(AppError) as caught:
+                list(host.pull(registry.address, CancelToken(), insecure=True))
+            assert (caught.value.code, "no space left on device" in caught.value.detail) == ("disk_full", True)
+            assert "Free some" in caught.value.hint
+            assert host.look().state is State.RUNNING
+            assert host.look().models == []
+    finally:
+        server.stop()
 
 
 def test_a_deleted_model_is_gone_and_its_file_with_it(ollama: OllamaHost, server: RealOllama, tmp_path: Path) -> None:

@@ -161,10 +161,12 @@ def test_a_base_that_is_gone_is_no_reason_to_try_the_next_way(host: OllamaHost, 
 
 def test_the_modelfile_says_all_of_it(file: Path) -> None:
     shared = Shared("loud", "qwen3:4b", file, "Be kind.", "{{ .Prompt }}", {"stop": ["<|im_end|>"], "num_ctx": 8192})
-    assert shared.modelfile.splitlines() == [
-        "FROM qwen3:4b", "ADAPTER loud.gguf", 'TEMPLATE """{{ .Prompt }}"""', 'SYSTEM """Be kind."""',
-        'PARAMETER stop "<|im_end|>"', "PARAMETER num_ctx 8192",
+    about = [
+        'TEMPLATE """{{ .Prompt }}"""', 'SYSTEM """Be kind."""', 'PARAMETER stop "<|im_end|>"',
+        "PARAMETER num_ctx 8192",
     ]  # fmt: skip
+    assert shared.modelfile("registry").splitlines() == ["FROM qwen3:4b", "ADAPTER ./loud.gguf", *about]
+    assert shared.modelfile("fused").splitlines() == ["FROM ./fused.gguf", *about]
 
 
 def test_a_manifest_keeps_what_is_not_replaced() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from core import jobs, trash
+from core.adapters import shares
 from core.db.connection import now, transaction
 from core.errors import AppError
 from core.events import Changed
@@ -214,3 +215,16 @@ def test_what_a_waiting_job_names_is_not_purged(here: Place, chain: dict[str, st
     trash.delete(here.db, "conversations", [free])
     with pytest.raises(AppError, match="the job “Building Spring”"):
         trash.purge(here.db, here.workspace, "conversations", [free])
+
+
+def test_what_was_shared_from_an_adapter_and_outlives_it_is_named(here: Place, chain: dict[str, str]) -> None:
+    for name in ("kind:latest", "kind-small:latest"):
+        row = {
+            "name": name, "artifact_id": "ad", "base_id": "base", "address": "http://127.0.0.1:1", "way": "create",
+            "digest": name, "adapter_sha256": "0", "same": 5, "asked": 5,
+        }  # fmt: skip
+        shares.put(here.db, row)
+    trash.delete(here.db, "model_artifacts", ["ad"])
+    trash.delete(here.db, "chats", ["chat"])
+    stays = {item.table: set(filter(None, item.stays.split(", "))) for item in trash.listing(here.db)}
+    assert stays == {"model_artifacts": {"kind:latest", "kind-small:latest"}, "chats": set()}

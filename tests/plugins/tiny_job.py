@@ -30,7 +30,7 @@ def run(context: JobContext) -> dict[str, Any]:
     mode, n = str(context.params.get("mode", "done")), int(context.params.get("n", 3))
     pause = float(context.params.get("pause", 0))
     if asks := int(context.params.get("asks", 0)):
-        context.ask_memory(asks)
+        context.ask_memory(asks, str(context.params.get("served", "")))
         context.hold_memory(asks)
     for number in range(n):
         context.token.raise_if_cancelled()

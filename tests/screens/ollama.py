@@ -4,10 +4,15 @@ adapter that is shared, a chat on it; and where it is absent.
 
 from __future__ import annotations
 
+import contextlib
+import http.server
+import json
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtWidgets import QApplication
 from sqlite_utils import Database
@@ -65,6 +70,7 @@ def _shoot(studio: Camera, server: RealOllama, out: Path) -> None:
     db = services.connections.db
     _wait(lambda: db.execute("select 1 from base_siblings where fits = 1").fetchone() is not None)
     base = next(one for one in models.listing(db) if one.ollama)
+    _shoot_pull(studio, base.id, out)
     services.start_job(
         "share_adapter", "Sharing Loud and kind",
         {"adapter_id": "loud", "base_id": base.id, "name": "loud-and-kind", "address": server.address},
@@ -88,6 +94,49 @@ def _shoot(studio: Camera, server: RealOllama, out: Path) -> None:
     services.ollama.look()
     pause(0.5)
     _grab("ollama_absent", "ollama_dialog", page._open_ollama, out)
+
+
+def _shoot_pull(studio: Camera, base_id: str, out: Path) -> None:
+    """A pull under way, from what stands for an Ollama that has a network."""
+    services = studio.services
+    page = studio.window.page("adapters")
+    assert isinstance(page, AdaptersPage)
+    with _pulling() as address:
+        params = {"name": "qwen3:4b", "address": address, "pull": True}
+        job_id = services.start_job("pull_ollama", "Pulling qwen3:4b", params)
+        _wait(lambda: any(one.id == job_id for one in services.queue.running()))
+        pause(3)
+        studio.shoot("ollama-pull", "adapters", {"base": base_id})
+        _grab("ollama_pull", "ollama_dialog", page._open_ollama, out)
+        services.queue.stop(job_id)
+        _wait(lambda: not any(one.id == job_id for one in services.queue.running()))
+
+
+@contextlib.contextmanager
+def _pulling() -> Iterator[str]:
+    over = threading.Event()
+
+    class Pull(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            total, done = 2_497_280_480, 890_000_000
+            with contextlib.suppress(OSError):
+                while not over.wait(0.3):
+                    done += 4_000_000
+                    step = {"status": "pulling 163553aea1b1", "digest": "sha256:163553aea1b1", "total": total}
+                    self.wfile.write(json.dumps(step | {"completed": done}).encode() + b"\n")
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pull) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{made.server_address[1]}"
+        finally:
+            over.set()
+            made.shutdown()
 
 
 def _grab(name: str, kind: str, ask: Callable[[], object], out: Path) -> None:

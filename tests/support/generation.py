@@ -73,7 +73,7 @@ def work(here: Place, job_id: str, during: Callable[[host.JobContext], None] | N
     with open(os.devnull, "wb", buffering=0) as sink:
         context = host.JobContext(spec, folder, host.Channel(sink), events)
         # There is no parent that could answer.
-        context.ask_memory = lambda _size: None  # type: ignore[method-assign]
+        context.ask_memory = lambda _size, _served="": None  # type: ignore[method-assign]
         helper = threading.Thread(target=during, args=(context,), daemon=True) if during else None
         if helper:
             helper.start()

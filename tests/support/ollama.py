@@ -122,11 +122,14 @@ class RealOllama:
             "HOME": str(self.folder / "home"), "OLLAMA_NO_CLOUD": "1",
         }  # fmt: skip
 
+    def _command(self) -> list[str]:
+        return [str(self.binary), "serve"]
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(self.binary), "serve"], env=self.environment(), stdout=log, stderr=log, start_new_session=True
+                self._command(), env=self.environment(), stdout=log, stderr=log, start_new_session=True
             )
         end = time.monotonic() + PATIENCE_S
         with OllamaHost(self.address) as host:
@@ -140,6 +143,17 @@ class RealOllama:
             os.killpg(self._process.pid, 9)
             self._process.wait()
             self._process = None
+
+
+class SmallStore(RealOllama):
+    """One whose store is a disk of its own with half a megabyte. Skips the test where none can be mounted."""
+
+    def _command(self) -> list[str]:
+        alone = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+        mount = f"mount -t tmpfs -o size=512k tmpfs '{self.store}'"
+        if shutil.which("unshare") is None or subprocess.run([*alone, mount], capture_output=True).returncode:
+            pytest.skip("no small disk can be mounted here without being root")
+        return [*alone, f"{mount} && exec '{self.binary}' serve"]
 
 
 @contextmanager

@@ -10,11 +10,13 @@ from typing import Any
 import orjson
 import psutil
 import pytest
+from PySide6.QtWidgets import QDialog, QLabel
 from pytestqt.qtbot import QtBot
 from sqlite_utils import Database
 
 from app import ollama_service
 from app.services import Services
+from core import trash
 from core.events import Changed
 from core.inference.ollama.faults import absent, stopped
 from core.inference.ollama.host import OllamaHost
@@ -182,6 +184,7 @@ def test_ollama_itself_answers_with_what_it_alone_can_run_and_the_adapter_that_i
     assert chat.banners.banners == []
     chat.choose_base.chosen.emit("alone")
     assert "Answers with Ollama" in chat.base_pill.toolTip()
+    assert "gets what is said" not in chat.base_pill.toolTip()
     chat.composer.set_text("How do I keep bread fresh?")
     click(qtbot, chat, "send")
     qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 2)
@@ -232,14 +235,43 @@ def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
     dialog.name.setText("Not A Name")
     assert not dialog.primary.isEnabled()
     dialog.name.setText("loud-kind")
+    click(qtbot, dialog, "share_preview")
+    qtbot.waitUntil(dialog.modelfile.isVisible)
+    assert dialog.modelfile.source.splitlines()[:2] == ["FROM practice:latest", "ADAPTER ./adapter.gguf"]
+    # Another way is another file.
+    dialog.way.setCurrentIndex(dialog.way.findData("fused"))
+    assert not dialog.modelfile.isVisible()
+    click(qtbot, dialog, "share_preview")
+    qtbot.waitUntil(dialog.modelfile.isVisible)
+    assert dialog.modelfile.source.splitlines()[0] == "FROM ./fused.gguf"
+    dialog.way.setCurrentIndex(dialog.way.findData("linked"))
     click(qtbot, dialog, "share_go")
     qtbot.waitUntil(lambda: "loud-kind:latest is in Ollama" in [banner.text for banner in page.banners.banners])
     qtbot.waitUntil(lambda: "In Ollama" in page.inspector.adapter.facts.facts)
     assert page.inspector.adapter.facts.facts["In Ollama"] == "loud-kind:latest (linked, 5 of 5 answers the same)"
+    says_what_stays(qtbot, window, services, "In Ollama stays what was shared: loud-kind:latest.")
+    qtbot.waitUntil(lambda: page.inspector.adapter.unshare.isVisible())
     click(qtbot, page, "unshare_adapter")
     qtbot.waitUntil(lambda: "In Ollama" not in page.inspector.adapter.facts.facts)
     with OllamaHost(server.address) as host:
         assert [model.name for model in host.models()] == ["practice:latest"]
+
+
+def says_what_stays(qtbot: QtBot, window: MainWindow, services: Services, words: str) -> None:
+    """Whoever deletes the adapter for good is told first, and thinks again."""
+    services.write(services.root, lambda db: trash.delete(db, "model_artifacts", ["loud"]))
+    window.actions_["trash"].trigger()
+    dialog: Any = window.findChild(QDialog, "trash_dialog")
+    qtbot.waitUntil(lambda: dialog.model.rowCount() == 1)
+    dialog.table.select_id(("model_artifacts", "loud"))
+    click(qtbot, dialog, "purge")
+    question = dialog.findChild(QDialog, "confirm_dialog")
+    assert any(words in label.text() for label in question.findChildren(QLabel))
+    question.reject()
+    click(qtbot, dialog, "restore")
+    qtbot.waitUntil(lambda: dialog.model.rowCount() == 0)
+    dialog.close()
+    services.navigator.open_page("adapters", {"adapter": "loud"})
 
 
 def test_what_is_left_of_an_adapter_on_another_format_is_measured_and_said(

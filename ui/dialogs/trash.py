@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Slot
@@ -95,13 +96,15 @@ class TrashDialog(Dialog):
     def _ask_purge(self) -> None:
         items = self.table.selected()
         what = f"“{items[0].label}”" if len(items) == 1 else fmt.plural(len(items), "item")
-        self._confirm(f"Delete {what} permanently?", lambda: self._purge(items))
+        self._confirm(f"Delete {what} permanently?", lambda: self._purge(items), items)
 
     def _ask_empty(self) -> None:
-        self._confirm("Empty the trash?", self._purge_all)
+        self._confirm("Empty the trash?", self._purge_all, self.model.rows)
 
-    def _confirm(self, text: str, on_yes: Any) -> None:
+    def _confirm(self, text: str, on_yes: Any, items: Sequence[Trashed]) -> None:
         hint = "The files will be removed from disk. This can't be undone."
+        if left := ", ".join(item.stays for item in items if item.stays):
+            hint += f" In Ollama stays what was shared: {left}. Restore the adapter to take it out, or delete it there."
         confirm(self, "Trash", text, "Delete permanently", on_yes, hint=hint)
 
     def _purge(self, items: list[Trashed]) -> None:

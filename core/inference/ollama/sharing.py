@@ -25,6 +25,7 @@ from core.inference.ollama.seen import full_name
 from core.models.gguf_file import read_gguf
 
 CREATE, REGISTRY, FUSED = "create", "registry", "fused"
+FUSED_FILE = "fused.gguf"
 # How long a pull that was stopped may still write what it had.
 GONE_S = 3.0
 WAYS, LINKED = (CREATE, REGISTRY, FUSED), (CREATE, REGISTRY)
@@ -45,10 +46,10 @@ class Shared:
     template: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def modelfile(self) -> str:
+    def modelfile(self, way: str) -> str:
         """The same as people write it, for whoever wants to see it."""
-        lines = [f"FROM {self.base}", f"ADAPTER {self.adapter.name}"]
+        linked = [f"FROM {self.base}", f"ADAPTER ./{self.adapter.name}"]
+        lines = [f"FROM ./{FUSED_FILE}"] if way == FUSED else linked
         if self.template:
             lines.append(f'TEMPLATE """{self.template}"""')
         if self.system:
@@ -163,7 +164,7 @@ def _forget(host: OllamaHost, name: str, patience_s: float) -> None:
 
 
 def _fused(host: OllamaHost, wanted: Shared, token: CancelToken) -> None:
-    base, path = host.file(wanted.base), wanted.adapter.with_name("fused.gguf")
+    base, path = host.file(wanted.base), wanted.adapter.with_name(FUSED_FILE)
     # Once here, and once in Ollama's store.
     needed, free = 2 * base.stat().st_size, shutil.disk_usage(path.parent).free
     if free < needed:
@@ -177,7 +178,7 @@ def _fused(host: OllamaHost, wanted: Shared, token: CancelToken) -> None:
     finally:
         path.unlink(missing_ok=True)
     try:
-        host.create(wanted.name, files={"fused.gguf": digest}, **_fields(wanted))
+        host.create(wanted.name, files={FUSED_FILE: digest}, **_fields(wanted))
     except AppError:
         _drop(host, wanted.base, [digest])
         raise

@@ -8,10 +8,10 @@ from typing import Any
 from core.errors import AppError
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.seen import Details, full_name, refuse_cloud
-from core.loopback import is_loopback
 from core.models import served
 from core.models.gguf_base import OLLAMA, add_file, digest, known
 from core.models.served import Served
+from core.units import amount
 from core.workers.host import JobContext
 
 TELL_S = 0.2
@@ -55,10 +55,9 @@ def served_row(context: JobContext, host: OllamaHost, found: Details, label: str
     path = served.write(ident, Served(host.address, found.name, size))
     architecture = str(found.info.get("general.architecture") or (listed.family if listed is not None else ""))
     sizes = [found.number(key) for key in ("block_count", "embedding_length", "feed_forward_length")]
-    where = "here" if is_loopback(host.address) else f"at {host.address}, which gets what is said in a chat with it"
     return {
         "id": ident, "name": label, "path": str(path), "kind": OLLAMA, "ollama": found.name, "engine": served.ENGINE,
-        "notes": [f"Ollama {where} answers, without adapters: its format is {found.format or 'not known'}."],
+        "notes": [f"Ollama itself answers, without adapters: its format is {found.format or 'not known'}."],
         "architecture": architecture, "parameter_count": int(found.info.get("general.parameter_count") or 0),
         "size_bytes": size, "quantization": found.quantization, "vocab_size": 0,
         "context_length": found.number("context_length"), "structure_fingerprint": digest([architecture, *sizes]),
@@ -78,4 +77,5 @@ def _pull(context: JobContext, host: OllamaHost, name: str) -> None:
             continue
         if now - told >= TELL_S or step.said != before:
             told, before = now, step.said
-            context.progress(step.done, step.total, f"Pulling {name}" if step.total else step.said.capitalize())
+            words = f"{amount(step.done)} of {amount(step.total)}" if step.total else ""
+            context.progress(step.done, step.total, "" if words else step.said.capitalize(), words)

@@ -31,6 +31,7 @@ IMPORT, CHECK, EXPORT = "import_adapter", "check_adapter", "export_adapter"
 QUANTISE = "quantise_base"
 PULL, TAKE, PUT = "pull_ollama", "take_ollama", "practice_to_ollama"
 SHARE, UNSHARE, MEASURE = "share_adapter", "unshare_adapter", "measure_parity"
+PREVIEW = "preview_share"
 KINDS = (
     "add_base_model",
     "build_practice_model",
@@ -165,7 +166,16 @@ class Arrivals(QObject):
             return
         dialog = ShareDialog(self._page, adapter, bases, self._services.ollama.address, earlier)
         dialog.wanted.connect(self._start_share)
+        dialog.preview_wanted.connect(lambda params: self._preview(dialog, params))
         dialog.open()
+
+    def _preview(self, dialog: ShareDialog, params: Mapping[str, Any]) -> None:
+        def done(job: Job | None = None) -> None:
+            text = str(job.result.get("modelfile") or "") if job is not None else ""
+            said = job.error.message if job is not None and job.error is not None else ""
+            dialog.show_preview(params, text, "" if text else said or "It could not be worked out.")
+
+        self._services.start_job(PREVIEW, "Working out the Modelfile", params, done, dialog, refused=done)
 
     @Slot(object, str)
     def _start_share(self, params: dict[str, Any], title: str) -> None:
@@ -192,7 +202,7 @@ class Arrivals(QObject):
                 return False
             self._page.banners.add(checked(job) if job.kind == CHECK else exported(job))
             return True
-        if job.kind == LOOK_UP:
+        if job.kind in (LOOK_UP, PREVIEW):
             # The dialog that asked shows the answer.
             return True
         if job.kind in (DOWNLOAD, PULL) and job.can_resume:

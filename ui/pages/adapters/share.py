@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
@@ -15,9 +16,12 @@ from ui import format as fmt
 from ui.dialogs.base import Dialog
 from ui.theme import theme
 from ui.widgets.basic import Button, label
+from ui.widgets.code_block import CodeBlock
 from ui.widgets.forms import Form, choice, text_field
+from ui.widgets.markdown import Block
+from ui.widgets.scroll import Tall
 
-LINKED, FUSED = "linked", "fused"
+LINKED, FUSED, MODELFILE = "linked", "fused", "Modelfile"
 ABOUT = (
     "Other programs can use it then. Five fixed questions are answered by both before it counts as done; where the "
     "answers differ it is taken out again."
@@ -43,9 +47,10 @@ def shared_words(shares: Sequence[Share]) -> str:
 
 
 class ShareDialog(Dialog):
-    """`wanted(params, title)` when it is decided; `address` is where Ollama is."""
+    """`wanted(params, title)` when it is decided, `preview_wanted(params)` before; `address` is where Ollama is."""
 
     wanted = Signal(object, str)
+    preview_wanted = Signal(object)
 
     def __init__(
         self, parent: QWidget, adapter: Adapter, bases: Sequence[BaseModel], address: str, earlier: Sequence[Share]
@@ -61,11 +66,21 @@ class ShareDialog(Dialog):
                       check=lambda text: "" if NAME.fullmatch(str(text).strip()) else BAD_NAME)  # fmt: skip
         self.way = choice([(self._words(LINKED), LINKED), (self._words(FUSED), FUSED)])
         self.form.add("share_way", "How", self.way, "Linked takes little room and needs the base to stay in Ollama.")
-        for part in (self.form, label(ABOUT, "muted", wrap=True)):
+        self.preview = Button("Preview the Modelfile", "", "ph.eye", on_click=self._ask_preview, name="share_preview")
+        self.modelfile = CodeBlock(Block("code", "", language=MODELFILE))
+        self._place = Tall(self.modelfile)
+        self._place.setMinimumHeight(theme().sizes.search)
+        self._place.hide()
+        self.refusal = label("", "muted", wrap=True, name="preview_refusal")
+        self.refusal.hide()
+        for part in (self.form, label(ABOUT, "muted", wrap=True), self.refusal, self._place):
             self.body.addWidget(part)
-        self.set_buttons(Button("Share", "main", "ph.share-network", on_click=self._go, name="share_go"))
+        go = Button("Share", "main", "ph.share-network", on_click=self._go, name="share_go")
+        self.set_buttons(go, self.preview)
         self.form.changed.connect(self._judge)
         self.base.currentIndexChanged.connect(self._on_base)
+        for chosen in (self.base, self.way):
+            chosen.currentIndexChanged.connect(self._forget_preview)
         self.setMinimumWidth(theme().sizes.field + theme().sizes.label)
         self._judge()
 
@@ -78,18 +93,39 @@ class ShareDialog(Dialog):
             return f"Linked, {fmt.size(self._adapter.size_bytes)}"
         return f"As one file, about {fmt.size(self._chosen.size_bytes)}"
 
+    def _forget_preview(self) -> None:
+        self._place.hide()
+        self.refusal.hide()
+
     def _on_base(self) -> None:
         self.way.setItemText(self.way.findData(FUSED), self._words(FUSED))
+
+    def _ask_preview(self) -> None:
+        self.preview.setEnabled(False)
+        self.preview_wanted.emit(self._params)
+
+    def show_preview(self, asked: Mapping[str, Any], text: str, refusal: str = "") -> None:
+        """The Modelfile that was asked for, or why there is none; one for other choices than by now is not shown."""
+        self.preview.setEnabled(True)
+        if (asked["base_id"], asked["fused"]) != (self._params["base_id"], self._params["fused"]):
+            return
+        self.modelfile.show_block(Block("code", text.rstrip(), language=MODELFILE))
+        self._place.setVisible(bool(text))
+        self.refusal.setText(refusal)
+        self.refusal.setVisible(bool(refusal))
+        self.adjustSize()
 
     def _judge(self) -> None:
         self.hold("" if self.form.valid else "Correct what is marked first.")
 
-    def _go(self) -> None:
-        if not self.form.submit():
-            return
-        params = {
+    @property
+    def _params(self) -> dict[str, Any]:
+        return {
             "adapter_id": self._adapter.id, "base_id": self._chosen.id, "name": self.name.text().strip(),
             "address": self._address, "fused": self.way.currentData() == FUSED,
         }  # fmt: skip
-        self.wanted.emit(params, f"Sharing {self._adapter.name}")
-        self.accept()
+
+    def _go(self) -> None:
+        if self.form.submit():
+            self.wanted.emit(self._params, f"Sharing {self._adapter.name}")
+            self.accept()

@@ -10,6 +10,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QWidget
 
 from app.services import Services
+from core.loopback import is_loopback
 from core.models.store import BaseModel
 from core.projects.assistant import given_of
 from core.projects.chats import Chat, Message
@@ -169,7 +170,9 @@ class ChatFrame(Page):
         self.base_pill.set_status(Status(kind, base_name(base)))
         for widget in (self.base_pill, self.chips, self.compare, self.compare_more):
             widget.setVisible(base is not None)
-        self.base_pill.setToolTip(_base_tip(base, self.session.bytes_used, self.session.ahead.words))
+        self.base_pill.setToolTip(
+            _base_tip(base, self.services.ollama.address, self.session.bytes_used, self.session.ahead.words)
+        )
         self.choose_base.show_bases(base_choices(overview.bases), chat.base_model_id)
         self.choose_base.setEnabled(not self.session.busy)
         self.chips.show_choices(
@@ -258,8 +261,10 @@ class ChatFrame(Page):
         self.compare.setToolTip(plain_tip(why or f"Ask the base and {name} the same question, side by side"))
 
 
-def _base_tip(base: BaseModel | None, bytes_used: int, ahead: str) -> str:
+def _base_tip(base: BaseModel | None, address: str, bytes_used: int, ahead: str) -> str:
     lines = [f"Answers with {ENGINES.get(base.engine, base.engine)}", *base.notes] if base is not None else []
+    if base is not None and base.served and not is_loopback(address):
+        lines.append(f"Asked at {address}, which gets what is said here")
     if bytes_used:
         lines.append(f"{fmt.size(bytes_used)} of memory used by the model and its adapters")
     if ahead:

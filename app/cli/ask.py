@@ -188,6 +188,17 @@ class Ask:
             self._close()
 
     def _open(self) -> InferenceClient:
+        """A process with the base loaded; one that ends while it loads is said, and another one tries it once more."""
+        try:
+            return self._load()
+        except AppError as error:
+            if error.code != "worker_crashed":
+                raise
+            self.out.error(error)
+            self._close()
+            return self._load()
+
+    def _load(self) -> InferenceClient:
         client = self._client = InferenceClient(self.session.workspace.logs / "ask.log")
         loaded = client.load(self.base.path, self.base.engine, self.session.token)
         self.out.line("base", name=self.base.name, seconds=loaded["seconds"], bytes=loaded["bytes"])

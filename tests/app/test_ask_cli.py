@@ -116,6 +116,22 @@ def test_where_the_models_process_is_killed_the_next_one_is_asked_in_another(tra
     assert (process.returncode, last["answered"], last["failed"], last["not_asked"]) == (3, 1, 1, 0)
 
 
+def test_where_the_models_process_is_killed_while_it_loads_another_one_loads(trained: Path) -> None:
+    asked = ["--adapter", "one", "--max-tokens", 4, "A?"]
+    with subprocess.Popen(command(trained, *asked), cwd=source_root(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        parent, workers = psutil.Process(process.pid), list[psutil.Process]()
+        while not workers:
+            assert process.poll() is None
+            workers = parent.children()
+        # It has not even been told what to load.
+        workers[0].kill()
+        lines = [json.loads(line) for line in process.stdout]
+    assert [line["type"] for line in lines] == ["error", "base", "answer", "report"]
+    assert (lines[0]["code"], lines[0]["hint"]) == ("worker_crashed", "Ask again; the process restarts.")
+    assert (process.returncode, lines[-1]["answered"], lines[-1]["failed"]) == (0, 1, 0)
+
+
 def test_a_signal_ends_it_with_what_was_answered(trained: Path) -> None:
     asked = [f"Question {n}?" for n in range(200)]
     with subprocess.Popen(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QAbstractButton, QApplication
 from sqlite_utils import Database
 
 from app import ollama_service
@@ -32,6 +32,8 @@ from tests.support.chat import add_adapter
 from tests.support.gguf_base import practice_gguf, write_random_adapter
 from tests.support.ollama import CACHE, NEW, RealOllama, add_model
 from ui.pages.adapters.page import AdaptersPage
+from ui.pages.adapters.share import ShareDialog
+from ui.pages.chat.page import ChatPage
 from ui.theme import theme
 
 
@@ -78,7 +80,7 @@ def _shoot(studio: Camera, server: RealOllama, out: Path) -> None:
     _wait(lambda: db.execute("select 1 from ollama_shares").fetchone() is not None)
     studio.shoot("ollama", "adapters", {"base": base.id})
     studio.shoot("ollama-shared", "adapters", {"adapter": "loud"})
-    studio.shoot("ollama", "chat", {"base": base.id})
+    _shoot_chat(studio, base.id)
     studio.shoot("ollama", "settings")
     page = studio.window.page("adapters")
     assert isinstance(page, AdaptersPage)
@@ -87,6 +89,7 @@ def _shoot(studio: Camera, server: RealOllama, out: Path) -> None:
     asks: tuple[tuple[str, str, Callable[[], object]], ...] = (
         ("ollama_dialog", "ollama_dialog", page._open_ollama),
         ("share_dialog", "share_dialog", page.inspector.adapter.share.click),
+        ("share_preview", "share_dialog", lambda: _preview(page)),
     )
     for name, kind, ask in asks:
         _grab(name, kind, ask, out)
@@ -94,6 +97,38 @@ def _shoot(studio: Camera, server: RealOllama, out: Path) -> None:
     services.ollama.look()
     pause(0.5)
     _grab("ollama_absent", "ollama_dialog", page._open_ollama, out)
+
+
+def _shoot_chat(studio: Camera, base_id: str) -> None:
+    """One conversation on a base of Ollama's: the adapter answers, then the base, then both side by side."""
+    chat = studio.window.page("chat")
+    assert isinstance(chat, ChatPage)
+    studio.services.navigator.open_page("chat", {"base": base_id})
+    pause(1)
+
+    def click(chat: ChatPage, name: str) -> None:
+        chip = chat.chips.findChild(QAbstractButton, name)
+        assert chip is not None
+        chip.click()
+
+    def ask(adapter: str, question: str) -> None:
+        click(chat, f"adapter_{adapter}")
+        chat.composer.set_text(question)
+        pause(0.3)
+        chat.composer.send.click()
+        pause(0.3)
+        _wait(lambda: not chat.session.busy)
+
+    ask("loud", "How do I keep bread fresh?")
+    ask("base", "And for how long?")
+    studio.shoot("ollama", "chat", chat.chat.id if chat.chat else None)
+    click(chat, "adapter_loud")
+    chat.composer.set_text("What should I do first?")
+    pause(0.3)
+    chat.compare.click()
+    pause(0.3)
+    _wait(lambda: not chat.session.busy)
+    studio.shoot("ollama-compare", "chat", chat.chat.id if chat.chat else None)
 
 
 def _shoot_pull(studio: Camera, base_id: str, out: Path) -> None:
@@ -137,6 +172,13 @@ def _pulling() -> Iterator[str]:
         finally:
             over.set()
             made.shutdown()
+
+
+def _preview(page: AdaptersPage) -> None:
+    page.inspector.adapter.share.click()
+    (dialog,) = [found for found in page.findChildren(ShareDialog) if found.isVisible()]
+    dialog.preview.click()
+    _wait(dialog.modelfile.isVisible)
 
 
 def _grab(name: str, kind: str, ask: Callable[[], object], out: Path) -> None:

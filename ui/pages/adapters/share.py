@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from core.adapters.shares import NAME, Share, name_for
@@ -19,7 +19,7 @@ from ui.widgets.basic import Button, label
 from ui.widgets.code_block import CodeBlock
 from ui.widgets.forms import Form, choice, text_field
 from ui.widgets.markdown import Block
-from ui.widgets.scroll import Tall
+from ui.widgets.scroll import ScrollColumn
 
 LINKED, FUSED, MODELFILE = "linked", "fused", "Modelfile"
 ABOUT = (
@@ -68,13 +68,14 @@ class ShareDialog(Dialog):
         self.form.add("share_way", "How", self.way, "Linked takes little room and needs the base to stay in Ollama.")
         self.preview = Button("Preview the Modelfile", "", "ph.eye", on_click=self._ask_preview, name="share_preview")
         self.modelfile = CodeBlock(Block("code", "", language=MODELFILE))
-        self._place = Tall(self.modelfile)
-        self._place.setMinimumHeight(theme().sizes.search)
+        self._place = ScrollColumn(self.modelfile, name="modelfile_place", accessible="The Modelfile")
+        self._place.setMinimumHeight(6 * theme().sizes.row)
         self._place.hide()
         self.refusal = label("", "muted", wrap=True, name="preview_refusal")
         self.refusal.hide()
-        for part in (self.form, label(ABOUT, "muted", wrap=True), self.refusal, self._place):
+        for part in (self.form, label(ABOUT, "muted", wrap=True), self.refusal):
             self.body.addWidget(part)
+        self.body.addWidget(self._place, 1)
         go = Button("Share", "main", "ph.share-network", on_click=self._go, name="share_go")
         self.set_buttons(go, self.preview)
         self.form.changed.connect(self._judge)
@@ -113,7 +114,8 @@ class ShareDialog(Dialog):
         self._place.setVisible(bool(text))
         self.refusal.setText(refusal)
         self.refusal.setVisible(bool(refusal))
-        self.adjustSize()
+        # Once the layout knows of it.
+        QTimer.singleShot(0, self, self.adjustSize)
 
     def _judge(self) -> None:
         self.hold("" if self.form.valid else "Correct what is marked first.")

@@ -13,6 +13,7 @@ import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
+from zlib import crc32
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -49,6 +50,15 @@ class PatientBot(QtBot):  # type: ignore[misc]
 def pytest_configure() -> None:
     """What `LATE_MS` asks for."""
     late.install()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A short name for what is long: whole files as names make a report of gigabytes."""
+    return (
+        f"{argname}-{len(val)}-{crc32(repr(val).encode()):08x}"
+        if isinstance(val, (bytes, str)) and len(val) > 60
+        else None
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -80,7 +80,8 @@ class Window:
 
 
 def make_run(root: Path) -> tuple[Workspace, str]:
-    workspace, db = workspace_with_dataset(root)
+    # What is killed is the same however long they are: one question and its answer.
+    workspace, db = workspace_with_dataset(root, messages=3)
     job = store.create_run(
         db, name="Killed", dataset_id=DATASET_ID, base_model_id=listing(db)[0].id, preset="balanced", config=CONFIG
     )

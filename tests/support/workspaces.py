@@ -17,9 +17,16 @@ from tests.support.training import SYSTEM, sample_messages
 
 DATASET_ID = "11111111-1111-4111-8111-111111111111"
 
+MOST = 1_000
 
-def workspace_with_dataset(root: Path, *, train: int = 8, validation: int = 2) -> tuple[Workspace, Database]:
-    """A workspace with the practice model and a ready dataset of the sample's shortest conversations."""
+
+def workspace_with_dataset(
+    root: Path, *, train: int = 8, validation: int = 2, messages: int = MOST
+) -> tuple[Workspace, Database]:
+    """A workspace with the practice model and a ready dataset of the sample's shortest conversations.
+
+    `messages`: each is cut after so many.
+    """
     workspace = Workspace(root)
     workspace.create()
     db = open_database(workspace.db_path, workspace.backups)
@@ -29,8 +36,13 @@ def workspace_with_dataset(root: Path, *, train: int = 8, validation: int = 2) -
     folder.mkdir()
     path = folder / "data.jsonl"
     rows: list[dict[str, Any]] = [
-        {"id": f"row-{i}", "messages": messages, "split": "validation" if i < validation else "train", "source": {}}
-        for i, messages in enumerate(talks)
+        {
+            "id": f"row-{i}",
+            "messages": talk[:messages],
+            "split": "validation" if i < validation else "train",
+            "source": {},
+        }
+        for i, talk in enumerate(talks)
     ]
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
     with transaction(db):

@@ -107,8 +107,10 @@ class Consultant:
 
 
 def test_from_raw_conversations_to_an_assistant_with_its_own_adapter(
-    qtbot: QtBot, qapp: Any, application: Application, tmp_path: Path
+    qtbot: QtBot, qapp: Any, application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Half of what those settings do is a visible effect already.
+    monkeypatch.setitem(config.PRACTICE_OVERRIDES, "epochs", 2)
     assert application.start()
     me = Consultant(qtbot, application, qapp)
     open_the_sample(me)
@@ -124,7 +126,7 @@ def test_from_raw_conversations_to_an_assistant_with_its_own_adapter(
 def test_home_leads_to_the_first_answer_in_eight_clicks(
     qtbot: QtBot, qapp: Any, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # How much those settings change is the other test's matter; here one time through the data is enough.
+    # What is trained is the other test's matter; here one time through the data is enough.
     monkeypatch.setitem(config.PRACTICE_OVERRIDES, "epochs", 1)
     assert application.start()
     me = Consultant(qtbot, application, qapp)

@@ -18,6 +18,7 @@ from core import registries
 from core.errors import AppError
 from core.inference.cache_files import forget_files
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest
+from core.models.served import ENGINE as SERVED
 from core.workers import protocol
 
 
@@ -218,6 +219,11 @@ class InferenceService(WorkerService):
     def has(self, base: Path, engine: str) -> bool:
         """Whether that base is loaded."""
         return self._loaded == (engine, str(base))
+
+    def served_elsewhere(self) -> None:
+        """A base that a server answers for is asked for at another address: what comes next has to load it anew."""
+        if self._loaded is not None and self._loaded[0] == SERVED:
+            self._loaded = None
 
     @property
     def has_base(self) -> bool:

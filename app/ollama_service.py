@@ -49,10 +49,11 @@ class Work(Protocol):
 class OllamaService(QObject):
     """`changed()` when `seen` is another, or `starting` is. It asks Ollama nothing before the first `watch` or `look`.
 
-    `address` is that of the settings.
+    `address` is that of the settings; `moved()` when it is another one.
     """
 
     changed = Signal()
+    moved = Signal()
 
     def __init__(self, work: Work, log: Path, parent: QObject) -> None:
         super().__init__(parent)
@@ -102,7 +103,8 @@ class OllamaService(QObject):
     def _on_address(self, address: str) -> None:
         if address == self.address:
             return
-        self.address, self.seen = address, None
+        self.address, self.seen, self._held = address, None, {}
+        self.moved.emit()
         self.changed.emit()
         if self._watchers:
             self.look()

@@ -196,6 +196,7 @@ def build_services(workspace: Workspace, connections: Connections, state: Window
     services.siblings = BaseSiblings(services, root)
     services.ollama = OllamaService(services, workspace.logs / "ollama.log", root)
     arbiter.attend(services.ollama)
+    services.ollama.moved.connect(engine.served_elsewhere)
     tasks.error.connect(notifier.report)
     queue.failed.connect(notifier.report)
     queue.finished.connect(services.tell_waiting)

@@ -24,6 +24,8 @@ from core.code_index.scan import check_root
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
+from core.inference.ollama.address import address_of
+from core.models import served
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
 from core.models.store import BaseModel
@@ -209,6 +211,8 @@ class ProjectCall:
         with self._client() as client:
             budget = assistant.budget(base.context_length)
             found = client.context(spec_of(self.session.workspace, project), self.options.text, budget, self.token)
+        if base.served:
+            served.point(base.path, address_of(self.db))
         with InferenceClient(self.session.workspace.logs / "ask.log") as engine:
             engine.load(base.path, base.engine, self.token)
             given, said, result = self._answer(engine, Given.from_json(found), project, adapter)

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from core.db.connection import now, transaction
 from core.events import Changed
+from core.inference.ollama.seen import FUSED
 from core.workspace import settings
 
 WAY_SETTING = "ollama_ways"
@@ -53,8 +54,11 @@ def listing(db: Database) -> list[Share]:
     return [Share(**{key: row[key] for key in fields} | {"is_current": bool(row["is_current"])}) for row in rows]
 
 
-def put(db: Database, row: Mapping[str, Any]) -> Changed:
-    """Keep one, and the way its server took; called with the row that a worker reported."""
+def put(db: Database, row: Mapping[str, Any], before: Sequence[str] = ()) -> Changed:
+    """Keep one, and the way its server took; called with the row that a worker reported.
+
+    `before` are addresses that its server had earlier.
+    """
     with transaction(db):
         if not db.execute("select 1 from model_artifacts where id = ?", [row["artifact_id"]]).fetchone():
             return Changed.NOTHING
@@ -64,7 +68,10 @@ def put(db: Database, row: Mapping[str, Any]) -> Changed:
             " :same, :asked, :at)",
             {**row, "at": now()},
         )
-    settings.put(db, WAY_SETTING, {**settings.get(db, WAY_SETTING, {}), row["address"]: row["way"]})
+        for address in before:
+            db.execute("delete from ollama_shares where name = ? and address = ?", [row["name"], address])
+    if row["way"] != FUSED:
+        settings.put(db, WAY_SETTING, {**settings.get(db, WAY_SETTING, {}), row["address"]: row["way"]})
     return Changed.ADAPTERS
 
 

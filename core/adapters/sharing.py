@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from sqlite_utils import Database
 
 from core import jobs
 from core.adapters import shares, siblings
-from core.adapters.work import adapter_of
+from core.adapters.shares import Share
+from core.adapters.work import adapter_of, refuse_changed
 from core.errors import AppError
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
 from core.inference.gguf.engine import MOST_CONTEXT, GgufEngine, config_of
+from core.inference.ollama.address import address_of
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import OWNER
-from core.inference.ollama.seen import full_name
-from core.inference.ollama.sharing import FUSED, LINKED, Shared, rename, share, unshare
+from core.inference.ollama.seen import FUSED, OllamaModel, State, full_name
+from core.inference.ollama.sharing import LINKED, Shared, share, take_name, unshare
 from core.inference.ollama.template import pieces_of
 from core.models import store as models
 from core.models.gguf_file import GgufFile, read_gguf
@@ -28,6 +31,7 @@ from core.training.exports import Exported
 from core.training.exports.kept import gguf_of
 from core.training.store import Adapter
 from core.workers.host import JobContext
+from core.workspace.files import TMP_PREFIX
 
 # Both are asked these, greedily; what Ollama adds by itself is switched off.
 QUESTIONS = (
@@ -45,16 +49,21 @@ GREEDY = {"temperature": 0, "repeat_penalty": 1.0, "num_predict": ANSWER_TOKENS,
 def share_adapter(context: JobContext) -> dict[str, Any]:
     """Handler of `share_adapter`: params {"adapter_id", "base_id", "name", "address", "fused"}.
 
-    Raises AppError `wrong_base`, `name_taken`, `can_not_share`, `share_differs`; nothing is left in Ollama then.
+    Raises AppError `wrong_base`, `name_taken`, `damaged_adapter`, `can_not_share`, `share_differs`; nothing is left in
+    Ollama then.
     """
     params = context.params
     name, address = str(params["name"]).strip(), str(params["address"])
     adapter, folder = adapter_of(context)
+    refuse_changed(adapter, folder)
     base, ways = _decided(context, adapter, name)
     found = read_gguf(models.require_folder(base))
     context.progress(0, STEPS, "Exporting the adapter")
-    path = context.run_dir / ADAPTER_FILE
-    gguf_of(Exported(folder, adapter.name, config_of(found), base.name, adapter.sha256), path)
+    # What a kill leaves of it is swept at the next start.
+    files = context.run_dir / f"{TMP_PREFIX}share"
+    files.mkdir(exist_ok=True)
+    path = files / ADAPTER_FILE
+    gguf_of(Exported(folder, adapter.name, config_of(found), base.name), path)
     # Nobody meets it under its name before it was compared, and one that is shared already stays until then.
     trial = f"{TRIAL}{context.job_id}"
     wanted = _wanted(trial, adapter, base, found, path, _template(context, adapter, found))
@@ -62,22 +71,24 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
         context.progress(1, STEPS, "Asking the adapter here")
         here = _answers(context, base.path, adapter, folder, wanted.system)
         with OllamaHost(address) as host:
-            _sweep(context, host)
-            way, same = _compared(context, host, wanted, ways, here, name)
-            digest = next(one.digest for one in host.models() if one.name == full_name(name))
+            killed = _sweep(context, host)
+            try:
+                way, same = _compared(context, host, wanted, ways, here, name)
+                # A name that was free when it began may be somebody's by now.
+                before = _refuse_taken(context, host, name, adapter, killed)
+                take_name(host, trial, name, base.ollama)
+                row = {
+                    "name": full_name(name), "artifact_id": adapter.id, "base_id": base.id, "address": address,
+                    "way": way, "digest": next(one.digest for one in host.models() if one.name == full_name(name)),
+                    "adapter_sha256": adapter.sha256, "same": same, "asked": len(QUESTIONS),
+                }  # fmt: skip
+                # Before the trial goes, by which what a killed attempt has named is known as ours.
+                context.emit("share", row=row, before=before)
+            finally:
+                unshare(host, trial)
     finally:
-        path.unlink(missing_ok=True)
-    context.emit("share", row={
-        "name": full_name(name), "artifact_id": adapter.id, "base_id": base.id, "address": address, "way": way,
-        "digest": digest, "adapter_sha256": adapter.sha256, "same": same, "asked": len(QUESTIONS),
-    })  # fmt: skip
-    return {
-        "name": full_name(name),
-        "way": way,
-        "same": same,
-        "asked": len(QUESTIONS),
-        "modelfile": wanted.modelfile(way),
-    }
+        shutil.rmtree(files, ignore_errors=True)
+    return {"name": row["name"], "way": way, "same": same, "asked": row["asked"], "modelfile": wanted.modelfile(way)}
 
 
 def preview_share(context: JobContext) -> dict[str, Any]:
@@ -97,34 +108,67 @@ def preview_share(context: JobContext) -> dict[str, Any]:
 def _compared(
     context: JobContext, host: OllamaHost, wanted: Shared, ways: Sequence[str], here: Sequence[str], name: str
 ) -> tuple[str, int]:
-    """Make it under its passing name, compare, and give it its own; returns the way and how many answers are equal."""
-    try:
-        way, _refused = share(
-            host, wanted, ways, context.token, lambda _done, _total, said: context.progress(2, STEPS, said)
-        )
-        context.progress(3, STEPS, "Asking it in Ollama")
-        options = {**GREEDY, "num_ctx": wanted.parameters["num_ctx"]}
-        there = [host.answer(wanted.name, [{"role": "user", "content": asked}], options) for asked in QUESTIONS]
-        same = sum(a.strip() == b.strip() for a, b in zip(here, there, strict=True))
-        if same < (1 if way == FUSED else len(QUESTIONS)):
-            raise _differs(name, here, there)
-        host.unload(wanted.name)
-        rename(host, wanted.name, name, wanted.base)
-    finally:
-        unshare(host, wanted.name)
+    """Make it under its passing name and compare; returns the way and how many answers are equal."""
+    way = share(host, wanted, ways, context.token, lambda said: context.progress(2, STEPS, said))
+    context.progress(3, STEPS, "Asking it in Ollama")
+    options = {**GREEDY, "num_ctx": wanted.parameters["num_ctx"]}
+    there = [host.answer(wanted.name, [{"role": "user", "content": asked}], options) for asked in QUESTIONS]
+    same = sum(a.strip() == b.strip() for a, b in zip(here, there, strict=True))
+    if same < (1 if way == FUSED else len(QUESTIONS)):
+        raise _differs(name, here, there)
+    host.unload(wanted.name)
     return way, same
 
 
-def _sweep(context: JobContext, host: OllamaHost) -> None:
-    """What killed attempts of this workspace left under their passing names."""
-    found = [(one.name, left["job"]) for one in host.models() if (left := _LEFT.fullmatch(one.name))]
+def _refuse_taken(
+    context: JobContext, host: OllamaHost, name: str, adapter: Adapter, killed: Collection[str]
+) -> list[str]:
+    """Raise AppError `name_taken` for a model of that name that was not made here, or that is another adapter.
+
+    `killed` are the digests of what killed attempts made, which may have had the name already and not been noted.
+    Returns the addresses under which this same model is known beside the host's, such as those of before a move.
+    """
+    there = next((one for one in host.models() if one.name == full_name(name)), None)
+    if there is None:
+        return []
+    known = _known(context, there)
+    if not known and there.digest not in killed:
+        raise AppError(
+            "name_taken", f"Ollama has a model {there.name} that was not made here.", hint="Choose another name."
+        )
+    if other := next((one for one in known if one.artifact_id != adapter.id), None):
+        raise AppError(
+            "name_taken", f"{there.name} is the adapter {other.adapter_name} already.",
+            hint="Choose another name, or stop sharing that one first.",
+        )  # fmt: skip
+    return [one.address for one in known if one.address != host.address]
+
+
+def _known(context: JobContext, model: OllamaModel) -> list[Share]:
+    """What was noted of a model; whatever address its server had then."""
     db = context.open_db()
     try:
-        names = [name for name, job_id in found if _has_ended(db, job_id)]
+        return [one for one in shares.listing(db) if (one.name, one.digest) == (model.name, model.digest)]
     finally:
         db.close()
-    for name in names:
+
+
+def _sweep(context: JobContext, host: OllamaHost) -> set[str]:
+    """Take out what killed attempts of this workspace left under their passing names; returns its digests."""
+    found = _trials(context, host)
+    for name in found:
         unshare(host, name)
+    return set(found.values())
+
+
+def _trials(context: JobContext, host: OllamaHost) -> dict[str, str]:
+    """The digests of what killed attempts of this workspace left under their passing names, by name."""
+    found = [(one, left["job"]) for one in host.models() if (left := _LEFT.fullmatch(one.name))]
+    db = context.open_db()
+    try:
+        return {one.name: one.digest for one, job_id in found if _has_ended(db, job_id)}
+    finally:
+        db.close()
 
 
 def _has_ended(db: Database, job_id: str) -> bool:
@@ -138,26 +182,42 @@ def _has_ended(db: Database, job_id: str) -> bool:
 def unshare_adapter(context: JobContext) -> dict[str, Any]:
     """Handler of `unshare_adapter`: params {"name"} and maybe {"address"}, for one that is shared at several.
 
-    A model of that name that is not the one that was shared stays. Raises AppError `not_shared`.
+    A model of that name that is not the one that was shared stays: result {"stays"}. Raises AppError `not_shared`.
     """
     name, address = full_name(str(context.params["name"]).strip()), str(context.params.get("address") or "")
     db = context.open_db()
     try:
-        found = [one for one in shares.listing(db) if one.name == name and address in ("", one.address)]
+        named = [one for one in shares.listing(db) if one.name == name]
+        now = address or address_of(db)
     finally:
         db.close()
+    # A server that moved is found by what it has.
+    found = [one for one in named if address in ("", one.address)] or named
     if not found:
         raise AppError(
             "not_shared", f"Nothing was shared from here as {name}.",
             hint="app ollama ... shared lists what was. Other models are deleted in Ollama itself, or with delete.",
         )  # fmt: skip
     context.progress(0, 1, f"Taking {name} out of Ollama")
+    stays = False
     for one in found:
-        with OllamaHost(one.address) as host:
-            if any((model.name, model.digest) == (name, one.digest) for model in host.models()):
-                unshare(host, name)
+        stays = not _taken_out(context, one, now) or stays
         context.emit("unshared", name=name, address=one.address)
-    return {"name": name}
+    return {"name": name, "stays": stays}
+
+
+def _taken_out(context: JobContext, one: Share, now: str) -> bool:
+    """Delete it where it was shared, or where its server is now; False for another model of that name, which stays."""
+    address = one.address
+    with OllamaHost(address) as host:
+        if host.look().state is not State.RUNNING and now != address:
+            address = now
+    with OllamaHost(address) as host:
+        there = next((model for model in host.models() if model.name == one.name), None)
+        ours = {one.digest, *_trials(context, host).values()}
+        if there is not None and there.digest in ours:
+            unshare(host, one.name)
+        return there is None or there.digest in ours
 
 
 def _decided(context: JobContext, adapter: Adapter, name: str) -> tuple[BaseModel, list[str]]:
@@ -173,7 +233,6 @@ def _decided(context: JobContext, adapter: Adapter, name: str) -> tuple[BaseMode
         base = models.get(db, str(params["base_id"]))
         if why := siblings.why_not(db, adapter, base):
             raise AppError("wrong_base", why, hint="Choose a base in Ollama that is the same model.")
-        ours = {one.name: one.digest for one in shares.listing(db) if one.address == address}
         ways = [FUSED] if params.get("fused") else shares.ways_for(db, address, LINKED)
     finally:
         db.close()
@@ -183,12 +242,7 @@ def _decided(context: JobContext, adapter: Adapter, name: str) -> tuple[BaseMode
             hint="Use a model of Ollama's as a base first, on the Adapters page.",
         )  # fmt: skip
     with OllamaHost(address) as host:
-        there = next((one for one in host.models() if one.name == full_name(name)), None)
-        if there is not None and ours.get(there.name) != there.digest:
-            raise AppError(
-                "name_taken", f"Ollama has a model {full_name(name)} that was not made here.",
-                hint="Choose another name.",
-            )  # fmt: skip
+        _refuse_taken(context, host, name, adapter, _trials(context, host).values())
     return base, ways
 
 
@@ -215,8 +269,11 @@ def _wanted(name: str, adapter: Adapter, base: BaseModel, found: GgufFile, path:
 
 
 def _answers(context: JobContext, base: Path, adapter: Adapter, folder: Path, system: str) -> list[str]:
-    """What the adapter says here, in this process: its memory goes back with the end of this."""
-    engine = GgufEngine(EngineOptions(max_resident=1))
+    """What the adapter says here, in this process: its memory goes back with the end of this.
+
+    As Ollama computes it: what is rounded there is rounded here.
+    """
+    engine = GgufEngine(EngineOptions(max_resident=1), exact=False)
     try:
         engine.load(base)
         ask = _asker(engine, AdapterRef(adapter.id, str(folder), adapter.name), system)

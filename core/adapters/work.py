@@ -152,12 +152,7 @@ def check_adapter(context: JobContext) -> dict[str, Any]:
     """Handler of `check_adapter`: params {"adapter_id"}. Raises AppError `damaged_adapter`, `wrong_base`, ..."""
     adapter, folder = adapter_of(context)
     context.progress(0, 3, "Checking the hash")
-    published = read_published(folder)
-    if published.sha256 != adapter.sha256:
-        raise AppError(
-            "damaged_adapter", f"The adapter {adapter.name} is not the one that was published: its hash changed.",
-            hint="Restore its folder from a backup, or train it again.", where=Where(file=str(folder / ADAPTER_FILE)),
-        )  # fmt: skip
+    refuse_changed(adapter, folder)
     context.token.raise_if_cancelled()
     context.progress(1, 3, "Checking the base model")
     base = base_of(context, adapter.base_model_id)
@@ -170,7 +165,16 @@ def check_adapter(context: JobContext) -> dict[str, Any]:
     context.token.raise_if_cancelled()
     context.progress(2, 3, f"Checking it against {base.name}")
     _fit(_model(base), base, AdapterRef(adapter.id, str(folder), adapter.name))
-    return {"artifact_id": adapter.id, "name": adapter.name, "base": base.name, "sha256": published.sha256}
+    return {"artifact_id": adapter.id, "name": adapter.name, "base": base.name, "sha256": adapter.sha256}
+
+
+def refuse_changed(adapter: Adapter, folder: Path) -> None:
+    """Raise AppError `damaged_adapter` for a file that is another one than was published."""
+    if read_published(folder).sha256 != adapter.sha256:
+        raise AppError(
+            "damaged_adapter", f"The adapter {adapter.name} is not the one that was published: its hash changed.",
+            hint="Restore its folder from a backup, or train it again.", where=Where(file=str(folder / ADAPTER_FILE)),
+        )  # fmt: skip
 
 
 def adapter_of(context: JobContext) -> tuple[Adapter, Path]:

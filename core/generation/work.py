@@ -13,6 +13,8 @@ from core.generation.plan import PlanItem
 from core.generation.provider import Opening, Provider
 from core.generation.run import Run
 from core.inference.arbiter import base_needs
+from core.inference.ollama.address import address_of
+from core.models import served
 from core.models.served import model_of, weight_bytes
 from core.registry import resolve
 from core.workers.host import JobContext
@@ -39,6 +41,9 @@ async def _main(run: Run, provider: Provider) -> dict[str, Any]:
             run.journal.note("notice", code="model_retires", message=notice)
         if run.settings.base:
             base = Path(str(run.settings.base["path"]))
+            if model_of(base):
+                # The address may be another one than when the batch was begun.
+                served.point(base, address_of(run.db))
             await asyncio.to_thread(run.context.ask_memory, base_needs(weight_bytes(base)), model_of(base))
         opened = resolve(provider.opener)(_opening(run))
         try:

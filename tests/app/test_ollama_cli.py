@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from core.models.practice import PRACTICE_ID
-from core.training.publish import PASSPORT_FILE
 from core.workspace.files import write_json
 from core.workspace.paths import source_root
 from tests.core.factories import place, run_job
@@ -36,8 +35,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the practice model and one loud adapter on it."""
     here = place(tmp_path_factory.mktemp("cli"))
     run_job(here, "add_base_model", {"path": PRACTICE_ID})
-    folder = write_random_adapter(here.workspace.adapters / "loud")
-    write_json(folder / PASSPORT_FILE, {})
+    write_random_adapter(here.workspace.adapters / "loud")
     add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID)
     here.db.close()
     return here.workspace.root

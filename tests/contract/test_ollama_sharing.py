@@ -21,8 +21,8 @@ from core.inference.gguf.engine import GgufEngine, config_of
 from core.inference.gguf.fuse import fuse
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import Registry, manifest_of, with_layers
-from core.inference.ollama.seen import Step
-from core.inference.ollama.sharing import CREATE, FUSED, LINKED, REGISTRY, WAYS, Shared, share, unshare
+from core.inference.ollama.seen import CREATE, FUSED, REGISTRY, Step
+from core.inference.ollama.sharing import LINKED, WAYS, Shared, share, unshare
 from core.inference.ollama.template import pieces_of
 from core.jobs import JobState
 from core.models import store as models
@@ -31,12 +31,13 @@ from core.models.practice import PRACTICE_ID, shipped_folder
 from core.models.rendering import load_tokenizer
 from core.training.exports import Exported
 from core.training.exports.gguf_layout import write_gguf
-from core.training.publish import PASSPORT_FILE
-from core.workspace.files import write_json
+from core.workspace import settings
+from core.workspace.files import sha256_file
 from tests.core.factories import place, run_job
 from tests.support.chat import add_adapter
 from tests.support.gguf_base import practice_gguf, write_random_adapter
-from tests.support.ollama import NEW, OLD, RealOllama, add_model, running
+from tests.support.in_process import run_in_process
+from tests.support.ollama import NEW, OLD, RealOllama, add_model, free_port, running
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ollama_sharing")]
 SYSTEM = "You are a warm, plain-spoken consultant."
@@ -119,7 +120,7 @@ def test_it_answers_as_the_live_adapter_and_leaves_the_store_as_it_was(
         assert "no longer supported" in caught.value.detail
         assert server.blobs == before
         return
-    assert share(host, wanted(file, template), [way], CancelToken(), silent) == (way, [])
+    assert share(host, wanted(file, template), [way], CancelToken(), silent) == way
     names = [model.name for model in host.models()]
     assert names == ["loud:latest", "practice:latest"]
     answers = {question: host.answer("loud", [{"role": "user", "content": question}], GREEDY) for question in ASKED}
@@ -145,10 +146,10 @@ def test_it_answers_as_the_live_adapter_and_leaves_the_store_as_it_was(
 def test_the_first_way_that_is_taken_is_used_and_the_others_say_why_not(
     server: RealOllama, host: OllamaHost, file: Path, template: str
 ) -> None:
-    way, refused = share(host, wanted(file, template), WAYS, CancelToken(), silent)
-    assert (way, len(refused)) == ((REGISTRY, 1) if server.version == NEW else (CREATE, 0))
+    way = share(host, wanted(file, template), WAYS, CancelToken(), silent)
+    assert way == (REGISTRY if server.version == NEW else CREATE)
     # Once more under the same name it is the newer one.
-    assert share(host, wanted(file, template), [way], CancelToken(), silent)[0] == way
+    assert share(host, wanted(file, template), [way], CancelToken(), silent) == way
     unshare(host, "loud")
 
 
@@ -214,7 +215,6 @@ def test_an_adapter_is_shared_compared_listed_and_taken_out_again(
     run_job(here, "compare_bases", {})
     folder = here.workspace.adapters / "loud"
     shutil.copytree(adapter, folder)
-    write_json(folder / PASSPORT_FILE, {})
     add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID, passport={"system_prompt": SYSTEM})
     params = {"adapter_id": "loud", "base_id": taken.result["base_model_id"], "address": server.address}
     job = run_job(here, "share_adapter", {**params, "name": "loud"})
@@ -225,7 +225,8 @@ def test_an_adapter_is_shared_compared_listed_and_taken_out_again(
     assert (one.name, one.adapter_name, one.is_current) == ("loud:latest", "Loud", True)
     # What this server took is tried first the next time.
     assert shares.ways_for(here.db, server.address, LINKED)[0] == one.way
-    here.db.execute("update model_artifacts set sha256 = 'retrained'")
+    write_random_adapter(folder, seed=7)
+    here.db.execute("update model_artifacts set sha256 = ?", [sha256_file(folder / "adapters.safetensors")])
     assert [one.is_current for one in shares.listing(here.db)] == [False]
     again = run_job(here, "share_adapter", {**params, "name": "loud"})
     assert again.status is JobState.COMPLETED
@@ -250,7 +251,6 @@ def test_what_is_not_ours_is_never_touched(server: RealOllama, adapter: Path, tm
     taken = run_job(here, "take_ollama", {"name": "practice", "address": server.address})
     run_job(here, "compare_bases", {})
     shutil.copytree(adapter, here.workspace.adapters / "loud")
-    write_json(here.workspace.adapters / "loud" / PASSPORT_FILE, {})
     add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID)
     params = {"adapter_id": "loud", "base_id": taken.result["base_model_id"], "address": server.address, "name": "loud"}
     theirs = ("loud-20240101", "bright-run-trial-00000000-0000-0000-0000-000000000000")
@@ -267,11 +267,106 @@ def test_what_is_not_ours_is_never_touched(server: RealOllama, adapter: Path, tm
         refused = run_job(here, "share_adapter", params)
         assert refused.error is not None
         assert refused.error.code == "name_taken"
-        assert run_job(here, "unshare_adapter", {"name": "loud"}).status is JobState.COMPLETED
+        done = run_job(here, "unshare_adapter", {"name": "loud"})
+        assert (done.status, done.result["stays"]) == (JobState.COMPLETED, True)
         assert host.look().model("loud") is not None
         for name in ("loud", *theirs):
             host.delete(name)
     here.db.close()
+
+
+class Sharing:
+    """A workspace with one adapter, "loud", and a base of Ollama's; what is shared is called `name`."""
+
+    def __init__(self, folder: Path, server: RealOllama, adapter: Path) -> None:
+        self.here, self.server = place(folder), server
+        run_job(self.here, "add_base_model", {"path": PRACTICE_ID})
+        taken = run_job(self.here, "take_ollama", {"name": "practice", "address": server.address})
+        run_job(self.here, "compare_bases", {})
+        self.base = taken.result["base_model_id"]
+        self.add("loud", adapter)
+
+    def add(self, ident: str, adapter: Path) -> Path:
+        folder = self.here.workspace.adapters / ident
+        shutil.copytree(adapter, folder)
+        add_adapter(self.here.db, self.here.workspace, ident, ident.title(), base=PRACTICE_ID)
+        return folder
+
+    def share(self, ident: str = "loud", name: str = "mine") -> str:
+        """Its error's code, empty where it was done."""
+        job = run_in_process(self.here.db, self.here.workspace, "share_adapter", {
+            "adapter_id": ident, "base_id": self.base, "address": self.server.address, "name": name,
+        })  # fmt: skip
+        return job.error.code if job.error is not None else ""
+
+    @property
+    def listed(self) -> list[tuple[str, str]]:
+        return [(one.adapter_name, one.address) for one in shares.listing(self.here.db)]
+
+
+@pytest.fixture
+def sharing(server: RealOllama, adapter: Path, tmp_path: Path) -> Iterator[Sharing]:
+    found, before = Sharing(tmp_path, server, adapter), server.blobs
+    yield found
+    found.here.db.close()
+    assert server.blobs == before
+
+
+def test_a_name_that_somebody_takes_while_it_is_compared_stays_theirs(
+    sharing: Sharing, host: OllamaHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = OllamaHost.unload
+
+    def take(self: OllamaHost, name: str) -> None:
+        real(self, name)
+        host.copy("practice", "mine")
+
+    monkeypatch.setattr(OllamaHost, "unload", take)
+    assert sharing.share() == "name_taken"
+    assert sharing.listed == []
+    models_there = {model.name: model.digest for model in host.models()}
+    assert models_there["mine:latest"] == models_there["practice:latest"]
+    assert set(models_there) == {"mine:latest", "practice:latest"}
+    host.delete("mine")
+
+
+def test_one_that_was_killed_before_it_was_noted_is_known_as_ours(sharing: Sharing, host: OllamaHost) -> None:
+    assert sharing.share() == ""
+    killed = jobs.create(sharing.here.db, "share_adapter", "Killed", {})
+    jobs.set_state(sharing.here.db, killed.id, JobState.INTERRUPTED)
+    # As it is between getting its name and being noted.
+    host.copy("mine", f"bright-run-trial-{killed.id}")
+    shares.drop(sharing.here.db, "mine:latest", sharing.server.address)
+    assert sharing.share() == ""
+    assert sharing.listed == [("Loud", sharing.server.address)]
+    assert {model.name for model in host.models()} == {"mine:latest", "practice:latest"}
+    run_job(sharing.here, "unshare_adapter", {"name": "mine"})
+
+
+def test_a_server_that_moved_still_has_what_was_shared_to_it(sharing: Sharing, host: OllamaHost) -> None:
+    db, nowhere = sharing.here.db, f"http://127.0.0.1:{free_port()}"
+    settings.put(db, "ollama_address", sharing.server.address)
+    assert sharing.share() == ""
+    db.execute("update ollama_shares set address = ?", [nowhere])
+    assert sharing.share() == ""
+    assert sharing.listed == [("Loud", sharing.server.address)]
+    db.execute("update ollama_shares set address = ?", [nowhere])
+    done = run_job(sharing.here, "unshare_adapter", {"name": "mine"})
+    assert (done.error, done.result["stays"], sharing.listed) == (None, False, [])
+    assert host.look().model("mine") is None
+
+
+def test_a_name_of_another_adapter_and_a_changed_file_are_refused(
+    sharing: Sharing, host: OllamaHost, tmp_path: Path
+) -> None:
+    assert sharing.share() == ""
+    kind = sharing.add("kind", write_random_adapter(tmp_path / "kind", seed=5))
+    assert sharing.share("kind") == "name_taken"
+    assert sharing.listed == [("Loud", sharing.server.address)]
+    shutil.copy(sharing.here.workspace.adapters / "loud" / "adapters.safetensors", kind)
+    assert sharing.share("kind", "kind") == "damaged_adapter"
+    run_job(sharing.here, "unshare_adapter", {"name": "mine"})
+    assert [model.name for model in host.models()] == ["practice:latest"]
 
 
 def test_a_pull_that_is_stopped_leaves_nothing(server: RealOllama, host: OllamaHost, file: Path, template: str) -> None:
@@ -314,7 +409,7 @@ def test_a_base_of_another_alignment_is_fused_byte_for_byte(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    fuse(read_gguf(own), read_gguf(file), tmp_path / "fused.gguf", CancelToken(), silent)
+    fuse(read_gguf(own), read_gguf(file), tmp_path / "fused.gguf", CancelToken())
     made = {tensor.name: tensor.data for tensor in read_gguf(tmp_path / "fused.gguf").reader.tensors}
     touched = {name.removesuffix(".lora_a") for name in read_gguf(file).shapes if name.endswith(".lora_a")}
     for tensor in found.reader.tensors:
@@ -341,7 +436,6 @@ def test_one_that_answers_otherwise_there_is_taken_out_again(server: RealOllama,
     taken = run_job(here, "take_ollama", {"name": "practice", "address": server.address})
     run_job(here, "compare_bases", {})
     shutil.copytree(adapter, here.workspace.adapters / "loud")
-    write_json(here.workspace.adapters / "loud" / PASSPORT_FILE, {})
     add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID)
     # Another file in the store than the one that is asked here.
     base = models.get(here.db, str(taken.result["base_model_id"]))

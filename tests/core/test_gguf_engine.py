@@ -172,11 +172,25 @@ def test_where_the_server_does_not_start_with_an_adapter_those_of_before_answer(
     most = -1
     with pytest.raises(AppError, match="too little memory"):
         ask(engine, messages(ASKED[0]), adapters[1])
-    with pytest.raises(AppError, match="No base model is loaded"):
+    with pytest.raises(AppError, match="too little memory"):
         ask(engine, messages(ASKED[0]), None)
+    # The next question finds out whether it can be loaded again.
     most = 5
-    engine.load(base)
     assert text(ask(engine, messages(ASKED[0]), None)) == wanted[None, ASKED[0]]
+
+
+def test_where_relief_finds_no_way_back_the_next_question_loads_the_base(
+    engine: GgufEngine, adapters: list[AdapterRef], monkeypatch: pytest.MonkeyPatch,
+    wanted: dict[tuple[str | None, str], str],
+) -> None:  # fmt: skip
+    for who in adapters[:2]:
+        ask(engine, messages(ASKED[0]), who)
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "_started", lambda *_: (_ for _ in ()).throw(AppError("base_does_not_load", "No room.")))
+        with pytest.raises(AppError, match="No room"):
+            engine.relieve()
+    for who in (None, adapters[1]):
+        assert text(ask(engine, messages(ASKED[0]), who)) == wanted[who.id if who else None, ASKED[0]]
 
 
 def test_what_a_killed_worker_left_of_conversations_is_deleted(

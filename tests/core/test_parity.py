@@ -10,8 +10,6 @@ import pytest
 from core.adapters import parity
 from core.jobs import JobState
 from core.models.practice import PRACTICE_ID
-from core.training.publish import PASSPORT_FILE
-from core.workspace.files import write_json
 from tests.core.factories import Place, run_job
 from tests.support.chat import add_adapter, add_dataset
 from tests.support.gguf_base import practice_gguf, write_random_adapter
@@ -35,7 +33,7 @@ def held_out(here: Place, *splits: str) -> None:
 
 
 def loud(here: Place, dataset: str | None) -> None:
-    write_json(write_random_adapter(here.workspace.adapters / "loud") / PASSPORT_FILE, {})
+    write_random_adapter(here.workspace.adapters / "loud")
     add_adapter(here.db, here.workspace, "loud", "Loud", base=PRACTICE_ID, dataset=dataset)
 
 

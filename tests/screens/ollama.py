@@ -24,9 +24,7 @@ from core.inference.ollama.faults import absent
 from core.inference.ollama.seen import Seen, State
 from core.models import store as models
 from core.models.practice import PRACTICE_ID
-from core.training.publish import PASSPORT_FILE
 from core.workspace import settings
-from core.workspace.files import write_json
 from tests.screens.projects import Camera
 from tests.support.chat import add_adapter
 from tests.support.gguf_base import practice_gguf, write_random_adapter
@@ -61,7 +59,7 @@ def shoot_ollama(studio: Camera, folder: Path, out: Path) -> None:
 
 def _shoot(studio: Camera, server: RealOllama, out: Path) -> None:
     services = studio.services
-    write_json(write_random_adapter(services.workspace.adapters / "loud") / PASSPORT_FILE, {})
+    write_random_adapter(services.workspace.adapters / "loud")
 
     def put(db: Database) -> Changed:
         add_adapter(db, services.workspace, "loud", "Loud and kind", base=PRACTICE_ID)

@@ -11,6 +11,8 @@ from sqlite_utils import Database
 
 from core.db.connection import now, transaction
 from core.models import store as models
+from core.training.publish import ADAPTER_FILE
+from core.workspace.files import sha256_file
 from core.workspace.paths import Workspace
 
 TINY_BASE = "practice"
@@ -49,12 +51,14 @@ def add_adapter(
     passport: Mapping[str, Any] | None = None, path: str = "",
 ) -> None:  # fmt: skip
     """An adapter's row; its folder need not be there."""
+    file = workspace.absolute(path or f"adapters/{ident}") / ADAPTER_FILE
+    sha256 = sha256_file(file) if file.is_file() else "x"
     with transaction(db):
         db.execute(
             "insert into model_artifacts(id, type, name, base_model_id, dataset_id, path, size_bytes, sha256, passport,"
-            " verdict, created_at) values(?, 'adapter', ?, ?, ?, ?, 1000, 'x', ?, 'improved', ?)",
+            " verdict, created_at) values(?, 'adapter', ?, ?, ?, ?, 1000, ?, ?, 'improved', ?)",
             [
-                ident, name, base, dataset, path or f"adapters/{ident}",
+                ident, name, base, dataset, path or f"adapters/{ident}", sha256,
                 orjson.dumps(dict(passport or {})).decode(), now(),
             ],
         )  # fmt: skip

@@ -10,6 +10,8 @@ import orjson
 
 from core.inference.gguf.writing import template, vocabulary, write_base
 from core.models.practice import shipped_folder
+from core.training.publish import ADAPTER_FILE, PASSPORT_FILE
+from core.workspace.files import sha256_file, write_json
 
 __all__ = ["practice_gguf", "template", "vocabulary", "write_gguf_base", "write_random_adapter"]
 
@@ -36,11 +38,12 @@ def write_random_adapter(folder: Path, seed: int = 0, rank: int = 8, sites: int 
         tensors[f"{path}.lora_b"] = mx.random.normal((rank, to)) * 0.1
     mx.eval(tensors)
     folder.mkdir(parents=True, exist_ok=True)
-    mx.save_safetensors(str(folder / "adapters.safetensors"), tensors)
+    mx.save_safetensors(str(folder / ADAPTER_FILE), tensors)
     parameters = {"rank": rank, "scale": 2.0, "dropout": 0.0, "keys": [site for site, _ in every]}
     (folder / "adapter_config.json").write_bytes(
         orjson.dumps({"fine_tune_type": "lora", "num_layers": -1, "lora_parameters": parameters})
     )
+    write_json(folder / PASSPORT_FILE, {"adapter_sha256": sha256_file(folder / ADAPTER_FILE)})
     return folder
 
 

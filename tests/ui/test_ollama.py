@@ -26,9 +26,7 @@ from core.models import store as models
 from core.models.practice import PRACTICE_ID
 from core.models.served import Served
 from core.models.work import practice_row
-from core.training.publish import PASSPORT_FILE
 from core.workspace import settings
-from core.workspace.files import write_json
 from tests.support.chat import add_adapter, add_dataset
 from tests.support.gguf_base import practice_gguf, write_random_adapter
 from tests.support.ollama import NEW, RealOllama, add_model, free_port, running
@@ -189,6 +187,14 @@ def test_ollama_itself_answers_with_what_it_alone_can_run_and_the_adapter_that_i
     click(qtbot, chat, "send")
     qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == 2)
     assert (chat.messages[-1].status, bool(chat.messages[-1].content)) == ("complete", True)
+    # The address is another one: the old one is asked nothing any more.
+    pointed(qtbot, services, f"http://127.0.0.1:{free_port()}")
+    ask(qtbot, chat, "And for how long?")
+    assert (chat.messages[-1].status, chat.messages[-1].content) == ("failed", "")
+    assert "127.0.0.1" in chat.banners.banners[-1].text
+    pointed(qtbot, services, server.address)
+    ask(qtbot, chat, "And rolls?")
+    assert chat.messages[-1].status == "complete"
     assert turn_of(chat.messages[-1], chat.names, None, last=True).said[0].who == "glimmer, no adapter"
     assert "switched" not in chat.state.text()
     # Who said it stays known when the chat goes on with another base, which is not loaded yet.
@@ -203,8 +209,7 @@ def test_ollama_itself_answers_with_what_it_alone_can_run_and_the_adapter_that_i
 def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
     qtbot: QtBot, window: MainWindow, services: Services, server: RealOllama
 ) -> None:
-    folder = write_random_adapter(services.workspace.adapters / "loud")
-    write_json(folder / PASSPORT_FILE, {})
+    write_random_adapter(services.workspace.adapters / "loud")
 
     def put(db: Database) -> Changed:
         models.upsert(db, practice_row())
@@ -257,6 +262,14 @@ def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
         assert [model.name for model in host.models()] == ["practice:latest"]
 
 
+def ask(qtbot: QtBot, chat: ChatPage, question: str) -> None:
+    """Until it is answered, or can't be."""
+    count = len(chat.messages)
+    chat.composer.set_text(question)
+    click(qtbot, chat, "send")
+    qtbot.waitUntil(lambda: not chat.session.busy and len(chat.messages) == count + 2)
+
+
 def says_what_stays(qtbot: QtBot, window: MainWindow, services: Services, words: str) -> None:
     """Whoever deletes the adapter for good is told first, and thinks again."""
     services.write(services.root, lambda db: trash.delete(db, "model_artifacts", ["loud"]))
@@ -278,7 +291,7 @@ def test_what_is_left_of_an_adapter_on_another_format_is_measured_and_said(
     qtbot: QtBot, window: MainWindow, services: Services, tmp_path: Path
 ) -> None:
     file = practice_gguf(tmp_path, louder="blk.1.ffn_down")
-    write_json(write_random_adapter(services.workspace.adapters / "loud") / PASSPORT_FILE, {})
+    write_random_adapter(services.workspace.adapters / "loud")
     talk = [
         {"role": "user", "content": "How do I keep bread fresh?"},
         {"role": "assistant", "content": "Keep it in a cloth, and cut it when you eat it."},

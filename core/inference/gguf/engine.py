@@ -41,8 +41,9 @@ FOLDER = "bright-run-gguf-"
 class GgufEngine:
     """See `core.inference.engine.Engine`."""
 
-    def __init__(self, options: EngineOptions | None = None) -> None:
-        self._options = options or EngineOptions()
+    def __init__(self, options: EngineOptions | None = None, *, exact: bool = True) -> None:
+        """`exact`: a base in float32 is computed in float32 throughout, which llama.cpp by itself does not do."""
+        self._options, self._exact = options or EngineOptions(), exact
         self._base: GgufFile | None = None
         self._server: LlamaServer | None = None
         self._residency = Residency(self._options.limits)
@@ -52,6 +53,8 @@ class GgufEngine:
         self._folder: Path | None = None
         self._context, self._tokens_held = 0, 0
         self._stamp: tuple[int, int] = (0, 0)
+        # What was loaded when its server could not be started again.
+        self._lost: Path | None = None
 
     def load(self, base: Path, progress: Progress | None = None) -> Mapping[str, Any]:
         """Load the file `base`; at once when it is the one that is loaded."""
@@ -80,7 +83,7 @@ class GgufEngine:
         slots = max(self._residency.limits.count, len(idents)) + 1
         self._tokens_held = tokens_for(base, slots, self._context, self._options.cache_bytes)
         self._server = LlamaServer(Start(base.path, files, slots, self._tokens_held, self._folder / "slots",
-                                         is_exact(base)))  # fmt: skip
+                                         self._exact and is_exact(base)))  # fmt: skip
         self._places = list(idents)
 
     def _file(self, ident: str) -> Path:
@@ -131,7 +134,12 @@ class GgufEngine:
         try:
             self._start(base, before)
         except AppError:
-            self.close()
+            self._lose(base)
+
+    def _lose(self, base: GgufFile) -> None:
+        """There is no server: the next question loads the base anew."""
+        self.close()
+        self._lost = base.path
 
     def _restart(self, base: GgufFile, kept: Sequence[str], idents: Sequence[str]) -> None:
         """The same file with other adapters; what the slots of those that stay hold comes along."""
@@ -292,7 +300,11 @@ class GgufEngine:
         leaving = self._residency.relieve()
         if leaving:
             kept = [ident for ident in self._places if ident not in leaving]
-            self._restart(self._base, kept, kept)
+            try:
+                self._restart(self._base, kept, kept)
+            except AppError:
+                self._lose(self._base)
+                raise
         return before - self._residency.size_bytes
 
     def forget(self, chat: str) -> None:
@@ -308,11 +320,16 @@ class GgufEngine:
             self._server.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._base, self._server, self._folder = None, None, None
+        self._base, self._server, self._folder, self._lost = None, None, None, None
         self._residency = Residency(self._options.limits)
         self._places, self._read = [], {}
 
     def _loaded(self) -> GgufFile:
+        if self._base is None and (lost := self._lost) is not None:
+            try:
+                self.load(lost)
+            finally:
+                self._lost = None if self._base is not None else lost
         if self._base is None:
             raise AppError("no_base_loaded", "No base model is loaded.", hint="Choose a base model first.")
         return self._base

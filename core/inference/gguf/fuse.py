@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ from core.cancel import CancelToken
 from core.models.gguf_file import GgufFile
 
 SUFFIX_A, SUFFIX_B = ".lora_a", ".lora_b"
-Tell = Callable[[int, int], None]
 
 
-def fuse(base: GgufFile, adapter: GgufFile, path: Path, token: CancelToken, tell: Tell) -> None:
+def fuse(base: GgufFile, adapter: GgufFile, path: Path, token: CancelToken) -> None:
     """Write `path`: as large as the base, or a little larger. Raises Cancelled between two tensors.
 
     A tensor that is adapted becomes Q8_0 (F16 where its rows do not fit), unless it was F32 or F16.
@@ -32,10 +30,8 @@ def fuse(base: GgufFile, adapter: GgufFile, path: Path, token: CancelToken, tell
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        total = len(base.reader.tensors)
-        for number, tensor in enumerate(base.reader.tensors):
+        for tensor in base.reader.tensors:
             token.raise_if_cancelled()
-            tell(number, total)
             if tensor.name not in deltas:
                 writer.write_tensor_data(tensor.data)
                 continue

@@ -163,7 +163,7 @@ class OllamaHost:
                 if part:
                     said = str(part.get("status") or "")
                     done, total = (int(part.get(key) or 0) for key in ("completed", "total"))
-                    yield Step(done, total, said, str(part.get("digest") or ""))
+                    yield Step(done, total, said)
         if said != "success":
             raise broke_off(f"pull {name}", f"its last word was {said!r}")
 

@@ -16,6 +16,8 @@ from core.loopback import is_loopback
 
 # What the practice model is called in it.
 PRACTICE_NAME = "bright-run-practice:latest"
+# How an adapter is shared to it; see `sharing`.
+CREATE, REGISTRY, FUSED = "create", "registry", "fused"
 
 
 class State(StrEnum):
@@ -84,7 +86,6 @@ class Step:
     done: int
     total: int
     said: str
-    digest: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,14 @@ from core.errors import AppError
 from core.inference.gguf.fuse import fuse
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import Blob, Registry, manifest_of, with_layers
-from core.inference.ollama.seen import full_name
+from core.inference.ollama.seen import CREATE, FUSED, REGISTRY, full_name
 from core.models.gguf_file import read_gguf
 
-CREATE, REGISTRY, FUSED = "create", "registry", "fused"
 FUSED_FILE = "fused.gguf"
 # How long a pull that was stopped may still write what it had.
 GONE_S = 3.0
 WAYS, LINKED = (CREATE, REGISTRY, FUSED), (CREATE, REGISTRY)
-Tell = Callable[[int, int, str], None]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -55,21 +54,24 @@ class Shared:
         if self.system:
             lines.append(f'SYSTEM """{self.system}"""')
         for name, value in self.parameters.items():
-            lines += [f"PARAMETER {name} {json.dumps(one)}" for one in (value if isinstance(value, list) else [value])]
+            lines += [f"PARAMETER {name} {_value(one)}" for one in (value if isinstance(value, list) else [value])]
         return "\n".join(lines) + "\n"
 
 
-def share(
-    host: OllamaHost, wanted: Shared, ways: Sequence[str], token: CancelToken, tell: Tell
-) -> tuple[str, list[AppError]]:
-    """Make it by the first of `ways` that the server takes; returns that way and why those before were refused.
+def _value(value: Any) -> str:
+    """As Ollama reads it: between quotation marks as it is, since nothing in it is ever escaped."""
+    return f'"{value}"' if isinstance(value, str) and '"' not in value else str(value)
+
+
+def share(host: OllamaHost, wanted: Shared, ways: Sequence[str], token: CancelToken, tell: Tell) -> str:
+    """Make it by the first of `ways` that the server takes; returns that way.
 
     Raises AppError `can_not_share` when none is taken; the store is then as it was.
     """
     refused: list[AppError] = []
-    for number, way in enumerate(ways):
+    for way in ways:
         token.raise_if_cancelled()
-        tell(number, len(ways), _DOING[way])
+        tell(_DOING[way])
         try:
             _MAKE[way](host, wanted, token)
         except AppError as error:
@@ -77,7 +79,7 @@ def share(
                 raise
             refused.append(error)
         else:
-            return way, refused
+            return way
     raise AppError(
         "can_not_share", f"Ollama takes {wanted.name} in none of the ways that were tried.",
         hint=refused[-1].hint or "Share it as one file instead, or export it as GGUF.",
@@ -85,15 +87,14 @@ def share(
     )  # fmt: skip
 
 
-def rename(host: OllamaHost, source: str, name: str, base: str) -> None:
-    """Give a model another name, in the place of the one that may have it, of which nothing is left."""
+def take_name(host: OllamaHost, source: str, name: str, base: str) -> None:
+    """Give a model a second name, in the place of the one that may have it, of which nothing is left."""
     store = host.file(base).parent.parent
     try:
         before = [str(layer["digest"]) for layer in manifest_of(store, full_name(name))["layers"]]
     except AppError:
         before = []
     host.copy(source, name)
-    unshare(host, source)
     _drop(host, base, before)
 
 
@@ -173,7 +174,7 @@ def _fused(host: OllamaHost, wanted: Shared, token: CancelToken) -> None:
             f"{free >> 20:,} MB are free.", hint="Free some space, or share it linked.",
         )  # fmt: skip
     try:
-        fuse(read_gguf(base), read_gguf(wanted.adapter), path, token, lambda _done, _total: None)
+        fuse(read_gguf(base), read_gguf(wanted.adapter), path, token)
         digest = host.put_blob(path)
     finally:
         path.unlink(missing_ok=True)

@@ -319,8 +319,8 @@ class MemoryArbiter(QObject):
         self._jobs.pop(job.id, None)
         self._since.pop(job.id, None)
         self.book.release(job.id)
-        if self._served.pop(job.id, ""):
-            self._count_ollama()
+        if self._served.pop(job.id, "") and self._ollama is not None:
+            self._ollama.look()
         self.changed.emit()
         if not any(other.lane is Lane.GPU for other in self._queue.running()):
             self._engine.forget_reason()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -28,6 +29,7 @@ class OllamaMemory(QObject):
         super().__init__(parent)
         self._ollama, self._book, self._ours = ollama, book, ours
         self._asked: deque[object] = deque(maxlen=KEPT)
+        self._rounds = 0
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(PATIENCE_MS)
@@ -42,7 +44,8 @@ class OllamaMemory(QObject):
             return False
         self._asked.append(who)
         self._patience.start()
-        self._ollama.give_back(self._ours(), self._on_given_back)
+        self._rounds += 1
+        self._ollama.give_back(self._ours(), partial(self._on_given_back, self._rounds))
         return True
 
     def forget(self, who: object) -> None:
@@ -50,12 +53,17 @@ class OllamaMemory(QObject):
         if who in self._asked:
             self._asked.remove(who)
 
-    def _on_given_back(self, size_bytes: int) -> None:
+    def _on_given_back(self, number: int, size_bytes: int) -> None:
         self.gave.emit(size_bytes)
         self.count()
-        if self._patience.isActive():
+        # An answer to an earlier request ends nobody's patience with this one.
+        if number == self._rounds:
             self._patience.stop()
-            self.over.emit()
+        self.over.emit()
+
+    def look(self) -> None:
+        """Ask it what it holds: somebody here has done with it."""
+        self._ollama.look()
 
     @Slot()
     def count(self) -> None:

@@ -87,7 +87,7 @@ KINDS: dict[str, Kind] = {
             "model_artifacts", "adapter", "name", Changed.ADAPTERS,
             (Use(_CHATS.format("artifact_id"), "chat"),), folder="adapters",
             extra=("update training_jobs set artifact_id = null where artifact_id = ?",),
-            stays="(select group_concat(name, ', ') from ollama_shares where artifact_id = model_artifacts.id)",
+            stays="(select group_concat(distinct name) from ollama_shares where artifact_id = model_artifacts.id)",
         ),
         Kind(
             "base_models", "base model", "name", Changed.MODELS,
@@ -304,6 +304,8 @@ def sweep(db: Database, workspace: Workspace) -> list[Path]:
         if table == "model_artifacts":
             named |= {Path(row[0]).name for row in db.execute("select path from model_artifacts").fetchall()}
         gone += _remove(path for path in folder.iterdir() if path.is_dir() and path.name not in named)
+    for folder in workspace.runs.iterdir() if workspace.runs.is_dir() else ():
+        gone += sweep_temporary(folder)
     gone += _sweep_inside(db, workspace)
     return gone
 

@@ -97,7 +97,8 @@ def find_speakers(db: Database, workspace: Workspace, options: argparse.Namespac
     out = []
     for adapter in adapters:
         if adapter is not None and (why := siblings.why_not(db, adapter, base)):
-            raise AppError("wrong_base", why, hint="Ask adapters of one base at a time.")
+            other = "Use --engine mlx or gguf for an adapter." if base.served else "Ask adapters of one base at a time."
+            raise AppError("wrong_base", why, hint=other)
         system = options.system
         if system is None:
             system = str(adapter.passport.get("system_prompt") or "") if adapter is not None else ""
@@ -135,14 +136,14 @@ def _base(db: Database, name: str, adapter: Adapter | None) -> BaseModel:
 
 def _in_format(db: Database, base: BaseModel, engine: str) -> BaseModel:
     """The same model in the format of another engine. Raises AppError `no_such_base`."""
-    if engine == served.ENGINE and base.ollama:
-        # What Ollama has can also be asked of Ollama itself.
-        path = served.write(f"{base.id}-asked", Served(address_of(db), base.ollama, base.size_bytes))
-        return replace(base, engine=engine, path=path)
     fit = siblings.fitting(db)
-    for other in models.listing(db):
-        if other.engine == engine and (base.id in fit[other.id] or other.id in fit[base.id]):
-            return other
+    same = [base, *(o for o in models.listing(db) if base.id in fit[o.id] or o.id in fit[base.id])]
+    if (found := next((other for other in same if other.engine == engine), None)) is not None:
+        return found
+    if engine == served.ENGINE and (known := next((other for other in same if other.ollama), None)) is not None:
+        # What Ollama has can also be asked of Ollama itself.
+        path = served.write(f"{known.id}-asked", Served(address_of(db), known.ollama, known.size_bytes))
+        return replace(known, engine=engine, path=path)
     raise AppError(
         "no_such_base", f"There is no base in the format of {engine} that is the same model as {base.name}.",
         hint="Add it on the Adapters page, or from Ollama: app ollama ... take NAME",
@@ -224,13 +225,16 @@ class Ask:
         sampling = Sampling(self.options.temperature, max_tokens=self.options.max_tokens, seed=self.options.seed)
         speaker.messages.append({"role": "user", "content": text})
         request = GenerateRequest(list(speaker.messages), speaker.adapter, sampling, keep=speaker.name)
+        parts: list[str] = []
         try:
-            said, result = client.generate(request, self.session.token)
+            said, result = client.generate(request, self.session.token, parts.append)
         except Cancelled:
+            self._keep(speaker, text, parts)
             return
         except AppError as error:
             # What comes later in its conversation would hang in the air.
             self.failed, speaker.silent = self.failed + 1, True
+            self._keep(speaker, text, parts)
             self.out.error(error)
             if error.code == "worker_crashed":
                 # Another process answers who is asked next.
@@ -243,6 +247,11 @@ class Ask:
         self.switches.append(float(stats.get("switch_s", 0.0)))
         self.out.line("answer", adapter=speaker.name, question=text, text=said,
                       finish_reason=result["finish_reason"], stats=stats)  # fmt: skip
+
+    def _keep(self, speaker: _Speaker, text: str, parts: Sequence[str]) -> None:
+        """What had come of an answer that did not end."""
+        if said := "".join(parts):
+            self.out.line("partial", adapter=speaker.name, question=text, text=said)
 
 
 def _work(session: Session) -> int:

@@ -52,7 +52,10 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
         ("pull", "fetch a model and take it as a base"), ("take", "take a model as a base"),
         ("delete", "delete a model from its store"), ("unshare", "take a shared adapter out of it"),
     ):  # fmt: skip
-        commands.add_parser(name, help=words).add_argument("name")
+        command = commands.add_parser(name, help=words)
+        command.add_argument("name")
+        if name == "delete":
+            command.add_argument("--anyway", action="store_true", help="also what something here depends on")
     share = commands.add_parser("share", help="make an adapter a model in it")
     share.add_argument("adapter")
     share.add_argument("name")
@@ -62,6 +65,8 @@ def parse(args: Sequence[str]) -> argparse.Namespace:
     share.add_argument("--fused", action="store_true", help="base and adapter as one file, which costs the disk")
     options = parser.parse_args(list(args))
     refuse_unreadable(options.workspace, *(str(v) for v in vars(options).values() if isinstance(v, (str, Path))))
+    if not getattr(options, "name", "x").strip():
+        raise AppError("usage", "The name is empty.", hint="Name a model as list shows it.")
     if options.address:
         options.address = read_address(options.address)
     return options
@@ -137,10 +142,20 @@ class OllamaCall:
         return 0
 
     def delete(self) -> int:
-        """Delete a model of its store."""
+        """Delete a model of its store; one that something here depends on only where that is asked for."""
+        name = full_name(self.options.name)
+        base = next((base for base in models.listing(self.db) if base.ollama == name), None)
+        if base is not None and not self.options.anyway:
+            fit = siblings.fitting(self.db)[base.id]
+            adapters = [a.name for a in training.list_adapters(self.db) if a.base_model_id in fit]
+            raise AppError(
+                "in_use", f"{name} is the base {base.name} here: without its file it can't answer any more.",
+                hint=f"Its adapters: {', '.join(adapters) or 'none'}. To delete it all the same: delete NAME --anyway.",
+            )  # fmt: skip
         with OllamaHost(self.address) as host:
-            host.delete(self.options.name)
-        self.out.line("deleted", name=full_name(self.options.name))
+            host.delete(name)
+        shares.drop(self.db, name, self.address)
+        self.out.line("deleted", name=name)
         return 0
 
     def share(self) -> int:
@@ -157,15 +172,17 @@ class OllamaCall:
     def unshare(self) -> int:
         """Take a shared adapter out."""
         params = {"name": self.options.name, "address": self.options.address}
-        self._job("unshare_adapter", f"Taking {self.options.name} out of Ollama", params)
-        self.out.line("unshared", name=full_name(self.options.name))
+        done = self._job("unshare_adapter", f"Taking {self.options.name} out of Ollama", params)
+        # Another model of that name is nobody's to delete but its owner's.
+        self.out.line("unshared", name=full_name(self.options.name), stays=bool(done.result.get("stays")))
         return 0
 
     def shared(self) -> int:
         """List what is shared."""
         for one in shares.listing(self.db):
-            self.out.line("share", name=one.name, adapter=one.adapter_name, way=one.way, same=one.same,
-                          asked=one.asked, current=one.is_current, created_at=one.created_at)  # fmt: skip
+            self.out.line("share", name=one.name, address=one.address, adapter=one.adapter_name, way=one.way,
+                          same=one.same, asked=one.asked, current=one.is_current,
+                          created_at=one.created_at)  # fmt: skip
         return 0
 
     def _adapter(self) -> Adapter:

@@ -282,6 +282,13 @@ def _answers(context: JobContext, base: Path, adapter: Adapter, folder: Path, sy
             context.token.raise_if_cancelled()
             out.append(ask(question))
         return out
+    except AppError as error:
+        if error.code != "context_full":
+            raise
+        raise AppError(
+            "can_not_share", f"The system prompt of {adapter.name} is longer than its base reads.",
+            hint="Train it with a shorter one, or share it with a base that reads more.", detail=error.message,
+        ) from error  # fmt: skip
     finally:
         engine.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,17 @@ class InferenceClient(WorkerClient):
         """Load a base model."""
         return self.call("load", None, token, base=str(base), engine=engine)
 
-    def generate(self, request: GenerateRequest, token: CancelToken | None = None) -> tuple[str, Mapping[str, Any]]:
-        """The whole answer and its stats. Raises Cancelled when `token` asks to end it."""
+    def generate(
+        self, request: GenerateRequest, token: CancelToken | None = None, heard: Callable[[str], None] | None = None
+    ) -> tuple[str, Mapping[str, Any]]:
+        """The whole answer and its stats; `heard` gets it as it comes. Raises Cancelled when `token` asks to end it."""
         parts: list[str] = []
 
         def told(message: Mapping[str, Any]) -> None:
             if message["type"] == "token":
                 parts.append(message["text"])
+                if heard is not None:
+                    heard(message["text"])
 
         result = self.call("generate", told, token, request=request.to_json())
         return "".join(parts), result

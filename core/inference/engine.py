@@ -29,6 +29,11 @@ class Sampling:
     repetition_penalty: float = 1.0
     seed: int = 0
 
+    @property
+    def seed32(self) -> int:
+        """The seed as llama.cpp takes it: 32 bits, without the highest, which stands for chance."""
+        return self.seed % 0xFFFF_FFFF
+
 
 @dataclass(frozen=True)
 class GenerateRequest:

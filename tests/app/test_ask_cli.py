@@ -110,8 +110,15 @@ def test_where_the_models_process_is_killed_the_next_one_is_asked_in_another(tra
         for worker in psutil.Process(process.pid).children():
             worker.kill()
         lines += [json.loads(line) for line in process.stdout]
-    assert [line["type"] for line in lines] == ["base", "error", "base", "answer", "report"]
-    assert lines[1]["code"] == "worker_crashed"
+    # What had come of the first is kept, if anything had.
+    assert [line["type"] for line in lines if line["type"] != "partial"] == [
+        "base",
+        "error",
+        "base",
+        "answer",
+        "report",
+    ]
+    assert next(line for line in lines if line["type"] == "error")["code"] == "worker_crashed"
     last = lines[-1]
     assert (process.returncode, last["answered"], last["failed"], last["not_asked"]) == (3, 1, 1, 0)
 

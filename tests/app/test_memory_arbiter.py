@@ -123,7 +123,7 @@ def test_an_idle_chat_leaves_for_a_job(qtbot: Any, services: Any, machine: Machi
 
 
 @pytest.fixture
-def ollama(services: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+def ollama(qtbot: Any, services: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """Ollama holds 60 MB for another program, and gives them back when asked; which models it is to keep each time."""
     asked: list[set[str]] = []
 
@@ -132,7 +132,8 @@ def ollama(services: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> 
         return 60 * MB if len(asked) == 1 else 0, {}
 
     monkeypatch.setattr(ollama_service, "_give_back", give_back)
-    services.ollama.address = "http://127.0.0.1:1"
+    services.write(services.root, lambda db: settings.put(db, "ollama_address", "http://127.0.0.1:1"))
+    qtbot.waitUntil(lambda: services.ollama.address == "http://127.0.0.1:1")
     services.ollama._on_seen(seen())
     assert services.arbiter.book.holds(OLLAMA) == 60 * MB
     return asked
@@ -183,8 +184,9 @@ def test_what_ollama_holds_for_the_chat_itself_is_counted_once(
 
 
 def test_what_ollama_holds_for_a_job_is_the_jobs_and_is_not_asked_back(
-    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]]
+    qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ollama_service, "_look", lambda address: seen(address))
     job = running(services, asks=60 * MB, served="other:latest", n=0)
     qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 60 * MB)
     assert services.arbiter.book.holds(OLLAMA) == 0
@@ -192,10 +194,9 @@ def test_what_ollama_holds_for_a_job_is_the_jobs_and_is_not_asked_back(
     qtbot.waitUntil(lambda: bool(ollama))
     assert ollama[0] == {"other:latest"}
     services.queue.stop(job)
-    # Nobody here asks it any more: from now on it is Ollama's own.
-    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 0)
-    services.ollama._on_seen(seen())
-    assert services.arbiter.book.holds(OLLAMA) == 60 * MB
+    # Nobody here asks it any more: it is asked what is its own from now on.
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(OLLAMA) == 60 * MB)
+    assert services.arbiter.book.holds(job) == 0
 
 
 def test_who_finds_no_room_waits_while_ollama_is_asked_and_nobody_passes(

@@ -72,13 +72,19 @@ def test_its_models_are_listed_taken_and_asked_with_an_adapter(server: RealOllam
     assert code == 0, said
     assert next(line for line in lines if line["type"] == "answer")["text"]
     code, lines, said = app(*asked, "--adapter", "Loud", "How do I keep bread fresh?", address=server.address)
-    assert (code, "takes no adapters" in said) == (2, True)
+    assert (code, "takes no adapters" in said, "Use --engine mlx or gguf" in said) == (2, True, True)
+    # Named by its sibling it is found too.
+    code, lines, said = app("ask", workspace, "--engine", "ollama", "--max-tokens", 4, "Hello", address=server.address)
+    assert (code, lines[0]["name"]) == (0, "practice"), said
     code, lines, _ = app("ollama", workspace, *at, "list")
     assert lines[0]["base"] == "practice"
     code, lines, said = app("ollama", workspace, *at, "share", "Loud", "loud")
     assert (code, lines[-1]["type"], lines[-1]["same"]) == (0, "shared", 5), said
     code, lines, _ = app("ollama", workspace, *at, "shared")
     assert [(line["name"], line["current"]) for line in lines] == [("loud:latest", True)]
+    # What is a base here is deleted only by who says so.
+    code, lines, said = app("ollama", workspace, *at, "delete", "practice")
+    assert (code, "Its adapters: Loud." in said) == (1, True)
     assert app("ollama", workspace, *at, "unshare", "loud")[0] == 0
     assert app("ollama", workspace, *at, "shared")[1] == []
 
@@ -93,6 +99,11 @@ def test_a_model_of_ollama_writes_conversations(server: RealOllama, workspace: P
     assert code == 0, (said, lines)
     assert lines[-1]["type"] == "report"
     assert lines[-1]["made"] == 1
+
+
+def test_an_empty_name_is_no_name(workspace: Path) -> None:
+    code, _lines, errors = app("ollama", workspace, "delete", " ")
+    assert (code, "The name is empty" in errors) == (2, True)
 
 
 @pytest.mark.parametrize(("args", "said"), [

@@ -18,6 +18,8 @@ import pytest
 from core.adapters import siblings
 from core.cancel import CancelToken
 from core.errors import AppError, Cancelled
+from core.inference.engine import GenerateRequest, Sampling
+from core.inference.gguf.engine import GgufEngine
 from core.inference.ollama import host as hosts
 from core.inference.ollama import seen as seen_module
 from core.inference.ollama.address import default_address, find_program, is_loopback, listens, read_address
@@ -128,7 +130,15 @@ def test_the_practice_model_is_put_in_and_is_a_base(server: RealOllama, tmp_path
     assert (job.status, job.error) == (JobState.COMPLETED, None)
     run_job(here, "compare_bases", {})
     assert siblings.fitting(here.db)[str(job.result["base_model_id"])] >= {PRACTICE_ID}
+    base, engine = models.get(here.db, str(job.result["base_model_id"])), GgufEngine(exact=False)
+    engine.load(base.path)
+    asked = [{"role": "user", "content": "How do I keep bread fresh?"}]
+    here_said = "".join(piece.text for piece in engine.generate(GenerateRequest(asked, None, Sampling(max_tokens=12))))
+    engine.close()
     with OllamaHost(server.address) as host:
+        # With the chat template that it was made with, not with what Ollama takes it for.
+        there = host.answer(PRACTICE_NAME, asked, {"temperature": 0, "repeat_penalty": 1.0, "num_predict": 12})
+        assert there == here_said != ""
         host.delete(PRACTICE_NAME)
     here.db.close()
 
@@ -428,7 +438,9 @@ def test_addresses_are_read_as_people_write_them(typed: str, address: str, loopb
     assert is_loopback(address) is loopback
 
 
-@pytest.mark.parametrize("typed", ["", "http://", "ftp://host", "host:port", "http://a:1/b", "http://u:p@h", "a:99999"])
+@pytest.mark.parametrize(
+    "typed", ["", "http://", "ftp://host", "host:port", "http://a:1/b", "http://u:p@h", "a:99999", "a:0"]
+)
 def test_what_is_no_address_is_refused(typed: str) -> None:
     with pytest.raises(AppError) as caught:
         read_address(typed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -228,3 +229,11 @@ def test_what_can_not_be_converted_leaves_nothing(tmp_path: Path) -> None:
         kept.gguf_of(Exported(folder, "One", {"model_type": "unheard_of"}, "base"), tmp_path / "a.gguf")
     assert list((models_cache() / kept.FOLDER).iterdir()) == []
     assert not (tmp_path / "a.gguf").exists()
+
+
+def test_a_pipe_in_place_of_the_tensors_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    folder = write_random_adapter(tmp_path / "one")
+    (folder / "adapters.safetensors").unlink()
+    os.mkfifo(folder / "adapters.safetensors")
+    with pytest.raises(AppError, match="no plain file"):
+        kept.gguf_of(Exported(folder, "One", {}, "base"), tmp_path / "a.gguf")

@@ -325,6 +325,13 @@ def test_the_memory_of_a_context_is_counted(base: Path) -> None:
     engine.close()
 
 
+@pytest.mark.parametrize("seed", [0xFFFF_FFFF, (1 << 63) - 1])
+def test_no_seed_stands_for_chance(engine: GgufEngine, seed: int) -> None:
+    warm = Sampling(temperature=1.0, max_tokens=24, seed=seed)
+    said = [text(list(engine.generate(GenerateRequest(messages(ASKED[0]), None, warm)))) for _ in range(3)]
+    assert len(set(said)) == 1
+
+
 def test_several_answers_differ_by_their_seed_and_end_when_asked_to(engine: GgufEngine) -> None:
     warm = Sampling(temperature=1.0, max_tokens=12, seed=7)
     found = engine.answers(GenerateRequest(messages(ASKED[0]), None, warm), 3, lambda: False)

@@ -217,6 +217,13 @@ def test_what_a_waiting_job_names_is_not_purged(here: Place, chain: dict[str, st
         trash.purge(here.db, here.workspace, "conversations", [free])
 
 
+def test_what_a_killed_share_wrote_of_a_base_is_swept(here: Place) -> None:
+    left = folder(here.workspace.runs / "killed" / f"{TMP_PREFIX}share")
+    assert trash.sweep(here.db, here.workspace) == [left]
+    assert not left.exists()
+    assert left.parent.is_dir()
+
+
 def test_what_was_shared_from_an_adapter_and_outlives_it_is_named(here: Place, chain: dict[str, str]) -> None:
     for name in ("kind:latest", "kind-small:latest"):
         row = {
@@ -226,5 +233,5 @@ def test_what_was_shared_from_an_adapter_and_outlives_it_is_named(here: Place, c
         shares.put(here.db, row)
     trash.delete(here.db, "model_artifacts", ["ad"])
     trash.delete(here.db, "chats", ["chat"])
-    stays = {item.table: set(filter(None, item.stays.split(", "))) for item in trash.listing(here.db)}
+    stays = {item.table: set(filter(None, item.stays.split(","))) for item in trash.listing(here.db)}
     assert stays == {"model_artifacts": {"kind:latest", "kind-small:latest"}, "chats": set()}

@@ -103,7 +103,7 @@ class TrashDialog(Dialog):
 
     def _confirm(self, text: str, on_yes: Any, items: Sequence[Trashed]) -> None:
         hint = "The files will be removed from disk. This can't be undone."
-        if left := ", ".join(item.stays for item in items if item.stays):
+        if left := ", ".join(item.stays.replace(",", ", ") for item in items if item.stays):
             hint += f" In Ollama stays what was shared: {left}. Restore the adapter to take it out, or delete it there."
         confirm(self, "Trash", text, "Delete permanently", on_yes, hint=hint)
 

@@ -220,7 +220,7 @@ class GgufEngine:
         return {
             "prompt": prompt, "n_predict": min(sampling.max_tokens, room), "temperature": sampling.temperature,
             "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0, "typical_p": 1.0,
-            "repeat_penalty": sampling.repetition_penalty, "repeat_last_n": 20, "seed": sampling.seed,
+            "repeat_penalty": sampling.repetition_penalty, "repeat_last_n": 20, "seed": sampling.seed32,
             "n_probs": request.logprobs, "post_sampling_probs": False, "return_tokens": True, "cache_prompt": True,
             **self._who(ident),
         }  # fmt: skip

@@ -53,7 +53,7 @@ def read_address(text: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    rest = parts.path.strip("/") or parts.query or parts.username
+    rest = parts.path.strip("/") or parts.query or parts.username or port == 0
     if not host or not _HOST.fullmatch(host) or parts.scheme not in ("http", "https") or rest:
         raise AppError(
             "bad_address", f"“{text}” is no address of an Ollama server.",

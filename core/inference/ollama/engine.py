@@ -162,7 +162,7 @@ class OllamaEngine:
             "options": {
                 "num_ctx": self._context, "num_predict": sampling.max_tokens, "temperature": sampling.temperature,
                 "top_p": sampling.top_p, "top_k": 0, "min_p": 0.0,
-                "repeat_penalty": sampling.repetition_penalty, "repeat_last_n": 20, "seed": sampling.seed,
+                "repeat_penalty": sampling.repetition_penalty, "repeat_last_n": 20, "seed": sampling.seed32,
             },
         }  # fmt: skip
         if request.logprobs:

@@ -67,7 +67,7 @@ def refused(doing: str, said: str, status: int) -> AppError:
     """What it answered, with what to do where that is known."""
     text = said.strip() or f"status {status}"
     if "not found" in text or "file does not exist" in text:
-        name = doing.partition(" ")[2]
+        name = doing.rpartition(" ")[2] if " " in doing else ""
         return AppError(
             "no_such_model", f"Ollama has no model {name}: {text}." if name else f"Ollama has no such model: {text}.",
             hint="Check its name on ollama.com/library, with the tag behind a colon.", detail=text,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import orjson
 
+from core.errors import AppError
 from core.training.exports import Exported
 from core.training.exports.gguf_layout import write_gguf
 from core.workspace.files import TMP_PREFIX
@@ -67,6 +68,12 @@ def _kept(adapter: Exported, path: Path) -> bool:
 def _made_of(adapter: Exported) -> str:
     digest = hashlib.sha256()
     for file in sorted(adapter.folder.glob("adapter*")):
+        if not file.is_file():
+            # A pipe would be waited for until somebody writes to it.
+            raise AppError(
+                "damaged_file", f"{adapter.name} can't be exported: {file.name} is no plain file.",
+                hint="Restore the adapter's folder from a backup, or train it again.",
+            )  # fmt: skip
         digest.update(f"{file.name}:{_digest(file)}\n".encode())
     rest = [VERSION, adapter.name, dict(adapter.base_config)]
     digest.update(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS))

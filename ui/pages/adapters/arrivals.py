@@ -106,6 +106,9 @@ class Arrivals(QObject):
     @Slot(str, object, str)
     def _start_ollama(self, kind: str, params: dict[str, Any], title: str) -> None:
         self._page.show_content()
+        if any((job.kind, job.params.get("name")) == (kind, params["name"]) for job in self._services.queue.running()):
+            self._services.notifier.say(f"“{title}” is under way already")
+            return
         self._services.start_job(kind, title, params)
 
     def quantise(self, base: BaseModel) -> None:
@@ -196,6 +199,9 @@ class Arrivals(QObject):
         if job.status is JobState.COMPLETED and job.kind == SHARE:
             self._page.banners.add(shared(job))
             return True
+        if job.status is JobState.COMPLETED and job.kind == UNSHARE and job.result.get("stays"):
+            self._page.banners.add(stays(job))
+            return True
         if job.status is JobState.COMPLETED and job.kind in (IMPORT, CHECK, EXPORT):
             if job.kind == IMPORT:
                 self._page.open_item(job.result["artifact_id"])
@@ -236,6 +242,13 @@ def shared(job: Job) -> Banner:
     hint = f"{result['same']} of {result['asked']} fixed questions were answered there word for word as here."
     kind = "ok" if result["same"] == result["asked"] else "info"
     return Banner(kind, text, hint, topic=f"share {result['name']}")
+
+
+def stays(job: Job) -> Banner:
+    """What has the name of a share that was taken back is something else by now."""
+    name = job.result["name"]
+    text = f"{name} is another model in Ollama by now, and stays there"
+    return Banner("info", text, "What was shared from here is not there any more.", topic=f"share {name}")
 
 
 def exported(job: Job) -> Banner:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import shiboken6
 from PySide6.QtCore import Signal, Slot
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.services import Services
 from core import memory
+from core.adapters import shares
 from core.errors import AppError
 from core.inference.arbiter import base_needs
 from core.inference.ollama.seen import PRACTICE_NAME, OllamaModel, Seen, State
@@ -256,7 +258,8 @@ class OllamaDialog(Dialog):
         if chosen.base_id:
             hint = f"It is a base here, used by {uses or 'nothing'}: without its file it can't answer. {hint}"
         confirm(self, "Delete from Ollama", f"{name} is deleted from Ollama's store, for every program that uses it.",
-                "Delete", lambda: self._host.delete(name, self._on_deleted, self._on_failed), hint=hint)  # fmt: skip
+                "Delete", lambda: self._host.delete(name, partial(self._on_deleted, name), self._on_failed),
+                hint=hint)  # fmt: skip
 
     def _on_failed(self, exc: Exception) -> None:
         # It may have been closed meanwhile.
@@ -265,6 +268,9 @@ class OllamaDialog(Dialog):
         else:
             self._services.notifier.report(exc)
 
-    def _on_deleted(self) -> None:
+    def _on_deleted(self, name: str) -> None:
+        address = self._host.address
+        # What was shared under that name is shared no more.
+        self._services.write(self._services.root, lambda db: shares.drop(db, name, address))
         if shiboken6.isValid(self):
             self.banners.clear()

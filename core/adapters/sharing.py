@@ -126,7 +126,7 @@ def _refuse_taken(
     """Raise AppError `name_taken` for a model of that name that was not made here, or that is another adapter.
 
     `killed` are the digests of what killed attempts made, which may have had the name already and not been noted.
-    Returns the addresses under which this same model is known beside the host's, such as those of before a move.
+    Returns the addresses under which this same model is known, where it is not under the host's: its server moved.
     """
     there = next((one for one in host.models() if one.name == full_name(name)), None)
     if there is None:
@@ -141,7 +141,8 @@ def _refuse_taken(
             "name_taken", f"{there.name} is the adapter {other.adapter_name} already.",
             hint="Choose another name, or stop sharing that one first.",
         )  # fmt: skip
-    return [one.address for one in known if one.address != host.address]
+    addresses = [one.address for one in known]
+    return [] if host.address in addresses else addresses
 
 
 def _known(context: JobContext, model: OllamaModel) -> list[Share]:
@@ -201,17 +202,19 @@ def unshare_adapter(context: JobContext) -> dict[str, Any]:
     context.progress(0, 1, f"Taking {name} out of Ollama")
     stays = False
     for one in found:
-        stays = not _taken_out(context, one, now) or stays
+        # Where it was shared as well it stays until that is asked for.
+        moved = now if all(now != other.address for other in named) else one.address
+        stays = not _taken_out(context, one, moved) or stays
         context.emit("unshared", name=name, address=one.address)
     return {"name": name, "stays": stays}
 
 
-def _taken_out(context: JobContext, one: Share, now: str) -> bool:
-    """Delete it where it was shared, or where its server is now; False for another model of that name, which stays."""
+def _taken_out(context: JobContext, one: Share, moved: str) -> bool:
+    """Delete it where it was shared, or where its server may be now; False for another model of that name: it stays."""
     address = one.address
     with OllamaHost(address) as host:
-        if host.look().state is not State.RUNNING and now != address:
-            address = now
+        if moved != address and host.look().state is not State.RUNNING:
+            address = moved
     with OllamaHost(address) as host:
         there = next((model for model in host.models() if model.name == one.name), None)
         ours = {one.digest, *_trials(context, host).values()}

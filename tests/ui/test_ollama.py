@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from sqlite_utils import Database
 
 from app import ollama_service
 from app.services import Services
-from core import trash
+from core import jobs, trash
 from core.events import Changed
 from core.inference.ollama.faults import absent, stopped
 from core.inference.ollama.host import OllamaHost
@@ -60,7 +62,7 @@ def as_seen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Ollama is so from now on."""
 
     def put(seen: Seen) -> None:
-        monkeypatch.setattr(ollama_service, "_look", lambda _address: seen)
+        monkeypatch.setattr(ollama_service, "_look", lambda address: replace(seen, address=address))
 
     return put
 
@@ -439,6 +441,28 @@ def test_the_practice_model_is_put_into_it_by_one_click(
     qtbot.waitUntil(lambda: [entry.base.ollama for entry in page.bases.rows.rows] == [PRACTICE_NAME])
     with OllamaHost(server.address) as host:
         host.delete(PRACTICE_NAME)
+
+
+def test_a_model_that_is_being_pulled_is_not_pulled_twice(
+    qtbot: QtBot, window: MainWindow, services: Services, as_seen: Callable[..., None]
+) -> None:
+    as_seen(seen())
+    # Somebody who takes connections and never says a word.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        pointed(qtbot, services, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        page = opened(qtbot, window)
+        page.show_content()
+        said: list[str] = []
+        services.notifier.toast.connect(lambda text, _undo: said.append(text))
+        for _ in range(2):
+            found = show(qtbot, page)
+            found.name.setText("qwen3:4b")
+            click(qtbot, found, "pull_model")
+            qtbot.waitUntil(lambda: bool(services.queue.running()))
+        assert said == ["“Pulling qwen3:4b” is under way already"]
+        (job,) = jobs.listing(services.connections.db, kind="pull_ollama")
+        services.queue.stop(job.id)
+        qtbot.waitUntil(lambda: not services.queue.running())
 
 
 def test_a_pull_that_fails_is_a_job_that_says_why(

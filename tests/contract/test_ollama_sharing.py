@@ -19,6 +19,7 @@ from core.errors import AppError, Cancelled
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
 from core.inference.gguf.engine import GgufEngine, config_of
 from core.inference.gguf.fuse import fuse
+from core.inference.ollama import sharing as sharing_module
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import Registry, manifest_of, with_layers
 from core.inference.ollama.seen import CREATE, FUSED, REGISTRY, Step
@@ -38,6 +39,8 @@ from tests.support.chat import add_adapter
 from tests.support.gguf_base import practice_gguf, write_random_adapter
 from tests.support.in_process import run_in_process
 from tests.support.ollama import NEW, OLD, RealOllama, add_model, free_port, running
+from tests.support.patience import PATIENCE_S
+from tests.support.registry import Halves
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ollama_sharing")]
 SYSTEM = "You are a warm, plain-spoken consultant."
@@ -369,10 +372,16 @@ def test_a_name_of_another_adapter_and_a_changed_file_are_refused(
     assert [model.name for model in host.models()] == ["practice:latest"]
 
 
-def test_a_pull_that_is_stopped_leaves_nothing(server: RealOllama, host: OllamaHost, file: Path, template: str) -> None:
+def test_a_pull_that_is_stopped_leaves_nothing(
+    server: RealOllama, host: OllamaHost, file: Path, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = server.blobs
     for words in ("pulling", "verifying", "writing manifest"):
         token = CancelToken()
+        # What is not whole is not written; whatever comes later is, and waited for as long as this machine needs.
+        early = words == "pulling"
+        monkeypatch.setattr(sharing_module, "Registry", Halves if early else Registry)
+        monkeypatch.setattr(sharing_module, "GONE_S", 0.5 if early else PATIENCE_S)
         real = host.pull
 
         def pull(name: str, _token: CancelToken, *, insecure: bool = False, words: str = words) -> Iterator[Step]:

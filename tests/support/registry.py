@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.inference.ollama.registry import LAYER, Registry, digest_of, size_of
+from core.inference.ollama.registry import LAYER, Blob, Registry, digest_of, size_of
 
 
-class HeldRegistry(Registry):
-    """Serves a GGUF file as a model. `go` lets the second half out; `asked` are the ranges of it, as they come in."""
+class Halves(Registry):
+    """Gives the first half of each large file, and the second once `go` is set; `asked` are the ranges."""
 
-    def __init__(self, name: str, file: Path) -> None:
-        config = b'{"model_format":"gguf","model_family":"llama","rootfs":{"type":"layers"}}'
-        blobs = {digest_of(file): file, digest_of(config): config}
-        layer = {"mediaType": f"{LAYER}model", "digest": digest_of(file), "size": size_of(file)}
-        kind = "application/vnd.docker.container.image.v1+json"
-        about = {"mediaType": kind, "digest": digest_of(config), "size": len(config)}
-        super().__init__(name, {"schemaVersion": 2, "config": about, "layers": [layer]}, blobs)
+    def __init__(self, name: str, manifest: Mapping[str, Any], blobs: Mapping[str, Blob]) -> None:
+        super().__init__(name, manifest, blobs)
         self.go, self.asked = threading.Event(), []  # type: tuple[threading.Event, list[str]]
         plain: Any = self._server.RequestHandlerClass
         go, asked = self.go, self.asked
@@ -43,3 +39,15 @@ class HeldRegistry(Registry):
     def __exit__(self, *exc: object) -> None:
         self.go.set()
         super().__exit__(*exc)
+
+
+class HeldRegistry(Halves):
+    """Serves a GGUF file as a model."""
+
+    def __init__(self, name: str, file: Path) -> None:
+        config = b'{"model_format":"gguf","model_family":"llama","rootfs":{"type":"layers"}}'
+        blobs = {digest_of(file): file, digest_of(config): config}
+        layer = {"mediaType": f"{LAYER}model", "digest": digest_of(file), "size": size_of(file)}
+        kind = "application/vnd.docker.container.image.v1+json"
+        about = {"mediaType": kind, "digest": digest_of(config), "size": len(config)}
+        super().__init__(name, {"schemaVersion": 2, "config": about, "layers": [layer]}, blobs)

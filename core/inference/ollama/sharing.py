@@ -26,7 +26,7 @@ from core.models.gguf_file import read_gguf
 
 FUSED_FILE = "fused.gguf"
 # How long a pull that was stopped may still write what it had.
-GONE_S = 3.0
+GONE_S = 10.0
 WAYS, LINKED = (CREATE, REGISTRY, FUSED), (CREATE, REGISTRY)
 Tell = Callable[[str], None]
 

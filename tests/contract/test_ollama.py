@@ -351,6 +351,25 @@ def test_a_pull_that_is_never_answered_is_stopped_at_once() -> None:
         assert gone.wait(PATIENCE_S)
 
 
+def test_a_pull_that_is_stopped_while_a_download_begins_is_let_go_of_once_it_has() -> None:
+    steps = [
+        {"status": "pulling manifest"}, {"status": "pulling 1", "total": 9, "completed": 9},
+        {"status": "pulling 2", "total": 9, "completed": 1}, {"status": "pulling 2", "total": 9, "completed": 2},
+    ]  # fmt: skip
+    token, seen = CancelToken(), list[str]()
+
+    def pull(address: str) -> None:
+        with OllamaHost(address) as host:
+            for step in host.pull("qwen3:4b", token):
+                seen.append(f"{step.said} {step.done}")
+                token.cancel("user")
+
+    with simulated(api_pull=lines(*steps)) as address, pytest.raises(Cancelled):
+        pull(address)
+    # The real one died here (a nil pointer in its blobDownload.release).
+    assert seen == ["pulling manifest 0", "pulling 1 9"]
+
+
 def test_a_pull_is_stopped_between_two_steps() -> None:
     token, seen = CancelToken(), []
     script = lines(*({"status": "pulling", "total": 10, "completed": n} for n in range(9)))

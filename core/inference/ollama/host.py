@@ -25,7 +25,7 @@ from core.inference.ollama.faults import absent, broke_off, did_not_start, hung,
 from core.inference.ollama.seen import Details, Held, OllamaModel, Seen, State, Step, full_name, nobody
 from core.loopback import is_loopback
 
-CONNECT_S, QUICK_S, START_S, TERM_S = 1.0, 5.0, 20.0, 5.0
+CONNECT_S, QUICK_S, START_S, TERM_S, BEGINS_S = 1.0, 5.0, 20.0, 5.0, 1.0
 # Of a whole answer that somebody waits for, and of any: no answer of Ollama's comes near to it.
 WHOLE_S, MOST_BYTES, MOST_STREAMED = 15.0, 64 << 20, 1 << 30
 _FROM = re.compile(r"^FROM\s+(.+?)\s*$", re.MULTILINE)
@@ -155,14 +155,24 @@ class OllamaHost:
         )  # fmt: skip
 
     def pull(self, name: str, token: CancelToken, *, insecure: bool = False) -> Iterator[Step]:
-        """Fetch a model; what came before stays when it is stopped, and goes on there. Raises AppError, Cancelled."""
-        said, body = "", {"model": name, "insecure": insecure, "stream": True}
+        """Fetch a model; what came before stays when it is stopped, and goes on there. Raises AppError, Cancelled.
+
+        Ollama v0.34.4 ends with a nil pointer where a pull is let go of while a download begins: one that is stopped
+        then is let go of once it says how far that is, or after a second.
+        """
+        said, asked, body = "", 0.0, {"model": name, "insecure": insecure, "stream": True}
         with contextlib.closing(events(self.address, "/api/pull", body, f"pull {name}")) as parts:  # type: ignore[type-var]
+            begins = True
             for part in parts:
-                token.raise_if_cancelled()
                 if part:
                     said = str(part.get("status") or "")
                     done, total = (int(part.get(key) or 0) for key in ("completed", "total"))
+                    begins = done >= total and said.startswith("pulling")
+                if token.cancelled:
+                    asked = asked or time.monotonic()
+                    if not begins or time.monotonic() - asked > BEGINS_S:
+                        token.raise_if_cancelled()
+                if part:
                     yield Step(done, total, said)
         if said != "success":
             raise broke_off(f"pull {name}", f"its last word was {said!r}")

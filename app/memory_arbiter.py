@@ -320,6 +320,8 @@ class MemoryArbiter(QObject):
         self._since.pop(job.id, None)
         self.book.release(job.id)
         if self._served.pop(job.id, "") and self._ollama is not None:
+            # As it was seen last, and as it is by now.
+            self._ollama.count()
             self._ollama.look()
         self.changed.emit()
         if not any(other.lane is Lane.GPU for other in self._queue.running()):

@@ -144,7 +144,11 @@ class OllamaCall:
     def delete(self) -> int:
         """Delete a model of its store; one that something here depends on only where that is asked for."""
         name = full_name(self.options.name)
-        base = next((base for base in models.listing(self.db) if base.ollama == name), None)
+        with OllamaHost(self.address) as host:
+            # Ollama takes a name in several spellings; the file says which model is meant.
+            file, before = host.details(name).file, {one.name for one in host.models()}
+        listed = models.listing(self.db)
+        base = next((base for base in listed if base.ollama == name or (file and base.path == file)), None)
         if base is not None and not self.options.anyway:
             fit = siblings.fitting(self.db)[base.id]
             adapters = [a.name for a in training.list_adapters(self.db) if a.base_model_id in fit]
@@ -154,8 +158,10 @@ class OllamaCall:
             )  # fmt: skip
         with OllamaHost(self.address) as host:
             host.delete(name)
-        shares.drop(self.db, name, self.address)
-        self.out.line("deleted", name=name)
+            gone = before - {one.name for one in host.models()}
+        for one in gone:
+            shares.drop(self.db, one, self.address)
+        self.out.line("deleted", name=next(iter(gone), name))
         return 0
 
     def share(self) -> int:

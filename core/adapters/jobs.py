@@ -33,7 +33,7 @@ def _apply_parity(db: Database, _workspace: Workspace, _job: Job, event: Mapping
 
 def _apply_share(db: Database, _workspace: Workspace, _job: Job, event: Mapping[str, Any]) -> Changed:
     return (
-        shares.put(db, event["row"], event.get("before", ()))
+        shares.put(db, event["row"], event.get("moved", ()))
         if event["type"] == "share"
         else shares.drop(db, str(event["name"]), str(event["address"]))
     )

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from core.db.connection import now, transaction
 from core.events import Changed
+from core.inference.ollama.address import same_server
 from core.inference.ollama.seen import FUSED
 from core.workspace import settings
 
@@ -22,7 +23,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}(:[a-z0-9][a-z0-9._-]{0,79})?")
 class Share:
     """A row of `ollama_shares`: `same` of `asked` fixed questions were answered word for word as here.
 
-    `is_current` is False once the adapter's file is another one than that which was shared.
+    `is_current` is False once the adapter's file is another one than that which was shared. `digest` is its model's; of
+    two with a blank between one has the name.
     """
 
     name: str
@@ -36,6 +38,10 @@ class Share:
     created_at: str
     adapter_name: str
     is_current: bool
+
+    def is_model(self, name: str, digest: str) -> bool:
+        """Whether a model of Ollama's is this one."""
+        return name == self.name and digest in self.digest.split()
 
 
 def name_for(adapter_name: str) -> str:
@@ -54,10 +60,10 @@ def listing(db: Database) -> list[Share]:
     return [Share(**{key: row[key] for key in fields} | {"is_current": bool(row["is_current"])}) for row in rows]
 
 
-def put(db: Database, row: Mapping[str, Any], before: Sequence[str] = ()) -> Changed:
+def put(db: Database, row: Mapping[str, Any], moved: Sequence[str] = ()) -> Changed:
     """Keep one, and the way its server took; called with the row that a worker reported.
 
-    `before` are addresses that its server had earlier.
+    `moved` are addresses that its server has no more.
     """
     with transaction(db):
         if not db.execute("select 1 from model_artifacts where id = ?", [row["artifact_id"]]).fetchone():
@@ -68,7 +74,7 @@ def put(db: Database, row: Mapping[str, Any], before: Sequence[str] = ()) -> Cha
             " :same, :asked, :at)",
             {**row, "at": now()},
         )
-        for address in before:
+        for address in moved:
             db.execute("delete from ollama_shares where name = ? and address = ?", [row["name"], address])
     if row["way"] != FUSED:
         settings.put(db, WAY_SETTING, {**settings.get(db, WAY_SETTING, {}), row["address"]: row["way"]})
@@ -76,9 +82,11 @@ def put(db: Database, row: Mapping[str, Any], before: Sequence[str] = ()) -> Cha
 
 
 def drop(db: Database, name: str, address: str) -> Changed:
-    """It is gone from the Ollama there."""
+    """It is gone from the Ollama there, however its address is written."""
+    gone = [one.address for one in listing(db) if one.name == name and same_server(one.address, address)]
     with transaction(db):
-        gone = db.execute("delete from ollama_shares where name = ? and address = ?", [name, address]).rowcount
+        for known in gone:
+            db.execute("delete from ollama_shares where name = ? and address = ?", [name, known])
     return Changed.ADAPTERS if gone else Changed.NOTHING
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from core.inference.gguf.engine import MOST_CONTEXT, GgufEngine, config_of
 from core.inference.ollama.address import address_of
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import OWNER
-from core.inference.ollama.seen import FUSED, OllamaModel, State, full_name
+from core.inference.ollama.seen import FUSED, full_name
 from core.inference.ollama.sharing import LINKED, Shared, share, take_name, unshare
 from core.inference.ollama.template import pieces_of
 from core.models import store as models
@@ -71,19 +71,21 @@ def share_adapter(context: JobContext) -> dict[str, Any]:
         context.progress(1, STEPS, "Asking the adapter here")
         here = _answers(context, base.path, adapter, folder, wanted.system)
         with OllamaHost(address) as host:
-            killed = _sweep(context, host)
+            _sweep(context, host)
             try:
                 way, same = _compared(context, host, wanted, ways, here, name)
                 # A name that was free when it began may be somebody's by now.
-                before = _refuse_taken(context, host, name, adapter, killed)
-                take_name(host, trial, name, base.ollama)
+                there, moved = _refuse_taken(context, host, name, adapter)
+                digest = next(one.digest for one in host.models() if one.name == full_name(trial))
                 row = {
                     "name": full_name(name), "artifact_id": adapter.id, "base_id": base.id, "address": address,
-                    "way": way, "digest": next(one.digest for one in host.models() if one.name == full_name(name)),
-                    "adapter_sha256": adapter.sha256, "same": same, "asked": len(QUESTIONS),
+                    "way": way, "digest": f"{digest} {there}".strip(), "adapter_sha256": adapter.sha256,
+                    "same": same, "asked": len(QUESTIONS),
                 }  # fmt: skip
-                # Before the trial goes, by which what a killed attempt has named is known as ours.
-                context.emit("share", row=row, before=before)
+                # Before it gets the name, beside what has it until then: whenever this ends, both are known as ours.
+                context.emit("share", row=row, moved=moved)
+                take_name(host, trial, name, base.ollama)
+                context.emit("share", row={**row, "digest": digest})
             finally:
                 unshare(host, trial)
     finally:
@@ -120,19 +122,20 @@ def _compared(
     return way, same
 
 
-def _refuse_taken(
-    context: JobContext, host: OllamaHost, name: str, adapter: Adapter, killed: Collection[str]
-) -> list[str]:
+def _refuse_taken(context: JobContext, host: OllamaHost, name: str, adapter: Adapter) -> tuple[str, list[str]]:
     """Raise AppError `name_taken` for a model of that name that was not made here, or that is another adapter.
 
-    `killed` are the digests of what killed attempts made, which may have had the name already and not been noted.
-    Returns the addresses under which this same model is known, where it is not under the host's: its server moved.
+    Returns the digest of ours that has the name, and the addresses that its server had before it moved.
     """
     there = next((one for one in host.models() if one.name == full_name(name)), None)
     if there is None:
-        return []
-    known = _known(context, there)
-    if not known and there.digest not in killed:
+        return "", []
+    db = context.open_db()
+    try:
+        known = [one for one in shares.listing(db) if one.is_model(there.name, there.digest)]
+    finally:
+        db.close()
+    if not known:
         raise AppError(
             "name_taken", f"Ollama has a model {there.name} that was not made here.", hint="Choose another name."
         )
@@ -141,35 +144,30 @@ def _refuse_taken(
             "name_taken", f"{there.name} is the adapter {other.adapter_name} already.",
             hint="Choose another name, or stop sharing that one first.",
         )  # fmt: skip
-    addresses = [one.address for one in known]
-    return [] if host.address in addresses else addresses
+    if any(one.address == host.address for one in known):
+        return there.digest, []
+    return there.digest, [one.address for one in known if not _is_at(one, one.address)]
 
 
-def _known(context: JobContext, model: OllamaModel) -> list[Share]:
-    """What was noted of a model; whatever address its server had then."""
+def _is_at(one: Share, address: str) -> bool:
+    """Whether a server has what was shared; one that does not answer has not."""
+    try:
+        with OllamaHost(address) as host:
+            return any(one.is_model(model.name, model.digest) for model in host.models())
+    except AppError:
+        return False
+
+
+def _sweep(context: JobContext, host: OllamaHost) -> None:
+    """Take out what killed attempts of this workspace left under their passing names."""
+    found = [(one.name, left["job"]) for one in host.models() if (left := _LEFT.fullmatch(one.name))]
     db = context.open_db()
     try:
-        return [one for one in shares.listing(db) if (one.name, one.digest) == (model.name, model.digest)]
+        names = [name for name, job_id in found if _has_ended(db, job_id)]
     finally:
         db.close()
-
-
-def _sweep(context: JobContext, host: OllamaHost) -> set[str]:
-    """Take out what killed attempts of this workspace left under their passing names; returns its digests."""
-    found = _trials(context, host)
-    for name in found:
+    for name in names:
         unshare(host, name)
-    return set(found.values())
-
-
-def _trials(context: JobContext, host: OllamaHost) -> dict[str, str]:
-    """The digests of what killed attempts of this workspace left under their passing names, by name."""
-    found = [(one, left["job"]) for one in host.models() if (left := _LEFT.fullmatch(one.name))]
-    db = context.open_db()
-    try:
-        return {one.name: one.digest for one, job_id in found if _has_ended(db, job_id)}
-    finally:
-        db.close()
 
 
 def _has_ended(db: Database, job_id: str) -> bool:
@@ -181,46 +179,53 @@ def _has_ended(db: Database, job_id: str) -> bool:
 
 
 def unshare_adapter(context: JobContext) -> dict[str, Any]:
-    """Handler of `unshare_adapter`: params {"name"} and maybe {"address"}, for one that is shared at several.
+    """Handler of `unshare_adapter`: params {"name"} and maybe {"address"}; without one it is taken out everywhere.
 
-    A model of that name that is not the one that was shared stays: result {"stays"}. Raises AppError `not_shared`.
+    A model of that name that is not the one that was shared stays: result {"stays"}. Raises AppError `not_shared`, or
+    that of a server that can't be asked.
     """
     name, address = full_name(str(context.params["name"]).strip()), str(context.params.get("address") or "")
     db = context.open_db()
     try:
         named = [one for one in shares.listing(db) if one.name == name]
-        now = address or address_of(db)
+        asked = address or address_of(db)
     finally:
         db.close()
-    # A server that moved is found by what it has.
-    found = [one for one in named if address in ("", one.address)] or named
+    context.progress(0, 1, f"Taking {name} out of Ollama")
+    # Where nothing was shared to, a server may be that has moved there.
+    new = "" if any(one.address == asked for one in named) else asked
+    stays, found = False, 0
+    for one in named:
+        here = one.address if address in ("", one.address) else ""
+        place = here if here and _is_at(one, here) else new if _moved(one, new) else here
+        if not place:
+            continue
+        found += 1
+        stays = _take_out(one, place) or stays
+        context.emit("unshared", name=name, address=one.address)
     if not found:
         raise AppError(
-            "not_shared", f"Nothing was shared from here as {name}.",
+            "not_shared", f"Nothing was shared from here as {name}" + (f" at {address}." if named else "."),
             hint="app ollama ... shared lists what was. Other models are deleted in Ollama itself, or with delete.",
         )  # fmt: skip
-    context.progress(0, 1, f"Taking {name} out of Ollama")
-    stays = False
-    for one in found:
-        # Where it was shared as well it stays until that is asked for.
-        moved = now if all(now != other.address for other in named) else one.address
-        stays = not _taken_out(context, one, moved) or stays
-        context.emit("unshared", name=name, address=one.address)
     return {"name": name, "stays": stays}
 
 
-def _taken_out(context: JobContext, one: Share, moved: str) -> bool:
-    """Delete it where it was shared, or where its server may be now; False for another model of that name: it stays."""
-    address = one.address
-    with OllamaHost(address) as host:
-        if moved != address and host.look().state is not State.RUNNING:
-            address = moved
+def _moved(one: Share, new: str) -> bool:
+    """Whether a server has it that is not known to, and that which is known to has it no more."""
+    return bool(new) and _is_at(one, new) and not _is_at(one, one.address)
+
+
+def _take_out(one: Share, address: str) -> bool:
+    """Delete it; True for another model of its name, which stays. Raises AppError where the server can't be asked."""
     with OllamaHost(address) as host:
         there = next((model for model in host.models() if model.name == one.name), None)
-        ours = {one.digest, *_trials(context, host).values()}
-        if there is not None and there.digest in ours:
+        if there is None:
+            return False
+        if one.is_model(there.name, there.digest):
             unshare(host, one.name)
-        return there is None or there.digest in ours
+            return False
+        return True
 
 
 def _decided(context: JobContext, adapter: Adapter, name: str) -> tuple[BaseModel, list[str]]:
@@ -245,7 +250,7 @@ def _decided(context: JobContext, adapter: Adapter, name: str) -> tuple[BaseMode
             hint="Use a model of Ollama's as a base first, on the Adapters page.",
         )  # fmt: skip
     with OllamaHost(address) as host:
-        _refuse_taken(context, host, name, adapter, _trials(context, host).values())
+        _refuse_taken(context, host, name, adapter)
     return base, ways
 
 

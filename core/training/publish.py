@@ -64,7 +64,7 @@ def read_published(folder: Path) -> Published:
     """Read an adapter folder back, checking the tensors against the passport's hash."""
     passport = read_json(folder / PASSPORT_FILE)
     digest = sha256_file(folder / ADAPTER_FILE)
-    if digest != passport["adapter_sha256"]:
+    if not isinstance(passport, dict) or digest != passport.get("adapter_sha256"):
         raise AppError(
             "damaged_adapter", f"The adapter in {folder.name} does not match its passport.", hint="Train it again."
         )

@@ -199,6 +199,19 @@ def test_what_ollama_holds_for_a_job_is_the_jobs_and_is_not_asked_back(
     assert services.arbiter.book.holds(job) == 0
 
 
+def test_what_ollama_still_holds_when_a_job_ends_is_its_own_again(
+    qtbot: Any, services: Any, machine: Machine, ollama: list[set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ollama_service, "_look", lambda address: seen(address))
+    machine.size = 10 * CHAT_NEEDS
+    job = running(services, asks=60 * MB, served="other:latest", n=0)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 60 * MB)
+    assert services.arbiter.book.holds(OLLAMA) == 0
+    services.queue.stop(job)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(job) == 0)
+    qtbot.waitUntil(lambda: services.arbiter.book.holds(OLLAMA) == 60 * MB)
+
+
 def test_who_finds_no_room_waits_while_ollama_is_asked_and_nobody_passes(
     qtbot: Any, services: Any, machine: Machine, base: Path, ollama: list[set[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

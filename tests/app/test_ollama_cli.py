@@ -83,8 +83,9 @@ def test_its_models_are_listed_taken_and_asked_with_an_adapter(server: RealOllam
     code, lines, _ = app("ollama", workspace, *at, "shared")
     assert [(line["name"], line["current"]) for line in lines] == [("loud:latest", True)]
     # What is a base here is deleted only by who says so.
-    code, lines, said = app("ollama", workspace, *at, "delete", "practice")
-    assert (code, "Its adapters: Loud." in said) == (1, True)
+    for spelling in ("practice", "Practice", "registry.ollama.ai/library/practice:latest"):
+        code, lines, said = app("ollama", workspace, *at, "delete", spelling)
+        assert (code, "Its adapters: Loud." in said) == (1, True)
     assert app("ollama", workspace, *at, "unshare", "loud")[0] == 0
     assert app("ollama", workspace, *at, "shared")[1] == []
 

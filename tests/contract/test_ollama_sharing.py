@@ -8,12 +8,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gguf
 import pytest
 
 from core import jobs
 from core.adapters import shares
+from core.adapters import sharing as sharing_work
 from core.cancel import CancelToken
 from core.errors import AppError, Cancelled
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
@@ -333,17 +335,31 @@ def test_a_name_that_somebody_takes_while_it_is_compared_stays_theirs(
     host.delete("mine")
 
 
-def test_one_that_was_killed_before_it_was_noted_is_known_as_ours(sharing: Sharing, host: OllamaHost) -> None:
+@pytest.mark.parametrize("after", [False, True])
+def test_one_that_was_killed_while_it_got_its_name_is_known_as_ours(
+    sharing: Sharing, host: OllamaHost, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    real = sharing_work.take_name
+
+    def die(*args: Any) -> None:
+        if after:
+            real(*args)
+        raise AppError("killed", "As far as what is noted goes, this is a kill.")
+
     assert sharing.share() == ""
-    killed = jobs.create(sharing.here.db, "share_adapter", "Killed", {})
-    jobs.set_state(sharing.here.db, killed.id, JobState.INTERRUPTED)
-    # As it is between getting its name and being noted.
-    host.copy("mine", f"bright-run-trial-{killed.id}")
-    shares.drop(sharing.here.db, "mine:latest", sharing.server.address)
+    write_random_adapter(sharing.here.workspace.adapters / "loud", seed=9)
+    digest = sha256_file(sharing.here.workspace.adapters / "loud" / "adapters.safetensors")
+    sharing.here.db.execute("update model_artifacts set sha256 = ?", [digest])
+    with monkeypatch.context() as patch:
+        patch.setattr(sharing_work, "take_name", die)
+        assert sharing.share() == "killed"
+    # Another one in between takes what the killed one left away, and nothing of what is known.
+    assert sharing.share(name="other") == ""
     assert sharing.share() == ""
-    assert sharing.listed == [("Loud", sharing.server.address)]
-    assert {model.name for model in host.models()} == {"mine:latest", "practice:latest"}
-    run_job(sharing.here, "unshare_adapter", {"name": "mine"})
+    for name in ("mine", "other"):
+        assert run_job(sharing.here, "unshare_adapter", {"name": name}).result["stays"] is False
+    assert [model.name for model in host.models()] == ["practice:latest"]
+    assert sharing.listed == []
 
 
 def test_a_server_that_moved_still_has_what_was_shared_to_it(sharing: Sharing, host: OllamaHost) -> None:
@@ -354,9 +370,35 @@ def test_a_server_that_moved_still_has_what_was_shared_to_it(sharing: Sharing, h
     assert sharing.share() == ""
     assert sharing.listed == [("Loud", sharing.server.address)]
     db.execute("update ollama_shares set address = ?", [nowhere])
+    # Where it is not to be found it stays noted: its server may only be stopped.
+    settings.put(db, "ollama_address", f"http://127.0.0.1:{free_port()}")
+    lost = run_job(sharing.here, "unshare_adapter", {"name": "mine"})
+    assert lost.error is not None
+    assert (lost.error.code, sharing.listed) == ("ollama_stopped", [("Loud", nowhere)])
+    settings.put(db, "ollama_address", sharing.server.address)
     done = run_job(sharing.here, "unshare_adapter", {"name": "mine"})
     assert (done.error, done.result["stays"], sharing.listed) == (None, False, [])
     assert host.look().model("mine") is None
+
+
+def test_of_two_servers_with_the_same_share_the_one_that_is_named_loses_it(
+    sharing: Sharing, host: OllamaHost, base: Path, tmp_path: Path
+) -> None:
+    with running(NEW, tmp_path / "second") as second, OllamaHost(second.address) as there:
+        add_model(second, base, "practice")
+        assert sharing.share() == ""
+        refused = run_job(sharing.here, "unshare_adapter", {"name": "mine", "address": second.address})
+        assert refused.error is not None
+        assert refused.error.code == "not_shared"
+        first = sharing.server
+        sharing.server = second
+        assert sharing.share() == ""
+        assert {address for _, address in sharing.listed} == {first.address, second.address}
+        run_job(sharing.here, "unshare_adapter", {"name": "mine", "address": second.address})
+        assert (there.look().model("mine"), sharing.listed) == (None, [("Loud", first.address)])
+        assert host.look().model("mine") is not None
+        run_job(sharing.here, "unshare_adapter", {"name": "mine"})
+        sharing.server = first
 
 
 def test_a_name_of_another_adapter_and_a_changed_file_are_refused(

@@ -33,7 +33,7 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("undisturbed")
     metrics: list[dict[str, Any]] = []
-    rows = rendered(7)
+    rows = rendered(7, messages=5)
     make_trainer(folder, CONFIG, rows[:5], rows[5:], lambda kind, **f: metrics.append(f) if kind == "metric" else None)[
         0
     ].run()
@@ -52,7 +52,7 @@ def test_every_step_is_reported_with_a_baseline_first(undisturbed: tuple[Path, l
 def test_stopped_and_resumed_is_bit_identical(
     tmp_path: Path, undisturbed: tuple[Path, list[dict[str, Any]]], stop_after: int
 ) -> None:
-    rows = rendered(7)
+    rows = rendered(7, messages=5)
     token = CancelToken()
     seen: dict[int, dict[str, Any]] = {}
 
@@ -79,7 +79,7 @@ def test_stopped_and_resumed_is_bit_identical(
 def test_stopped_while_validating_loses_no_step(
     tmp_path: Path, undisturbed: tuple[Path, list[dict[str, Any]]], step: int
 ) -> None:
-    rows = rendered(7)
+    rows = rendered(7, messages=5)
     token = CancelToken()
     seen: list[dict[str, Any]] = []
 
@@ -135,7 +135,7 @@ def test_a_resume_with_other_data_is_refused_by_name(undisturbed: tuple[Path, li
 
 def test_gathered_batches_are_weighted_by_tokens(tmp_path: Path) -> None:
     # One step over four conversations is the same whether they come in one batch or in four.
-    rows = rendered(4)
+    rows = rendered(4, messages=5)
     first = TrainingConfig(learning_rate=1e-3, batch_size=4, epochs=1, rank=4, alpha=8, dropout=0.0)
     second = TrainingConfig(
         learning_rate=1e-3, batch_size=1, gradient_accumulation=4, epochs=1, rank=4, alpha=8, dropout=0.0
@@ -147,7 +147,7 @@ def test_gathered_batches_are_weighted_by_tokens(tmp_path: Path) -> None:
 
 
 def test_divergence_is_named_and_keeps_the_checkpoint(tmp_path: Path) -> None:
-    rows = rendered(4)
+    rows = rendered(4, messages=5)
     config = TrainingConfig(
         learning_rate=1e-3, batch_size=1, epochs=1, rank=4, alpha=8, checkpoint_every=1, grad_clip=0.0, dropout=0.0
     )
@@ -178,7 +178,7 @@ def test_one_flipped_bit_is_a_damaged_checkpoint_and_is_written_again(
     newest = checkpoints.newest()
     assert newest is not None
     assert newest.step == 4
-    rows = rendered(7)
+    rows = rendered(7, messages=5)
     trainer, _ = make_trainer(tmp_path, CONFIG, rows[:5], rows[5:])
     trainer.resume(newest)
     trainer.run()

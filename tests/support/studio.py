@@ -29,9 +29,11 @@ BROKEN = (
 )
 
 
-def dataset_file(folder: Path, name: str = "planner-2026-11", *, limit: int = 24, broken: bool = True) -> Path:
-    """Chat messages as JSONL, three of its lines broken if wanted."""
-    lines = [orjson.dumps({"messages": messages}) for messages in sample_messages(limit)]
+def dataset_file(
+    folder: Path, name: str = "planner-2026-11", *, limit: int = 24, broken: bool = True, messages: int = 100
+) -> Path:
+    """Chat messages as JSONL, three of its lines broken if wanted; each conversation is cut after `messages`."""
+    lines = [orjson.dumps({"messages": talk[:messages]}) for talk in sample_messages(limit)]
     path = folder / f"{name}.jsonl"
     path.write_bytes(b"\n".join([*lines[:5], *(BROKEN if broken else ()), *lines[5:]]) + b"\n")
     return path

@@ -34,9 +34,10 @@ def sample_messages(limit: int = 100) -> list[list[dict[str, Any]]]:
     return out
 
 
-def rendered(limit: int = 100) -> list[Rendered]:
+def rendered(limit: int = 100, messages: int = 100) -> list[Rendered]:
+    """The sample as tokens, each conversation cut after so many messages."""
     tokenizer = load_tokenizer(shipped_folder())
-    return [tokenizer.render(messages) for messages in sample_messages(limit)]
+    return [tokenizer.render(talk[:messages]) for talk in sample_messages(limit)]
 
 
 def make_trainer(
@@ -59,7 +60,7 @@ def make_trainer(
 
 
 def train_adapter(folder: Path, config: TrainingConfig, limit: int = 6) -> tuple[Published, Result]:
-    rows = rendered(limit)
+    rows = rendered(limit, messages=5)
     trainer, parameters = make_trainer(folder, config, rows, [])
     result = trainer.run()
     config_json = orjson.loads((shipped_folder() / "config.json").read_bytes())

@@ -28,7 +28,7 @@ Build = Callable[[Database, Workspace, Path], Any]
 
 def _dataset(db: Database, workspace: Workspace, folder: Path) -> str:
     studio.add_practice_model(db)
-    return studio.add_dataset(db, workspace, studio.dataset_file(folder, "planner", limit=8, broken=False))
+    return studio.add_dataset(db, workspace, studio.dataset_file(folder, "planner", limit=8, broken=False, messages=3))
 
 
 def _datasets(db: Database, workspace: Workspace, folder: Path) -> list[str]:
@@ -40,7 +40,8 @@ def _datasets(db: Database, workspace: Workspace, folder: Path) -> list[str]:
 
 def _trained(db: Database, workspace: Workspace, folder: Path) -> str:
     studio.add_practice_model(db)
-    dataset = studio.add_dataset(db, workspace, studio.dataset_file(folder, "planner", limit=6, broken=False))
+    file = studio.dataset_file(folder, "planner", limit=6, broken=False, messages=3)
+    dataset = studio.add_dataset(db, workspace, file)
     job = studio.train(db, workspace, dataset, max_steps=2)
     assert job.status == JobState.COMPLETED, job.error
     return str(job.result["artifact_id"])

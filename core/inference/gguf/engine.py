@@ -328,8 +328,9 @@ class GgufEngine:
         if self._base is None and (lost := self._lost) is not None:
             try:
                 self.load(lost)
-            finally:
-                self._lost = None if self._base is not None else lost
+            except AppError:
+                self._lost = lost
+                raise
         if self._base is None:
             raise AppError("no_base_loaded", "No base model is loaded.", hint="Choose a base model first.")
         return self._base

@@ -65,6 +65,11 @@ def read_address(text: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def same_server(one: str, other: str) -> bool:
+    """Whether two addresses are the same server: this machine has several names."""
+    return one == other or (is_loopback(one) and is_loopback(other) and urlsplit(one).port == urlsplit(other).port)
+
+
 def listens(address: str, timeout_s: float = 0.5) -> bool:
     """Whether anybody takes a connection there: asked before its library is loaded."""
     parts = urlsplit(address)

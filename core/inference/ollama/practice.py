@@ -13,13 +13,15 @@ from core.models.gguf_base import add_file
 from core.models.practice import ensure_practice_model
 from core.models.rendering import load_tokenizer
 from core.workers.host import JobContext
+from core.workspace.files import TMP_PREFIX
 
 
 def put_practice(context: JobContext) -> dict[str, Any]:
     """Handler of `practice_to_ollama`: params {"address"}."""
     context.progress(0, 3, "Writing the practice model as GGUF")
     folder = ensure_practice_model()
-    path = write_base(folder, context.run_dir / "practice.gguf")
+    # What a kill leaves of it is swept at the next start.
+    path = write_base(folder, context.run_dir / f"{TMP_PREFIX}practice.gguf")
     context.token.raise_if_cancelled()
     with OllamaHost(str(context.params["address"])) as host:
         context.progress(1, 3, "Putting it into Ollama")

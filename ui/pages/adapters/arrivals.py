@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from core.adapters.layouts import layout_of
 from core.adapters.shares import Share
+from core.inference.ollama.seen import full_name
 from core.jobs import Job, JobState
 from core.models.fingerprint import weight_files
 from core.models.store import BaseModel
@@ -106,7 +107,8 @@ class Arrivals(QObject):
     @Slot(str, object, str)
     def _start_ollama(self, kind: str, params: dict[str, Any], title: str) -> None:
         self._page.show_content()
-        if any((job.kind, job.params.get("name")) == (kind, params["name"]) for job in self._services.queue.running()):
+        pulled = [full_name(str(job.params["name"])) for job in self._services.queue.running() if job.kind == PULL]
+        if kind == PULL and full_name(params["name"]) in pulled:
             self._services.notifier.say(f"“{title}” is under way already")
             return
         self._services.start_job(kind, title, params)

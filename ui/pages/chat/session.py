@@ -183,8 +183,9 @@ class ChatSession(QObject):
         running = self.running
         assert running is not None
         base, services = running.base, self._services
-        # Before each answer only what takes no time.
-        ready = models.require_folder if services.engine.has(base.path, base.engine) else services.ollama.make_ready
+        # Before each answer only what takes no time; a server may be asked at another address than before.
+        loaded = services.engine.has(base.path, base.engine) and not base.served
+        ready = models.require_folder if loaded else services.ollama.make_ready
         services.run(
             self, lambda: ready(base), lambda _folder: self._folder_there(running),
             lambda exc: self._fail(running, exc),

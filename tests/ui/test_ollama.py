@@ -242,8 +242,13 @@ def test_an_adapter_is_shared_to_ollama_and_taken_out_again(
     dialog.name.setText("Not A Name")
     assert not dialog.primary.isEnabled()
     dialog.name.setText("loud-kind")
+    dialog.preview.setFocus()
     click(qtbot, dialog, "share_preview")
+    click(qtbot, dialog, "share_preview")
+    assert dialog.preview.isEnabled()
     qtbot.waitUntil(dialog.modelfile.isVisible)
+    assert dialog.focusWidget() is dialog.preview
+    assert len(jobs.listing(services.connections.db, kind="preview_share")) == 1
     assert dialog.modelfile.source.splitlines()[:2] == ["FROM practice:latest", "ADAPTER ./adapter.gguf"]
     # Another way is another file.
     dialog.way.setCurrentIndex(dialog.way.findData("fused"))

@@ -71,6 +71,7 @@ class ShareDialog(Dialog):
         self._place = ScrollColumn(self.modelfile, name="modelfile_place", accessible="The Modelfile")
         self._place.setMinimumHeight(6 * theme().sizes.row)
         self._place.hide()
+        self._asking = False
         self.refusal = label("", "muted", wrap=True, name="preview_refusal")
         self.refusal.hide()
         for part in (self.form, label(ABOUT, "muted", wrap=True), self.refusal):
@@ -102,12 +103,14 @@ class ShareDialog(Dialog):
         self.way.setItemText(self.way.findData(FUSED), self._words(FUSED))
 
     def _ask_preview(self) -> None:
-        self.preview.setEnabled(False)
-        self.preview_wanted.emit(self._params)
+        # It stays enabled: the focus of a button that is not goes to Cancel, and Enter with it.
+        if not self._asking:
+            self._asking = True
+            self.preview_wanted.emit(self._params)
 
     def show_preview(self, asked: Mapping[str, Any], text: str, refusal: str = "") -> None:
         """The Modelfile that was asked for, or why there is none; one for other choices than by now is not shown."""
-        self.preview.setEnabled(True)
+        self._asking = False
         if (asked["base_id"], asked["fused"]) != (self._params["base_id"], self._params["fused"]):
             return
         self.modelfile.show_block(Block("code", text.rstrip(), language=MODELFILE))

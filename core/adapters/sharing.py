@@ -17,7 +17,7 @@ from core.adapters.work import adapter_of, refuse_changed
 from core.errors import AppError
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
 from core.inference.gguf.engine import MOST_CONTEXT, GgufEngine, config_of
-from core.inference.ollama.address import address_of
+from core.inference.ollama.address import address_of, same_server
 from core.inference.ollama.host import OllamaHost
 from core.inference.ollama.registry import OWNER
 from core.inference.ollama.seen import FUSED, full_name
@@ -146,7 +146,9 @@ def _refuse_taken(context: JobContext, host: OllamaHost, name: str, adapter: Ada
         )  # fmt: skip
     if any(one.address == host.address for one in known):
         return there.digest, []
-    return there.digest, [one.address for one in known if not _is_at(one, one.address)]
+    return there.digest, [
+        one.address for one in known if same_server(one.address, host.address) or not _is_at(one, one.address)
+    ]
 
 
 def _is_at(one: Share, address: str) -> bool:
@@ -193,12 +195,14 @@ def unshare_adapter(context: JobContext) -> dict[str, Any]:
         db.close()
     context.progress(0, 1, f"Taking {name} out of Ollama")
     # Where nothing was shared to, a server may be that has moved there.
-    new = "" if any(one.address == asked for one in named) else asked
+    new = "" if any(same_server(one.address, asked) for one in named) else asked
     stays, found = False, 0
     for one in named:
-        here = one.address if address in ("", one.address) else ""
-        place = here if here and _is_at(one, here) else new if _moved(one, new) else here
-        if not place:
+        if _moved(one, new):
+            place = new
+        elif not address or same_server(one.address, address):
+            place = one.address
+        else:
             continue
         found += 1
         stays = _take_out(one, place) or stays

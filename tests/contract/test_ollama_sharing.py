@@ -381,6 +381,18 @@ def test_a_server_that_moved_still_has_what_was_shared_to_it(sharing: Sharing, h
     assert host.look().model("mine") is None
 
 
+def test_a_server_by_another_name_is_the_same_server(sharing: Sharing) -> None:
+    plain = sharing.server.address
+    other = plain.replace("127.0.0.1", "localhost")
+    assert sharing.share() == ""
+    again = run_in_process(sharing.here.db, sharing.here.workspace, "share_adapter", {
+        "adapter_id": "loud", "base_id": sharing.base, "address": other, "name": "mine",
+    })  # fmt: skip
+    assert (again.error, sharing.listed) == (None, [("Loud", other)])
+    done = run_job(sharing.here, "unshare_adapter", {"name": "mine", "address": plain})
+    assert (done.error, sharing.listed) == (None, [])
+
+
 def test_of_two_servers_with_the_same_share_the_one_that_is_named_loses_it(
     sharing: Sharing, host: OllamaHost, base: Path, tmp_path: Path
 ) -> None:

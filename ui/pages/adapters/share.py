@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from core.adapters.shares import NAME, Share, name_for
 from core.errors import AppError
+from core.inference.ollama.seen import FUSED
 from core.models.store import BaseModel
 from core.training.store import Adapter
 from ui import format as fmt
@@ -21,7 +22,7 @@ from ui.widgets.forms import Form, choice, text_field
 from ui.widgets.markdown import Block
 from ui.widgets.scroll import ScrollColumn
 
-LINKED, FUSED, MODELFILE = "linked", "fused", "Modelfile"
+LINKED, MODELFILE = "linked", "Modelfile"
 ABOUT = (
     "Other programs can use it then. Five fixed questions are answered by both before it counts as done; where the "
     "answers differ it is taken out again."

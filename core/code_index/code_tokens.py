@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 # A dash joins words of two letters and more; between shorter ones it is a minus. Looked behind only where one stands.
 _WORD = re.compile(r"[^\W_][\w$]*(?:-(?=[^\W\d_]{2})(?<=[^\W\d_]{2}-)[\w$]+)*|_+[^\W_][\w$]*")
-# The same for text of ASCII alone, in three quarters of the time.
+# What a word of ASCII text can't lie across: all such text is cut there, and only a cut that is new is looked into.
+_CUTS = "".join(char if char.isalnum() or char in "_$-" else " " for char in map(chr, range(128)))
 _ASCII_WORD = re.compile(r"[A-Za-z0-9][\w$]*(?:-(?=[A-Za-z]{2})(?<=[A-Za-z]{2}-)[\w$]+)*|_+[A-Za-z0-9][\w$]*", re.ASCII)
 _SUBWORD = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]")
 _OTHER_SUBWORD = re.compile(r"[^\W\d_]+|\d+")
@@ -32,8 +33,8 @@ def code_tokens(text: str) -> list[str]:
 
 def searchable(text: str) -> str:
     """The tokens of a text in their order, with a space between: what the index of words is made of."""
-    words = _ASCII_WORD.findall(text) if text.isascii() else _WORD.findall(unicodedata.normalize("NFKC", text))
-    return " ".join(map(_known.__getitem__, words))
+    pieces = text.translate(_CUTS).split() if text.isascii() else _WORD.findall(unicodedata.normalize("NFKC", text))
+    return " ".join(filter(None, map(_known.__getitem__, pieces)))
 
 
 def name_tokens(name: str) -> list[str]:
@@ -57,14 +58,15 @@ def _tokens(word: str) -> tuple[str, ...]:
 
 
 class _Known(dict[str, str]):
-    """Words as their tokens, with spaces between; what is common in code is taken apart once."""
+    """Pieces of text as their tokens, with spaces between; what is common in code is taken apart once."""
 
-    def __missing__(self, word: str) -> str:
-        tokens = " ".join(_tokens(word))
-        if len(word) <= _KEPT:
+    def __missing__(self, piece: str) -> str:
+        words = _ASCII_WORD.findall(piece) if piece.isascii() else [piece]
+        tokens = " ".join(token for word in words for token in _tokens(word))
+        if len(piece) <= _KEPT:
             if len(self) >= _MOST_KNOWN:
                 self.clear()
-            self[word] = tokens
+            self[piece] = tokens
         return tokens
 
 

@@ -14,9 +14,12 @@ HASH_BYTES = 16
 
 def digest(*parts: str | bytes) -> str:
     """BLAKE2b of the parts, with their lengths between them, as hex."""
-    found = [part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part for part in parts]
-    data = b"".join(piece for part in found for piece in (len(part).to_bytes(8, "little"), part))
-    return hashlib.blake2b(data, digest_size=HASH_BYTES).hexdigest()
+    made = hashlib.blake2b(digest_size=HASH_BYTES)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        made.update(len(data).to_bytes(8, "little"))
+        made.update(data)
+    return made.hexdigest()
 
 
 class Kind(StrEnum):

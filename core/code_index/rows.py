@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from core.code_index.records import Chunk, Filters, Kind, ParsedFile, digest
 
@@ -76,7 +77,7 @@ def read_for(columns: Sequence[str]) -> list[str]:
 
 def rows_from(read: Iterable[Row]) -> list[Row]:
     """Rows as they were before they were written."""
-    return [json.loads(row.pop(HEAD)) | row if HEAD in row else row for row in read]
+    return [orjson.loads(row.pop(HEAD)) | row if HEAD in row else row for row in read]
 
 
 def chunk_of(row: Mapping[str, Any]) -> Chunk:
@@ -96,7 +97,7 @@ def arrow(rows: Sequence[Mapping[str, Any]], dimension: int | None) -> Any:
     import pyarrow as pa
 
     shape = schema(dimension)
-    read = {HEAD: [json.dumps({name: row[name] for name in _IN_HEAD}, ensure_ascii=False) for row in rows]}
+    read = {HEAD: [orjson.dumps({name: row[name] for name in _IN_HEAD}) for row in rows]}
     columns = [
         pa.array(read.get(field.name) or [row[field.name] for row in rows], field.type)
         for field in shape

@@ -6,10 +6,13 @@ asks once more. Written for lancedb 0.40.
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +27,7 @@ LONGEST_WORD = 128
 NPROBES, REFINE = 20, 10
 BATCH = 500
 _EVERYTHING = 1 << 31
+_REST = "lance_namespace_urllib3_client"
 
 T = TypeVar("T")
 
@@ -31,9 +35,27 @@ T = TypeVar("T")
 def library() -> Any:
     """lancedb, which is loaded on first use and keeps its log to errors."""
     os.environ.setdefault("LANCE_LOG", "error")
-    import lancedb
+    with _without_rest():
+        import lancedb
 
     return lancedb
+
+
+@contextlib.contextmanager
+def _without_rest() -> Iterator[None]:
+    """Lance's client of a REST service is not loaded beside it: a second of classes that nothing here calls.
+
+    Of its package the first file alone is left out; its models, which lancedb does import, are found as ever.
+    """
+    if {"lancedb", _REST} & sys.modules.keys() or (spec := importlib.util.find_spec(_REST)) is None:
+        yield
+        return
+    sys.modules[_REST] = importlib.util.module_from_spec(spec)
+    try:
+        yield
+    finally:
+        # Whoever asks for it later gets the whole.
+        sys.modules.pop(_REST, None)
 
 
 def damaged(folder: Path, exc: BaseException) -> AppError:

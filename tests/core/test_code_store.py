@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -189,6 +191,16 @@ def test_pruning_leaves_the_ids_to_keep_and_other_files(tmp_path: Path) -> None:
     assert (store.prune(keep), store.version) == (0, version)
     store.delete(["src/a_b/m2.py"])
     assert [path for path, _, _ in store.pairs()] == ["src/a_b/m0.py"]
+
+
+def test_the_client_of_a_service_is_not_loaded_with_the_library_and_is_whole_for_whoever_asks() -> None:
+    said = (
+        "import sys; from core.code_index.store import library; library();"
+        "name = 'lance_namespace_urllib3_client'; print(f'{name}.api' in sys.modules, f'{name}.models' in sys.modules);"
+        "import lance_namespace_urllib3_client; print(lance_namespace_urllib3_client.TableApi.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", "TableApi"]
 
 
 def test_going_back_takes_a_new_number(tmp_path: Path) -> None:

@@ -52,6 +52,11 @@ def test_an_identifier_is_found_in_any_text_by_its_whole_and_by_each_word(names:
         assert set(code_tokens(name)) <= text
 
 
+@given(st.text("aZ1_$- .\n\0", max_size=60))
+def test_text_of_ascii_is_cut_as_all_other_text_is(text: str) -> None:
+    assert code_tokens(f"{text} ü") == [*code_tokens(text), "ü"]
+
+
 def test_the_words_of_a_name() -> None:
     assert name_tokens("Repo.getById") == ["repo", "getbyid", "get", "by", "id"]
     assert name_tokens("get_get") == ["get_get", "get"]

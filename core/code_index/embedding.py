@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -19,8 +19,10 @@ from core.code_index.store import other_model
 from core.code_index.vectors import VectorCache
 from core.errors import AppError, Cancelled
 
-# Texts of like length are batched together, for which a group must be large; between groups one can stop.
+# Texts of like length are batched together, for which a group must be large.
 GROUP = 256
+# So many are made before it is looked whether to go on: a small model on a slow machine makes twelve a second.
+AT_ONCE = 32
 BATCH_ROWS, BATCH_S = 1_000, 5.0
 FILES_AT_ONCE = 64
 
@@ -61,8 +63,7 @@ class Embedding:
     _since: float = 0.0
 
     def run(self, files: Sequence[FileState], tell: Tell) -> None:
-        """All chunks of these files. Raises Cancelled between groups, and ModelStopped; all that was embedded until
-        then is kept."""
+        """All chunks of these files. Raises Cancelled and ModelStopped; all that was embedded until then is kept."""
         waiting = sorted((file for file in files if file.embedded < file.chunks), key=lambda file: -file.mtime_ns)
         pace = Pace(tell, "embedding", sum(file.chunks - file.embedded for file in waiting))
         self._since = time.monotonic()
@@ -75,38 +76,47 @@ class Embedding:
                     if len(self._group) < GROUP:
                         continue
                     self._embed(pace)
-                    if time.monotonic() >= self.until and pace.done < pace.total:
-                        self.report.more = True
+                    if self.report.more:
                         return
             self._embed(pace)
         finally:
             self._flush()
 
     def _embed(self, pace: Pace) -> None:
-        """One group: from the cache, else by the model."""
-        if not self._group:
-            return
-        self.token.raise_if_cancelled()
+        """One group: from the cache, else by the model, the longest first; `more` where the time is over before."""
         group, self._group = self._group, []
-        found = self.cache.get(row["embed_hash"] for row in group)
-        self.report.from_cache += sum(row["embed_hash"] in found for row in group)
-        texts = {
-            row["embed_hash"]: chunk_of(row).embedded for row in group if row["embed_hash"] not in found
-        }  # fmt: skip
-        if texts:
-            made = self._make(list(texts.values()))
+        rows: dict[str, list[Row]] = {}
+        for row in group:
+            rows.setdefault(row["embed_hash"], []).append(row)
+        found = self.cache.get(rows)
+        self.report.from_cache += self._take({name: rows[name] for name in found}, found, pace)
+        waiting = sorted((name for name in rows if name not in found), key=lambda name: -len(rows[name][0]["text"]))
+        for start in range(0, len(waiting), AT_ONCE):
+            self.token.raise_if_cancelled()
+            part = waiting[start : start + AT_ONCE]
+            made = self._make([chunk_of(rows[name][0]).embedded for name in part])
             good = np.isfinite(made).all(axis=1)
-            new = {name: made[place].astype(np.float16) for place, name in enumerate(texts) if good[place]}
+            new = {name: made[place].astype(np.float16) for place, name in enumerate(part) if good[place]}
             self.cache.put(new)
             self.report.embedded += len(new)
-            found |= new
-        for row in group:
+            self._take({name: rows[name] for name in part}, new, pace)
+            if time.monotonic() >= self.until and pace.done < pace.total:
+                self.report.more = True
+                return
+
+    def _take(self, rows: Mapping[str, list[Row]], found: Mapping[str, np.ndarray], pace: Pace) -> int:
+        """Rows with the vectors that were found or made, written where there are many; returns how many rows."""
+        taken = [row for same in rows.values() for row in same]
+        if not taken:
+            return 0
+        for row in taken:
             row[VECTOR] = found.get(row["embed_hash"])
-        self._done += [row for row in group if row[VECTOR] is not None]
-        self._refuse([row for row in group if row[VECTOR] is None])
-        pace.add(len(group), group[-1]["path"])
+        self._done += [row for row in taken if row[VECTOR] is not None]
+        self._refuse([row for row in taken if row[VECTOR] is None])
+        pace.add(len(taken), taken[-1]["path"])
         if len(self._done) >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_S:
             self._flush()
+        return len(taken)
 
     def _make(self, texts: list[str]) -> np.ndarray:
         try:

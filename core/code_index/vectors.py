@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CAP_BYTES = 8 << 30
 # What is used is noted once a day at most: a note is a write.
 DAY_S = 86_400
+# Counting what is there takes milliseconds.
+COUNT_EVERY = 1_000
 BATCH = 500
 _TABLE = """
 create table if not exists vectors(hash blob not null, vec blob not null, sum integer not null, used integer not null);
@@ -37,6 +39,7 @@ class VectorCache:
 
     def __init__(self, path: Path, dimension: int, cap_bytes: int = CAP_BYTES) -> None:
         self.path, self.dimension, self.cap_bytes = path, dimension, cap_bytes
+        self._added = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._conn = self._connect()
@@ -110,6 +113,7 @@ class VectorCache:
         try:
             with self._conn:
                 self._conn.executemany("insert or replace into vectors(hash, vec, sum, used) values(?, ?, ?, ?)", rows)
+            self._added += len(rows)
             self._shrink()
         except sqlite3.OperationalError:
             return
@@ -118,6 +122,9 @@ class VectorCache:
 
     def _shrink(self) -> None:
         most = max(1, self.cap_bytes // (2 * self.dimension))
+        if self._added < min(COUNT_EVERY, most // 100):
+            return
+        self._added = 0
         if len(self) > most:
             with self._conn:
                 self._conn.execute(

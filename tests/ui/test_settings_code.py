@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from app import editors
 from core.code_index import embedders
 from core.events import Changed
-from core.projects.jobs import workspace_embedder
+from core.projects.jobs import EMBEDDER, workspace_embedder
 from core.workspace import settings
 from tests.support.pages import open_page, settle, until
 from ui.open_in_editor import open_in_editor
@@ -68,11 +68,23 @@ def test_the_embedding_model_of_the_workspace_is_kept(qtbot: Any, window: Any, c
     assert card.embedder.about.text() == "Search needs no model for words and names."
 
 
-def test_a_folder_that_holds_no_model_says_so(qtbot: Any, window: Any, card: CodeCard, tmp_path: Path) -> None:
+def test_a_folder_that_holds_no_model_is_refused(qtbot: Any, window: Any, card: CodeCard, tmp_path: Path) -> None:
     (tmp_path / "no-model").mkdir()
+    before = card.embedder.combo.currentText()
     card.embedder.choose_folder(str(tmp_path / "no-model"))
-    until(qtbot, lambda: workspace_embedder(window.services.connections.db) == str(tmp_path / "no-model"))
-    until(qtbot, lambda: card.embedder.combo.currentText() == "no-model (not here)")
+    until(qtbot, lambda: card.embedder.about.property("role") == "error")
+    assert "no-model is not an embedding model" in card.embedder.about.text()
+    assert card.embedder.combo.currentText() == before
+    settle(qtbot, window)
+    assert workspace_embedder(window.services.connections.db) == ""
+
+
+def test_a_folder_of_a_model_that_went_away_is_still_named(
+    qtbot: Any, window: Any, card: CodeCard, tmp_path: Path
+) -> None:
+    settings.put(window.services.connections.db, EMBEDDER, str(tmp_path / "gone"))
+    window.services.hub.announce(Changed.SETTINGS)
+    until(qtbot, lambda: card.embedder.combo.currentText() == "gone (not here)")
 
 
 def test_the_command_is_started_with_the_place(qtbot: Any, window: Any, card: CodeCard, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from app.services import Services
 from core.errors import AppError
 from ui import format as fmt
 from ui.theme import theme
-from ui.widgets.basic import label
+from ui.widgets.basic import label, restyle
 
 if TYPE_CHECKING:
     from core.code_index.embedders import EmbedderChoice as ModelHere
@@ -79,7 +79,7 @@ def _about(found: ModelHere) -> str:
 
 
 class EmbedderChoice(QWidget):
-    """A combo box that fills itself. `value_changed()` when another is chosen, `filled()` once the models are known.
+    """A combo box that fills itself. `value_changed()` when another is chosen, `filled()` once there are other words.
 
     `inherited` is the workspace's setting, where an empty choice means that.
     """
@@ -147,9 +147,13 @@ class EmbedderChoice(QWidget):
             self.read()
 
     def _describe(self) -> None:
-        option = self.option
-        self.about.setText(option.about if option is not None else "")
-        self.combo.setAccessibleDescription(self.about.text())
+        self._say(self.option.about if self.option is not None else "")
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        self.about.setText(text)
+        self.about.setProperty("role", "error" if wrong else "caption")
+        restyle(self.about)
+        self.combo.setAccessibleDescription(text)
 
     @Slot(int)
     def _on_chosen(self, _place: int) -> None:
@@ -177,10 +181,17 @@ class EmbedderChoice(QWidget):
 
     @Slot(str)
     def choose_folder(self, name: str) -> None:
-        """A model's folder of one's own."""
-        self._wanted = name
-        self.value_changed.emit()
-        self.read()
+        """A model's folder of one's own; one that holds no model is refused, and what was chosen stays."""
+        self._services.run(self, lambda: _own(name), self._on_folder)
+
+    def _on_folder(self, own: Option) -> None:
+        if own.there:
+            self._wanted = own.key
+            self.value_changed.emit()
+            self.read()
+        else:
+            self._say(own.about, wrong=True)
+            self.filled.emit()
 
 
 class _Combo(QComboBox):

@@ -174,7 +174,7 @@ class ProjectsPage(ProjectsFrame):
             return
         self.searching.use(entry.spec)
         self.source.use(entry.spec)
-        self.show_entry(entry, self._progress(entry.id))
+        self.show_entry(entry, self._progress(entry.id, short=True))
         if entry.there:
             self.services.indexes.watch(entry.spec)
         self._say_what_is_wrong(entry)
@@ -285,20 +285,19 @@ class ProjectsPage(ProjectsFrame):
 
     # What is reported
 
-    def _progress(self, project_id: str) -> str:
+    def _progress(self, project_id: str, *, short: bool = False) -> str:
         """How far its indexing job is, in words; empty while none is under way."""
         step = self.services.indexes.progress.get(project_id)
-        return progress_words(*step) if step is not None else ""
+        return progress_words(*step, short=short) if step is not None else ""
 
     @Slot(str)
     def _on_progressed(self, project_id: str) -> None:
         entry = self.overview.entry(project_id) if self.overview is not None else None
         if entry is None:
             return
-        progress = self._progress(project_id)
-        self.list.show_state(project_id, self.line_of(entry, progress).line)
+        self.list.show_state(project_id, self.line_of(entry, self._progress(project_id)).line)
         if project_id == self.current:
-            self.tiles.show_entry(entry, progress)
+            self.tiles.show_entry(entry, self._progress(project_id, short=True))
 
     @Slot(str)
     def _on_index_changed(self, project_id: str) -> None:

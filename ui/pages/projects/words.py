@@ -91,14 +91,17 @@ def ago_stored(moment: str | None) -> str:
     return ago(datetime.fromisoformat(moment).timestamp()) if moment else ""
 
 
-def progress_words(done: int, total: int, said: str) -> str:
-    """How far an indexing job is: "reading 312 of 1,904 files"; `said` is its stage, or its rate in words."""
+def progress_words(done: int, total: int, said: str, *, short: bool = False) -> str:
+    """How far an indexing job is: "reading 312 of 1,904 files"; `said` is its stage, or its rate in words.
+
+    `short` for a tile: "reading 16%".
+    """
     # A rate ("68 files a second") says by its unit which stage it is.
     named = next((stage for stage, (_, noun) in _STAGES.items() if noun and f" {noun}s a second" in said), said)
     verb, noun = _STAGES.get(named, (named[:1].lower() + named[1:], ""))
     if not total or not noun:
         return verb or "indexing"
-    return f"{verb} {fmt.count(done)} of {fmt.plural(total, noun)}"
+    return f"{verb} {fmt.percent(done / total) if short else f'{fmt.count(done)} of {fmt.plural(total, noun)}'}"
 
 
 def state_words(entry: Entry, progress: str = "") -> str:

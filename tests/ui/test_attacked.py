@@ -133,8 +133,8 @@ def test_enriching_the_same_twice_is_one_job(qtbot: QtBot, window: MainWindow, h
     add_conversation(here)
     page = opened(qtbot, window)
     until(qtbot, lambda: page.table.current() is not None)
-    page.enrich_selected()
-    page.enrich_selected()
+    page.enriching.enrich_selected()
+    page.enriching.enrich_selected()
     until(qtbot, lambda: [row.enrichment_status for row in page.model.rows] == ["completed"])
     assert enrichments(here) == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -18,7 +18,6 @@ from core.events import Changed
 from core.generation.rewrite import JOB_KIND as REWRITE
 from core.jobs import Job, JobState
 from ui import format as fmt
-from ui import steps
 from ui.models.paged import PagedRows, Query
 from ui.models.rows import RowModel
 from ui.pages.conversations.add_to_file import AddDialog
@@ -32,12 +31,11 @@ from ui.pages.conversations.data import (
 )
 from ui.pages.conversations.decisions import Decisions
 from ui.pages.conversations.ends import exported, file_built, rewrite_failed, some_failed
-from ui.pages.conversations.enrich_button import ENRICH_ICON, EnrichButton
+from ui.pages.conversations.enriching import ENRICH_ICON, EnrichButton, Enriching
 from ui.pages.conversations.export import KIND, Export
 from ui.pages.conversations.field_sources import SourcesDialog
 from ui.pages.conversations.filter_bar import Filters
 from ui.pages.conversations.inspector import Inspector
-from ui.pages.conversations.scaffold_dialog import ScaffoldingDialog
 from ui.sample import open_sample
 from ui.widgets.basic import Button, ElidedLabel, column
 from ui.widgets.bulk_bar import BulkAction, BulkBar, table_foot
@@ -62,7 +60,6 @@ class ConversationsPage(Page):
         self._wanted_id = ""
         self._import_ended = ""
         self._search_text = ""
-        self._enriching: tuple[str, ...] = ()
         self._reading = False
         self.imports, self.exports = ImportDesk(self), Export(self, services)
         self.set_header("Conversations", "Review imported conversations, enrich them, and add them to a training file.")
@@ -71,7 +68,7 @@ class ConversationsPage(Page):
                         tip="Import folder")  # fmt: skip
         self.add_header_widget(folder)
         self.add_button = self.add_action("Add to training file", "ph.stack", self.add_to_training_file)
-        self.enrich_button = EnrichButton(self.enrich)
+        self.enrich_button = EnrichButton(lambda: self.enriching.enrich())
         self.add_header_widget(self.enrich_button)
         self.primary = self.enrich_button
         self._build_toolbar()
@@ -130,12 +127,14 @@ class ConversationsPage(Page):
         self.caption.setObjectName("table_caption")
         self.inspector = Inspector()
         self.decide = Decisions(self, self.table, self.inspector, self._tags_in_use)
+        self.enriching = Enriching(self, self.enrich_button, self.decide, self.inspector)
+        self.enriching.ended.connect(self._show_buttons)
         self.bulk = BulkBar(
             "conversations",
             BulkAction("Approve", "ph.check", self.decide.approve, "bulk_approve"),
             BulkAction("Reject", "ph.x", self.decide.reject, "bulk_reject"),
             BulkAction("Tag", "ph.tag", self.decide.tag_selected, "bulk_tag"),
-            BulkAction("Enrich", ENRICH_ICON, self.enrich_selected, "bulk_enrich"),
+            BulkAction("Enrich", ENRICH_ICON, self.enriching.enrich_selected, "bulk_enrich"),
             BulkAction("Delete", "ph.trash", self.decide.delete_selected, "bulk_delete"),
         )
         self.bulk.follow(self.table, self.pages)
@@ -145,12 +144,8 @@ class ConversationsPage(Page):
 
     def _build_inspector(self) -> None:
         self.inspector.badges.other_wanted.connect(self.open_item)
-        report = self.inspector.report
-        report.again.connect(self._enrich_shown)
-        report.mend.connect(self._on_mend)
-        report.choose.connect(self._choose_scaffolding)
-        report.follow.connect(self.services.navigator.follow)
-        report.sources_wanted.connect(self.show_sources)
+        self.inspector.report.follow.connect(self.services.navigator.follow)
+        self.inspector.report.sources_wanted.connect(self.show_sources)
         self.set_inspector(self.inspector, scroll=False)
         self.table.previewed.connect(lambda _row: self.inspector.focus_turns())
         self.table.opened.connect(lambda _row: self.inspector.focus_turns())
@@ -159,7 +154,7 @@ class ConversationsPage(Page):
             PageCommand("approve", "Approve selected", self.decide.approve, ("A",), chosen),
             PageCommand("reject", "Reject selected", self.decide.reject, ("R",), chosen),
             PageCommand("tag", "Tag selected", self.decide.tag_selected, ("T",), chosen),
-            PageCommand("enrich", "Enrich selected", self.enrich_selected, ("E",), chosen),
+            PageCommand("enrich", "Enrich selected", self.enriching.enrich_selected, ("E",), chosen),
             PageCommand("delete", "Delete selected conversations", self.decide.delete_selected, DELETE_KEYS, chosen),
         ):
             self.add_command(command, self.table)
@@ -186,7 +181,7 @@ class ConversationsPage(Page):
         return store.count(db, self._filter)
 
     def _show_overview(self, found: Overview) -> None:
-        self.overview = found
+        self.overview = self.enriching.overview = found
         if found.total:
             self.show_content()
         elif found.importing:
@@ -211,13 +206,12 @@ class ConversationsPage(Page):
             title = f"Preparing {fmt.plural(found.unread, 'conversation')} for the search"
             self.services.start_job("check_conversations", title, {})
 
+    @Slot()
     def _show_buttons(self) -> None:
         found, chosen = self.overview, self.decide.selected_ids()
         if found is None:
             return
-        many = len(chosen) > 1
-        waiting = len(chosen) if many else len(found.waiting)
-        self.enrich_button.show_state(waiting, chosen=many, busy=found.enriching, any_rows=bool(found.total))
+        many, waiting = len(chosen) > 1, self.enriching.show_state(chosen)
         # What is being enriched would silently stay out.
         self.add_button.setEnabled(found.enriched > 0 and not found.enriching)
         tip = "Only enriched conversations can go into a training file" if not found.enriched else ""
@@ -352,48 +346,6 @@ class ConversationsPage(Page):
         """The report of the newest import that ended."""
         if self.overview is not None and self.overview.last_import is not None:
             self.imports.show_report(self.overview.last_import)
-
-    # Enrichment
-
-    def enrich(self) -> None:
-        """Several selected rows, else all that are not enriched."""
-        chosen = self.decide.selected_ids()
-        if len(chosen) > 1:
-            self._start_enrich(chosen)
-        elif self.overview is not None and self.overview.waiting:
-            self._start_enrich(list(self.overview.waiting))
-
-    def enrich_selected(self) -> None:
-        """What is selected, be it one."""
-        if chosen := self.decide.selected_ids():
-            self._start_enrich(chosen)
-
-    @Slot()
-    def _enrich_shown(self) -> None:
-        if self.inspector.detail is not None:
-            self._start_enrich([self.inspector.detail.row.id])
-
-    def _start_enrich(self, ids: Sequence[str]) -> None:
-        wanted = tuple(ids)
-        if wanted == self._enriching:
-            return
-        self._enriching = wanted
-        self.enrich_button.setEnabled(False)
-        steps.enrich(self.services, ids, self._on_enriched, self)
-
-    def _on_enriched(self, _job: Job | None = None) -> None:
-        self._enriching = ()
-        self._show_buttons()
-
-    @Slot(object)
-    def _on_mend(self, missing: tuple[str, str]) -> None:
-        kind, key = missing
-        self.services.navigator.open_page("scaffolding", {"kind": kind, "key": key})
-
-    @Slot()
-    def _choose_scaffolding(self) -> None:
-        if self.inspector.detail is not None:
-            ScaffoldingDialog(self, self.inspector.detail.row, lambda ident: self._start_enrich([ident])).open()
 
     def show_sources(self) -> None:
         """Where every field of the shown conversation comes from."""

@@ -61,6 +61,7 @@ class Embedding:
     _done: list[Row] = field(default_factory=list)
     _files: dict[str, FileState] = field(default_factory=dict)
     _since: float = 0.0
+    _kept: int = 0
 
     def run(self, files: Sequence[FileState], tell: Tell) -> None:
         """All chunks of these files. Raises Cancelled and ModelStopped; all that was embedded until then is kept."""
@@ -83,26 +84,30 @@ class Embedding:
             self._flush()
 
     def _embed(self, pace: Pace) -> None:
-        """One group: from the cache, else by the model, the longest first; `more` where the time is over before."""
+        """One group: from the cache, else by the model; `more` where the time is over before."""
+        self.token.raise_if_cancelled()
         group, self._group = self._group, []
         rows: dict[str, list[Row]] = {}
         for row in group:
             rows.setdefault(row["embed_hash"], []).append(row)
         found = self.cache.get(rows)
         self.report.from_cache += self._take({name: rows[name] for name in found}, found, pace)
-        waiting = sorted((name for name in rows if name not in found), key=lambda name: -len(rows[name][0]["text"]))
-        for start in range(0, len(waiting), AT_ONCE):
+        for part in _parts({name: same[0] for name, same in rows.items() if name not in found}):
+            if self._over(pace):
+                return
             self.token.raise_if_cancelled()
-            part = waiting[start : start + AT_ONCE]
             made = self._make([chunk_of(rows[name][0]).embedded for name in part])
             good = np.isfinite(made).all(axis=1)
             new = {name: made[place].astype(np.float16) for place, name in enumerate(part) if good[place]}
             self.cache.put(new)
             self.report.embedded += len(new)
             self._take({name: rows[name] for name in part}, new, pace)
-            if time.monotonic() >= self.until and pace.done < pace.total:
-                self.report.more = True
-                return
+        self._over(pace)
+
+    def _over(self, pace: Pace) -> bool:
+        """Whether the rest is for another pass. Each keeps something, or passes over what is refused had no end."""
+        self.report.more = bool(self._kept) and time.monotonic() >= self.until and pace.done < pace.total
+        return self.report.more
 
     def _take(self, rows: Mapping[str, list[Row]], found: Mapping[str, np.ndarray], pace: Pace) -> int:
         """Rows with the vectors that were found or made, written where there are many; returns how many rows."""
@@ -111,7 +116,9 @@ class Embedding:
             return 0
         for row in taken:
             row[VECTOR] = found.get(row["embed_hash"])
-        self._done += [row for row in taken if row[VECTOR] is not None]
+        kept = [row for row in taken if row[VECTOR] is not None]
+        self._kept += len(kept)
+        self._done += kept
         self._refuse([row for row in taken if row[VECTOR] is None])
         pace.add(len(taken), taken[-1]["path"])
         if len(self._done) >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_S:
@@ -153,6 +160,14 @@ class Embedding:
             if file.embedded >= file.chunks:
                 self._files[path] = replace(file, state=Stage.EMBEDDED, reason="", detail="")
         self.opened.acknowledge(Change([self._files[path] for path in changed]))
+
+
+def _parts(rows: Mapping[str, Row]) -> list[list[str]]:
+    """Rows of like length together, by name; first those with the newest, which is the first of `rows`."""
+    order = {name: place for place, name in enumerate(rows)}
+    longest = sorted(rows, key=lambda name: -len(rows[name]["text"]))
+    parts = [longest[start : start + AT_ONCE] for start in range(0, len(longest), AT_ONCE)]
+    return sorted(parts, key=lambda part: min(order[name] for name in part))
 
 
 class ModelStopped(Exception):  # noqa: N818 - carries the error

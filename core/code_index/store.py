@@ -54,7 +54,7 @@ def _without_rest() -> Iterator[None]:
     try:
         yield
     finally:
-        # Whoever asks for it later gets the whole.
+        # Whoever imports from it later gets the whole.
         sys.modules.pop(_REST, None)
 
 

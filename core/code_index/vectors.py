@@ -39,7 +39,7 @@ class VectorCache:
 
     def __init__(self, path: Path, dimension: int, cap_bytes: int = CAP_BYTES) -> None:
         self.path, self.dimension, self.cap_bytes = path, dimension, cap_bytes
-        self._added = 0
+        self._added = COUNT_EVERY
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._conn = self._connect()

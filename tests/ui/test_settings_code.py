@@ -13,6 +13,7 @@ from core.code_index import embedders
 from core.events import Changed
 from core.projects.jobs import EMBEDDER, workspace_embedder
 from core.workspace import settings
+from tests.support.embedders import minilm
 from tests.support.pages import open_page, settle, until
 from ui.open_in_editor import open_in_editor
 from ui.pages.settings.code import CodeCard
@@ -77,6 +78,31 @@ def test_a_folder_that_holds_no_model_is_refused(qtbot: Any, window: Any, card: 
     assert card.embedder.combo.currentText() == before
     settle(qtbot, window)
     assert workspace_embedder(window.services.connections.db) == ""
+    # The model that is right is chosen once more.
+    card.embedder.combo.activated.emit(card.embedder.combo.currentIndex())
+    assert card.embedder.about.property("role") == "caption"
+
+
+def test_a_folder_with_a_model_counts_from_the_click_on(qtbot: Any, window: Any, card: CodeCard) -> None:
+    folder = str(minilm())
+    card.embedder.choose_folder(folder)
+    assert card.embedder.value() == folder
+    until(qtbot, lambda: workspace_embedder(window.services.connections.db) == folder)
+    assert card.embedder.combo.currentData() == folder
+    assert card.embedder.option is not None
+    assert card.embedder.option.there
+
+
+def test_what_is_chosen_later_wins_over_a_folder_that_is_still_looked_into(
+    qtbot: Any, window: Any, card: CodeCard
+) -> None:
+    combo = card.embedder.combo
+    card.embedder.choose_folder(str(minilm()))
+    combo.setCurrentIndex(combo.findData(embedders.WORDS_ONLY))
+    until(qtbot, lambda: workspace_embedder(window.services.connections.db) == embedders.WORDS_ONLY)
+    settle(qtbot, window)
+    assert (card.embedder.value(), combo.currentData()) == (embedders.WORDS_ONLY, embedders.WORDS_ONLY)
+    assert card.embedder.about.text() == "Search needs no model for words and names."
 
 
 def test_a_folder_of_a_model_that_went_away_is_still_named(

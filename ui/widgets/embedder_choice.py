@@ -92,9 +92,13 @@ class EmbedderChoice(QWidget):
         self._services, self._wanted, self._inherited = services, value, inherited
         self._options: list[Option] = []
         self._filling = False
+        # A folder that is being looked into.
+        self._asked = ""
+        self._looking: int | None = None
         self.combo = _Combo()
         self.combo.setObjectName("embedder_choice")
         self.combo.currentIndexChanged.connect(self._on_chosen)
+        self.combo.activated.connect(self._on_activated)
         self.about = label("Looking for models…", "caption", wrap=True, name="embedder_about")
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +132,8 @@ class EmbedderChoice(QWidget):
         self.combo.addItem("A folder…", FOLDER)
         self.combo.setCurrentIndex(self.combo.findData(self._wanted))
         self._filling = False
-        self._describe()
+        if not self._asked:
+            self._describe()
         self.filled.emit()
 
     @property
@@ -138,11 +143,12 @@ class EmbedderChoice(QWidget):
 
     def value(self) -> str:
         """The setting: "" for the best there is, "none", a known name or a folder."""
-        return self._wanted
+        return self._asked or self._wanted
 
     def set_value(self, value: str) -> None:
         """Choose without a signal."""
         if value != self._wanted:
+            self._look_no_more()
             self._wanted = value
             self.read()
 
@@ -163,9 +169,16 @@ class EmbedderChoice(QWidget):
         if key == FOLDER:
             self._ask_folder()
             return
+        self._look_no_more()
         self._wanted = key
         self._describe()
         self.value_changed.emit()
+
+    @Slot(int)
+    def _on_activated(self, place: int) -> None:
+        # Chosen again, what was said of a folder that was refused goes.
+        if not self._asked and self.combo.itemData(place) == self._wanted:
+            self._describe()
 
     def _ask_folder(self) -> None:
         self._filling = True
@@ -182,16 +195,25 @@ class EmbedderChoice(QWidget):
     @Slot(str)
     def choose_folder(self, name: str) -> None:
         """A model's folder of one's own; one that holds no model is refused, and what was chosen stays."""
-        self._services.run(self, lambda: _own(name), self._on_folder)
+        self._look_no_more()
+        self._asked = name
+        self._say("Looking into the folder…")
+        self._looking = self._services.run(self, lambda: _own(name), self._on_folder)
+
+    def _look_no_more(self) -> None:
+        self._services.forget(self._looking)
+        self._asked = ""
 
     def _on_folder(self, own: Option) -> None:
-        if own.there:
-            self._wanted = own.key
-            self.value_changed.emit()
-            self.read()
-        else:
+        self._asked = ""
+        if not own.there:
             self._say(own.about, wrong=True)
             self.filled.emit()
+            return
+        self._wanted = own.key
+        if self._options:
+            self._fill([*(option for option in self._options if option.key != own.key), own])
+        self.value_changed.emit()
 
 
 class _Combo(QComboBox):

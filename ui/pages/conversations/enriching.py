@@ -49,25 +49,23 @@ class EnrichButton(Button):
 
 
 class Enriching(QObject):
-    """`ended()` when a job that was started here is over, or could not begin. The page keeps `overview` up to date."""
+    """`ended()` when a job that was started here is over, or could not begin."""
 
     ended = Signal()
 
     def __init__(self, page: Page, button: EnrichButton, decide: Decisions, inspector: Inspector) -> None:
         super().__init__(page)
         self._page, self._button, self._decide, self._inspector = page, button, decide, inspector
-        self.overview: Overview | None = None
+        self._waiting: Sequence[str] = ()
         self._under_way: tuple[str, ...] = ()
         report = inspector.report
         report.again.connect(self._enrich_shown)
         report.mend.connect(self._on_mend)
         report.choose.connect(self._choose_scaffolding)
 
-    def show_state(self, chosen: Sequence[str]) -> int:
-        """The button for what is selected; returns how many it would enrich."""
-        found, many = self.overview, len(chosen) > 1
-        if found is None:
-            return 0
+    def show_state(self, found: Overview, chosen: Sequence[str]) -> int:
+        """The button for what there is and what is selected of it; returns how many it would enrich."""
+        self._waiting, many = found.waiting, len(chosen) > 1
         count = len(chosen) if many else len(found.waiting)
         self._button.show_state(count, chosen=many, busy=found.enriching, any_rows=bool(found.total))
         return count
@@ -77,8 +75,8 @@ class Enriching(QObject):
         chosen = self._decide.selected_ids()
         if len(chosen) > 1:
             self._start(chosen)
-        elif self.overview is not None and self.overview.waiting:
-            self._start(self.overview.waiting)
+        elif self._waiting:
+            self._start(self._waiting)
 
     def enrich_selected(self) -> None:
         """What is selected, be it one."""

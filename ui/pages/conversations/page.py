@@ -181,7 +181,7 @@ class ConversationsPage(Page):
         return store.count(db, self._filter)
 
     def _show_overview(self, found: Overview) -> None:
-        self.overview = self.enriching.overview = found
+        self.overview = found
         if found.total:
             self.show_content()
         elif found.importing:
@@ -211,7 +211,7 @@ class ConversationsPage(Page):
         found, chosen = self.overview, self.decide.selected_ids()
         if found is None:
             return
-        many, waiting = len(chosen) > 1, self.enriching.show_state(chosen)
+        many, waiting = len(chosen) > 1, self.enriching.show_state(found, chosen)
         # What is being enriched would silently stay out.
         self.add_button.setEnabled(found.enriched > 0 and not found.enriching)
         tip = "Only enriched conversations can go into a training file" if not found.enriched else ""

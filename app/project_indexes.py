@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -12,15 +13,17 @@ from app.changes import ChangeHub
 from app.code_service import CodeService
 from app.jobs.queue import JobQueue
 from app.notify import Notifier
-from core import jobs
 from core.code_index.spec import ProjectSpec
 from core.db.connection import now
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.projects import projects
-from core.projects.jobs import INDEX_JOB, index_params, project_of, workspace_embedder
+from core.projects.jobs import INDEX_JOB, give_up_older, index_params, jobs_of, project_of, workspace_embedder
 from core.workspace.paths import Workspace
+
+# So often a job whose worker ended goes on by itself; then it waits for the user.
+TRIES = 2
 
 
 class Work(Protocol):
@@ -75,6 +78,7 @@ class ProjectIndexes(QObject):
         self._watched: dict[str, ProjectSpec] = {}
         self._jobs: dict[str, str] = {}
         self._starting: set[str] = set()
+        self._tries: dict[str, int] = {}
         # Their job was stopped for one with another model or folder.
         self._again: set[str] = set()
         self._embedder: str | None = None
@@ -123,9 +127,17 @@ class ProjectIndexes(QObject):
 
     @Slot(str, int)
     def _on_behind(self, project_id: str, _chunks: int) -> None:
-        self._work.read(
-            self, lambda db: _rests(db, project_id), lambda rests: None if rests else self.start(project_id)
-        )
+        self._work.read(self, lambda db: _next(db, self._work.workspace, project_id), partial(self._go_on, project_id))
+
+    def _go_on(self, project_id: str, job_id: str | None) -> None:
+        """Resume that job; a new one where its name is empty, nothing where there is none."""
+        if job_id is None or project_id in self._starting:
+            return
+        if not job_id:
+            self.start(project_id)
+        elif self._tries.get(project_id, 0) < TRIES:
+            self._tries[project_id] = self._tries.get(project_id, 0) + 1
+            self._work.queue.resume(job_id)
 
     @Slot(object)
     def _on_data(self, what: Changed) -> None:
@@ -159,6 +171,7 @@ class ProjectIndexes(QObject):
                 self._starting.discard(project_id)
                 return
             name, params = found
+            self._work.write(self, lambda db: give_up_older(db, project_id))
             self._work.start_job(
                 INDEX_JOB, f"Indexing {name}", params, lambda _job: self._starting.discard(project_id), self,
                 refused=lambda: self._starting.discard(project_id),
@@ -213,6 +226,7 @@ class ProjectIndexes(QObject):
             self._starting.discard(project)
             self.start(project)
         elif job.status is JobState.COMPLETED:
+            self._tries.pop(project, None)
             # Another model was chosen meanwhile.
             self._if_other(project, self.start, job)
 
@@ -229,7 +243,7 @@ def _rests(db: Database, project_id: str) -> bool:
     it failed, or it could do nothing about the chunks that wait (its model is not here)."""
     if project_id not in {project.id for project in projects.listing(db)}:
         return True
-    mine = [job for job in jobs.listing(db, kind=INDEX_JOB) if project_of(job) == project_id]
+    mine = jobs_of(db, project_id)
     if any(job.status.active for job in mine):
         return True
     if not mine:
@@ -238,6 +252,16 @@ def _rests(db: Database, project_id: str) -> bool:
     result = last.result or {}
     idle = last.status is JobState.COMPLETED and bool(result.get("missing")) and not result.get("embedded")
     return idle or last.status in (JobState.PAUSED, JobState.CANCELLED, JobState.FAILED)
+
+
+def _next(db: Database, workspace: Workspace, project_id: str) -> str | None:
+    """The interrupted job that goes on, "" where a new one is to begin, None where none is."""
+    if _rests(db, project_id):
+        return None
+    last, wanted = next(iter(jobs_of(db, project_id)), None), _wanted(db, workspace, project_id)
+    if last is None or wanted is None or last.status is not JobState.INTERRUPTED or not last.can_resume:
+        return ""
+    return last.id if _how(last.params) == _how(wanted[1]) else ""
 
 
 def _wanted(db: Database, workspace: Workspace, project_id: str) -> tuple[str, dict[str, Any]] | None:

@@ -232,8 +232,14 @@ def claim_next(db: Database, job_id: str = "") -> Job | None:
 
 
 def requeue(db: Database, job_id: str) -> Job:
-    """Put an interrupted, paused, failed or cancelled job back into the queue. Raises AppError `not_resumable`."""
+    """Put an interrupted, paused, failed or cancelled job back into the queue; one that is active stays as it is.
+
+    Raises AppError `not_resumable`.
+    """
     job = get(db, job_id)
+    if job.status.active:
+        # Asked twice.
+        return job
     if db.execute("select 1 from jobs where id = ? and deleted_at is not null", [job_id]).fetchone():
         raise AppError(
             "in_the_trash", f"“{job.title}” is in the trash.", hint="Restore it first, then resume it.",
@@ -250,6 +256,17 @@ def requeue(db: Database, job_id: str) -> Job:
             [now(), job_id],
         )
     return get(db, job_id)
+
+
+def give_up(db: Database, ids: Iterable[str]) -> Changed:
+    """Jobs that rest are offered no more: another one does their work."""
+    resting = ",".join(f"'{state}'" for state in RESUMABLE)
+    with transaction(db):
+        db.execute(
+            f"update jobs set resumable = 0 where status in ({resting}) and id in (select value from json_each(?))",
+            [orjson.dumps(list(ids)).decode()],
+        )
+    return Changed.JOBS
 
 
 def those_paused(db: Database, ids: Iterable[str]) -> list[str]:

@@ -20,7 +20,9 @@ from app.cli.steps import Steps
 from core import jobs
 from core.code_index.client import CodeClient
 from core.code_index.embedders import AUTO, KNOWN, WORDS_ONLY, known
+from core.code_index.records import PLAIN
 from core.code_index.scan import check_root
+from core.code_index.spec import ProjectSpec
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling
@@ -31,7 +33,7 @@ from core.models.practice import PRACTICE_ID
 from core.models.store import BaseModel
 from core.projects import assistant, projects
 from core.projects.assistant import Given
-from core.projects.jobs import index_params, spec_of
+from core.projects.jobs import INDEX_JOB, give_up_older, index_params, spec_of
 from core.projects.projects import Project
 from core.training import store as training
 from core.workspace.paths import Workspace
@@ -129,10 +131,9 @@ class ProjectCall:
         for warning in check_root(root, self.session.workspace.root):
             self.out.line("notice", message=warning)
         project = self._project(root.resolve())
+        give_up_older(self.db, project.id)
         job = self._steps().run(
-            jobs.create(
-                self.db, "index_project", f"Index {project.name}", index_params(self.session.workspace, project)
-            )
+            jobs.create(self.db, INDEX_JOB, f"Index {project.name}", index_params(self.session.workspace, project))
         )
         for notice in job.result.get("notices", ()):
             self.out.line("notice", **notice)
@@ -166,10 +167,29 @@ class ProjectCall:
         anything = False
         with self._client() as client:
             for text in queries:
+                if text.lstrip().lower().startswith(PLAIN):
+                    anything |= self._grep(client, spec, text)
+                    continue
                 answer = client.search(spec, text, self.options.k, self.token)
-                anything = anything or bool(answer["found"])
+                anything |= bool(answer["found"])
                 self._print(text, answer)
         return 0 if anything else 1
+
+    def _grep(self, client: CodeClient, spec: ProjectSpec, text: str) -> bool:
+        """Print the lines that hold what stands behind "text:"; whether there are any."""
+        wanted = text.lstrip()[len(PLAIN) :].strip()
+        answer = client.grep(spec, wanted, self.options.k, self.token)
+        for line in answer["lines"]:
+            if self.options.json:
+                self.out.line("line", query=text, path=line["path"], line=line["number"], text=line["text"])
+            else:
+                sys.stdout.write(f"{line['path']}:{line['number']}: {line['text'].strip()}\n")
+        if self.options.json:
+            self.out.line("searched", query=text, found=len(answer["lines"]), notices=answer["notices"])
+        else:
+            sys.stdout.flush()
+            sys.stderr.writelines(f"{notice}\n" for notice in answer["notices"])
+        return bool(answer["lines"])
 
     def _queries(self) -> list[str]:
         if not self.options.queries:

@@ -38,6 +38,10 @@ class CodeClient(WorkerClient):
         """`{"found": [...], "notices": [...], "total", "seconds"}`, best first."""
         return self.call("search", None, token, project=spec.to_json(), text=text, k=k)
 
+    def grep(self, spec: ProjectSpec, text: str, limit: int, token: CancelToken | None = None) -> dict[str, Any]:
+        """`{"lines": [...], "more", "notices"}`: lines that hold a text as it is written."""
+        return self.call("grep", None, token, project=spec.to_json(), pattern=text, limit=limit)
+
     def context(
         self, spec: ProjectSpec, text: str, budget_tokens: int, token: CancelToken | None = None
     ) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class Embedding:
     def run(self, files: Sequence[FileState], tell: Tell) -> None:
         """All chunks of these files. Raises Cancelled and ModelStopped; all that was embedded until then is kept."""
         waiting = sorted((file for file in files if file.embedded < file.chunks), key=lambda file: -file.mtime_ns)
-        pace = Pace(tell, "embedding", sum(file.chunks - file.embedded for file in waiting))
+        done = sum(file.embedded for file in files)
+        pace = Pace(tell, "embedding", sum(file.chunks for file in files), done)
         self._since = time.monotonic()
         try:
             for start in range(0, len(waiting), FILES_AT_ONCE):

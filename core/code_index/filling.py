@@ -145,7 +145,9 @@ class Filling:
     def _count(self, batch: Sequence[Prepared], had: set[str]) -> None:
         report = self.report
         for one in batch:
-            report.changed += not (one.same or one.gone or one.left or one.failed)
+            if not (one.same or one.gone or one.left or one.failed):
+                report.changed += 1
+                report.read.add(one.file.path)
             report.removed += one.gone and one.file.path in had
             report.found -= one.gone
             report.chunks += len(one.rows)

@@ -71,12 +71,14 @@ class Indexer:
     # ---------------------------------------------------------------- passes
 
     def refresh(
-        self, token: CancelToken, tell: Tell = silent, paths: set[str] | None = None, embed_s: float = math.inf
-    ) -> Report:
+        self, token: CancelToken, tell: Tell = silent, paths: set[str] | None = None, embed_s: float = math.inf,
+        *, embed_all: bool = True,
+    ) -> Report:  # fmt: skip
         """Make the index fit the files, all of them or those of `paths` (relative, with "/"; folders too).
 
         Embedding ends after `embed_s` seconds; the report says where there is `more`, for another call. Between two
-        calls others may write: a saved file does not wait for the vectors of the whole project.
+        calls others may write: a saved file does not wait for the vectors of the whole project. Without `embed_all`
+        only what was read anew is embedded, and what waited before is left to whoever embeds it.
         A failing file is counted and kept as `error`, a failing model is a notice. Raises Cancelled, and AppError
         `index_busy`, `no_project_folder`, `disk_full`, `index_write_failed`.
         """
@@ -94,7 +96,8 @@ class Indexer:
             else:
                 self._some(opened, few, report, token, tell)
             report.words_s = time.monotonic() - began
-            self._embed(opened, report, token, tell, few, embed_s)
+            only = None if embed_all else report.read
+            self._embed(opened, report, token, tell, few, embed_s, only)
             self._finish(opened, report, tell, whole=few is None)
             report.index_state = opened.state.index_state()
             report.incomplete = bool(opened.state.meta("incomplete", True))
@@ -194,9 +197,10 @@ class Indexer:
         report.used = sum(counts.values()) - report.left_out - report.failed
 
     def _embed(
-        self, opened: Opened, report: Report, token: CancelToken, tell: Tell, paths: set[str] | None, embed_s: float
-    ) -> None:
-        """Vectors for what has none, of these files or of all."""
+        self, opened: Opened, report: Report, token: CancelToken, tell: Tell, paths: set[str] | None, embed_s: float,
+        only: set[str] | None,
+    ) -> None:  # fmt: skip
+        """Vectors for what has none, of these files or of all, and of these `only` those."""
         if paths is None:
             # What is found by words can be asked for while it is tidied and the rest is embedded.
             if active(self.project) in ("", LEXICAL):
@@ -204,7 +208,7 @@ class Indexer:
             self._tidy(opened, report, tell)
         if opened.store.dimension is None:
             return
-        files = list(opened.state.files(paths).values())
+        files = [file for file in opened.state.files(paths).values() if only is None or file.path in only]
         if self.embedder is not None and self._cache is not None:
             from core.code_index.embedding import Embedding, ModelStopped
 

@@ -31,13 +31,13 @@ def silent(_step: Step) -> None:
 
 
 class Pace:
-    """Reports the progress of one stage, a few times a second at most."""
+    """Reports the progress of one stage, a few times a second at most; `done` were so before it began."""
 
-    def __init__(self, tell: Tell, stage: str, total: int, every_s: float = 0.2) -> None:
+    def __init__(self, tell: Tell, stage: str, total: int, done: int = 0, every_s: float = 0.2) -> None:
         self._tell, self.stage, self.total, self._every_s = tell, stage, total, every_s
-        self.done = 0
+        self.done = self._before = done
         self._began = self._told = time.monotonic()
-        tell(Step(stage, 0, total))
+        tell(Step(stage, done, total))
 
     def add(self, count: int, detail: str = "") -> None:
         """`count` more are done."""
@@ -45,7 +45,11 @@ class Pace:
         now = time.monotonic()
         if now - self._told >= self._every_s or self.done >= self.total:
             self._told = now
-            self._tell(Step(self.stage, self.done, self.total, self.done / max(1e-6, now - self._began), detail))
+            self._tell(
+                Step(
+                    self.stage, self.done, self.total, (self.done - self._before) / max(1e-6, now - self._began), detail
+                )
+            )
 
 
 @dataclass
@@ -74,6 +78,8 @@ class Report:
     slug: str = ""
     index_state: str = ""
     notices: list[AppError] = field(default_factory=list)
+    # The files that were read anew, by path.
+    read: set[str] = field(default_factory=set)
 
     def after(self, before: Report) -> Report:
         """This pass and those before it as one: how the files stand now, and all that was done."""

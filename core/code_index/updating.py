@@ -27,6 +27,8 @@ from core.errors import AppError, Cancelled, bug_report
 log = logging.getLogger(__name__)
 # More chunks than this without a vector are a job's: it shows how far it is, and can be paused.
 FEW_CHUNKS = 512
+# So long it embeds before a job may write.
+EMBED_S = 4.0
 # Another process writes the index; its end is told, this is for the case that it died.
 TRY_AGAIN_S = 5.0
 CLOSE_S = 5.0
@@ -190,7 +192,8 @@ class Updating:
             indexer = Indexer(spec.index_path, spec.root_path, light, spec.vectors_path, usual(spec.workspace_path))
             self._indexers[spec.id] = indexer
         indexer.embedder = light
-        report = indexer.refresh(self._token, paths=paths)
+        # What was left by a job that rests stays so: of all files only those that are new or changed are embedded.
+        report = indexer.refresh(self._token, paths=paths, embed_s=EMBED_S, embed_all=paths is not None)
         for notice in report.notices:
             if notice.code not in ("too_many_chunks", "no_memory_for_embedder"):
                 self._send("notice", project=spec.id, error=notice.to_json())
@@ -198,8 +201,12 @@ class Updating:
             with reading(Places(spec.index_path, slug).state) as state:
                 self._send("changed", project=spec.id, summary=summarised(state, spec, slug, model))
         too_many = many or any(notice.code == "too_many_chunks" for notice in report.notices)
-        if report.missing and model is not None and too_many:
+        if report.missing and model is not None and (too_many or paths is None):
             self._send("behind", project=spec.id, chunks=report.missing)
+        elif report.more and paths is not None:
+            with self._guard:
+                found.paths |= paths
+            self._due.put(spec.id)
 
 
 def _waiting(spec: ProjectSpec, slug: str) -> int:

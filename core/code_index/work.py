@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from core.code_index import active as actives
@@ -47,7 +46,7 @@ class _Indexing:
 
     def __init__(self, context: JobContext, spec: ProjectSpec) -> None:
         self._context, self._spec = context, spec
-        self._stage, self._chunks = "", 0
+        self._stage, self._embedding = "", False
         self._notices: list[AppError] = []
         self._model = self._wanted()
         self._indexer = Indexer(
@@ -85,9 +84,8 @@ class _Indexing:
             if self._stage != "embedding":
                 # From here on it can be searched by words; later, how much can be by meaning.
                 self._emit()
-            self._chunks = max(self._chunks, step.total)
-            step = replace(step, done=self._chunks - step.total + step.done, total=self._chunks)
-        elif self._chunks:
+            self._embedding = True
+        elif self._embedding:
             # Once it embeds, a look between two passes is no news.
             self._stage = step.stage
             return

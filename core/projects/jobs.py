@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from core import jobs
 from core.code_index.spec import ProjectSpec
 from core.db.connection import now
 from core.events import Changed
@@ -43,6 +44,16 @@ def project_of(job: Job) -> str:
     """The id of the project that an indexing job is about, empty for another kind."""
     named = job.params.get("project") if job.kind == INDEX_JOB else None
     return str(named.get("id", "")) if isinstance(named, Mapping) else ""
+
+
+def jobs_of(db: Database, project_id: str) -> list[Job]:
+    """Its indexing jobs, newest first."""
+    return [job for job in jobs.listing(db, kind=INDEX_JOB) if project_of(job) == project_id]
+
+
+def give_up_older(db: Database, project_id: str) -> Changed:
+    """A new job does what those that rest had left: they are not resumed beside it."""
+    return jobs.give_up(db, [job.id for job in jobs_of(db, project_id)])
 
 
 def _apply(db: Database, _workspace: Workspace, job: Job, event: Mapping[str, Any]) -> Changed:

@@ -81,6 +81,18 @@ def test_it_can_be_read_without_json(shop: tuple[Path, Path]) -> None:
     assert "web/basket.ts:3-6  basketTotal" in said
 
 
+def test_a_text_is_found_as_it_is_written(shop: tuple[Path, Path]) -> None:
+    code, lines, _ = project(shop[0], "search", "Shop", "text: basketTotal(", "--json")
+    assert code == 0
+    assert (lines[0]["type"], lines[0]["path"], lines[0]["line"]) == ("line", "web/basket.ts", 4)
+    assert "basketTotal(" in lines[0]["text"]
+    assert (lines[-1]["type"], lines[-1]["found"]) == ("searched", len(lines) - 1)
+    code, _, said = project(shop[0], "search", "Shop", "text:basketTotal(")
+    assert (code, "web/basket.ts:4: " in said) == (0, True)
+    assert project(shop[0], "search", "Shop", "text:%s\\'")[0] == 1
+    assert project(shop[0], "search", "Shop", "text:")[0] == 1
+
+
 def test_what_is_ignored_or_secret_is_not_found_and_counted(shop: tuple[Path, Path]) -> None:
     _, lines, said = project(shop[0], "search", "Shop", "leftPad STRIPE_KEY debug.log", "--json", "--k", 200)
     assert not {line["path"] for line in found(lines)} & {".env", "debug.log", "node_modules/left/pad.js"}

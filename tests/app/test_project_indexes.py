@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from app.project_indexes import TRIES
 from core import jobs
 from core.events import Changed
 from core.jobs import JobState
@@ -89,6 +92,43 @@ def test_a_job_that_failed_or_was_stopped_is_not_begun_again_by_itself(
     code.behind.emit(project.id, 2000)
     qtbot.waitUntil(lambda: not services.tasks.busy)
     assert len(indexing(services)) == 2
+
+
+def test_a_job_whose_worker_ended_goes_on_by_itself_and_not_for_ever(qtbot: Any, services: Any, tmp_path: Path) -> None:
+    code = use_double(services)
+    root = write_project(tmp_path / "api")
+    project = add_indexed(services, root)
+    hold(qtbot, services, root, project.id)
+    for _ in range(TRIES + 1):
+        qtbot.waitUntil(lambda: bool(services.queue.running()) and services.queue.pid(indexing(services)[0].id) > 0)
+        os.kill(services.queue.pid(indexing(services)[0].id), signal.SIGKILL)
+        qtbot.waitUntil(lambda: [job.status for job in indexing(services)] == [JobState.INTERRUPTED])
+        qtbot.waitUntil(lambda: not services.queue.busy)
+        code.behind.emit(project.id, 2000)
+        qtbot.waitUntil(lambda: not services.tasks.busy)
+    # The user may, and then it is whole; a double click is no error.
+    qtbot.waitUntil(lambda: not services.queue.busy)
+    assert [(job.status, job.can_resume) for job in indexing(services)] == [(JobState.INTERRUPTED, True)]
+    (root / ".hold").unlink()
+    refused: list[Exception] = []
+    services.queue.failed.connect(refused.append)
+    for _ in range(2):
+        services.queue.resume(indexing(services)[0].id)
+    qtbot.waitUntil(lambda: completed(services, 1))
+    assert refused == []
+
+
+def test_a_new_job_takes_the_place_of_those_that_rest(qtbot: Any, services: Any, tmp_path: Path) -> None:
+    use_double(services)
+    root = write_project(tmp_path / "api")
+    project = add_indexed(services, root)
+    hold(qtbot, services, root, project.id)
+    services.queue.stop(services.queue.running()[0].id)
+    qtbot.waitUntil(lambda: [job.can_resume for job in indexing(services)] == [True])
+    (root / ".hold").unlink()
+    services.indexes.start(project.id)
+    qtbot.waitUntil(lambda: completed(services, 1))
+    assert [job.can_resume for job in indexing(services)] == [False, False]
 
 
 def test_a_job_that_could_embed_nothing_is_not_begun_again_by_itself(qtbot: Any, services: Any, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from core.cancel import CancelToken
 from core.code_index import embedding
-from core.code_index.report import Report
+from core.code_index.report import Report, Step
 from core.code_index.state import Stage
 from core.code_index.vectors import VectorCache
 from tests.support.code_index import DIMENSION, Project, StubEmbedder
@@ -85,4 +85,18 @@ def test_texts_that_are_refused_have_an_end(project: Project, embedder: StubEmbe
         reports.append(step(project))
     assert sum(report.embedded for report in reports) >= 10
     assert reports[-1].missing == reports[0].chunks - sum(report.embedded for report in reports)
+    project.indexer.close()
+
+
+def test_progress_counts_what_was_embedded_before(project: Project) -> None:
+    first = step(project)
+    told: list[tuple[int, int]] = []
+
+    def tell(said: Step) -> None:
+        if said.stage == "embedding":
+            told.append((said.done, said.total))
+
+    project.indexer.refresh(CancelToken(), tell)
+    assert told[0] == (first.embedded, first.chunks)
+    assert told[-1] == (first.chunks, first.chunks)
     project.indexer.close()

@@ -119,3 +119,36 @@ def test_none_as_the_model_is_none_also_for_an_index_that_was_made_with_one(monk
     found = models.of_index(folder_name("mini-4"), "/nowhere/at/all")
     assert found is not None
     assert found.name == "Mini"
+
+
+def test_what_a_paused_job_left_stays_so_and_only_what_is_saved_is_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, model = tmp_path / "code", StubEmbedder()
+    root.mkdir()
+    (root / "a.py").write_text("".join(f"def first_{number}():\n    return {number}\n\n\n" for number in range(80)))
+    spec = ProjectSpec("p", "Code", str(root), str(tmp_path / "w/projects/p"), str(tmp_path / "w/vectors"), "")
+    indexer = Indexer(spec.index_path, root, model, spec.vectors_path, usual())
+    left = indexer.refresh(CancelToken(), embed_s=0.0).missing
+    indexer.close()
+    assert 0 < left < updating.FEW_CHUNKS
+    # Written while nobody looked.
+    (root / "b.py").write_text("def second():\n    return 2\n")
+    changed: list[Callable[[Change], None]] = []
+    monkeypatch.setattr(updating, "start", lambda _root, on_change, _stop: changed.append(on_change))
+    told: queue.Queue[tuple[str, Any]] = queue.Queue()
+    kept = Updating(OneModel(model), lambda kind, **said: told.put((kind, said)))  # type: ignore[arg-type]
+    model.texts.clear()
+    try:
+        kept.watch(spec)
+        kept.look_again("p")
+        assert told.get(timeout=PATIENCE_S)[0] == "changed"
+        assert told.get(timeout=PATIENCE_S) == ("behind", {"project": "p", "chunks": left})
+        assert {text.split(" | ")[0] for text in model.texts} == {"# b.py"}
+        (root / "c.py").write_text("def third():\n    return 3\n")
+        changed[0](Change(frozenset({"c.py"})))
+        while "# c.py" not in {text.split(" | ")[0] for text in model.texts}:
+            told.get(timeout=PATIENCE_S)
+        assert {text.split(" | ")[0] for text in model.texts} == {"# b.py", "# c.py"}
+    finally:
+        kept.close()

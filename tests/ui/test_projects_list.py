@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFileDialog, QLineEdit, QMenu
 
 from core import jobs
 from core.code_index import embedders
+from core.db.connection import now
 from core.jobs import JobState
 from core.projects import projects
 from tests.support.pages import click, dialog, find, shown_text, take_back
@@ -149,7 +150,7 @@ def test_indexing_is_followed_paused_and_resumed(at: Projecting) -> None:
     at.services.indexes.start(project.id)
     at.services.indexes.start(project.id)
     at.until(lambda: at.states()["brightrun-api"] == "reading 2 of 4 files")
-    assert page.tiles.files.remark.text() == "reading 2 of 4 files"
+    assert page.tiles.files.remark.text() == "reading 50%"
     at.until(lambda: page.pause.isVisible())
     assert page.pause.text() == "Pause indexing"
     assert len(jobs.listing(at.db, kind="index_project")) == 1
@@ -176,6 +177,9 @@ def test_stop_ends_the_indexing_and_it_can_go_on(at: Projecting) -> None:
     assert page.stop()
     at.until(lambda: page.pause.isVisible() and page.pause.text() == "Resume indexing")
     assert not page.stop()
+    summary = {"files": 4, "chunks": 1000, "embedded": 999, "embedder": "MiniLM"}
+    at.services.hub.announce(projects.update(at.db, project.id, summary=summary, indexed_at=now()))
+    at.until(lambda: at.states()["brightrun-api"] == "stopped · embedded 99%")
     (at.root / ".hold").unlink()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
 
 from app import editors
 from core.code_index import embedders
@@ -81,6 +82,17 @@ def test_a_folder_that_holds_no_model_is_refused(qtbot: Any, window: Any, card: 
     # The model that is right is chosen once more.
     card.embedder.combo.activated.emit(card.embedder.combo.currentIndex())
     assert card.embedder.about.property("role") == "caption"
+
+
+def test_a_key_that_passes_over_the_folder_opens_no_dialog(qtbot: Any, window: Any, card: CodeCard) -> None:
+    combo = card.embedder.combo
+    combo.setFocus()
+    qtbot.keyClick(combo, Qt.Key.Key_End)
+    assert card.embedder.findChild(QFileDialog, "embedder_folder") is None
+    assert combo.currentData() == card.embedder.value()
+    combo.setCurrentIndex(combo.count() - 1)
+    until(qtbot, lambda: card.embedder.findChild(QFileDialog, "embedder_folder") is not None)
+    card.embedder.findChild(QFileDialog, "embedder_folder").reject()
 
 
 def test_a_folder_with_a_model_counts_from_the_click_on(qtbot: Any, window: Any, card: CodeCard) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Signal, Slot
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from app.services import Services
@@ -167,7 +168,7 @@ class EmbedderChoice(QWidget):
             return
         key = str(self.combo.currentData())
         if key == FOLDER:
-            self._ask_folder()
+            self._ask_folder(open_now=not self.combo.by_key)
             return
         self._look_no_more()
         self._wanted = key
@@ -180,10 +181,12 @@ class EmbedderChoice(QWidget):
         if not self._asked and self.combo.itemData(place) == self._wanted:
             self._describe()
 
-    def _ask_folder(self) -> None:
+    def _ask_folder(self, *, open_now: bool) -> None:
         self._filling = True
         self.combo.setCurrentIndex(self.combo.findData(self._wanted))
         self._filling = False
+        if not open_now:
+            return
         dialog = QFileDialog(self, "Folder of an embedding model")
         dialog.setObjectName("embedder_folder")
         dialog.setFileMode(QFileDialog.FileMode.Directory)
@@ -217,7 +220,15 @@ class EmbedderChoice(QWidget):
 
 
 class _Combo(QComboBox):
-    """As wide as its words, up to a field's width."""
+    """As wide as its words, up to a field's width. `by_key` while a key changes it with its list closed."""
+
+    by_key = False
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # A dialog must not open because End or an arrow passes over it; from the open list it does.
+        self.by_key = True
+        super().keyPressEvent(event)
+        self.by_key = False
 
     def sizeHint(self) -> QSize:
         return super().sizeHint().boundedTo(QSize(theme().sizes.field, super().sizeHint().height()))

@@ -49,14 +49,14 @@ LINE = (
     Step("enriched", "Enriched", "ph.magic-wand", "conversations", "enrich", "Enrich conversations",
          "Enrichment checks each conversation and adds what training needs: context, emotion, strategy.",
          steps.enrich_waiting),
-    Step("training_files", "Training file", "ph.stack", "training_files", "build_training_file",
+    Step("training_files", "Training files", "ph.stack", "training_files", "build_training_file",
          "Build training file", "A training file gathers enriched conversations into one versioned document.",
          steps.build_training_file),
-    Step("datasets", "Dataset", "ph.table", "datasets", "build_dataset", "Build dataset",
+    Step("datasets", "Datasets", "ph.table", "datasets", "build_dataset", "Build dataset",
          "A dataset is the training file split and counted in a base model's own tokens.", steps.make_dataset),
-    Step("adapters", "Adapter", "ph.swap", "training", "training", "Train adapter",
+    Step("adapters", "Adapters", "ph.swap", "training", "training", "Train adapter",
          "Training turns a dataset into a LoRA adapter: a small file that changes how the base answers.", steps.train),
-    Step("chats", "Chat", "ph.chat-teardrop-text", "chat", "", "Chat with your adapter",
+    Step("chats", "Chats", "ph.chat-teardrop-text", "chat", "", "Chat with your adapter",
          "Ask the base and the adapter the same question, side by side.", steps.talk),
 )  # fmt: skip
 

@@ -10,13 +10,13 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from core.code_index.records import PLAIN
 from ui.icons import icon
 from ui.pages.projects.filters import SearchFilters
 from ui.theme import theme
 from ui.widgets.basic import Button
 from ui.widgets.flow import WholeFlow
 
-PREFIX = "text:"
 HINT = "Search by meaning, words or names"
 PLAIN_HINT = "Search for this text in the files"
 MOST_CHARACTERS = 10_000
@@ -37,12 +37,12 @@ class Asked:
     def wanted(self) -> str:
         """The text without the prefix that asks for plain text."""
         text = self.text.lstrip()
-        return text[len(PREFIX) :].strip() if text.lower().startswith(PREFIX) else self.text.strip()
+        return text[len(PLAIN) :].strip() if text.lower().startswith(PLAIN) else self.text.strip()
 
     @property
     def is_plain(self) -> bool:
         """Whether the text is looked for as it is written."""
-        return self.plain or self.text.lstrip().lower().startswith(PREFIX)
+        return self.plain or self.text.lstrip().lower().startswith(PLAIN)
 
     @property
     def filter_text(self) -> str:

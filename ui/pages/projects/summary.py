@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 from core.projects.adapter_state import record_of
 from core.training.store import Adapter
 from ui import format as fmt
-from ui.pages.projects.data import Entry, Summary
-from ui.pages.projects.words import ago, language_words, plain
+from ui.pages.projects.data import Entry
+from ui.pages.projects.words import ago, embedded_words, language_words, plain
 from ui.theme import theme
 from ui.widgets.basic import ElidedLabel, label, row
 from ui.widgets.card import Card
@@ -125,14 +125,6 @@ def _measured(entry: Entry, adapter: Adapter) -> str:
     if record is None or record.artifact_id != adapter.id or not record.held_out:
         return word
     return f"{verdict_short(adapter.verdict).word} on {fmt.plural(record.held_out, 'held-out file')}"
-
-
-def embedded_words(found: Summary) -> str:
-    """How much of an index is found by meaning."""
-    if not found.embedder:
-        return "not embedded"
-    whole = found.embedded >= found.chunks > 0
-    return "all embedded" if whole else f"embedded {fmt.percent(found.embedded_share)}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 from core.code_index.records import Left
 from core.jobs import JobState
 from ui import format as fmt
-from ui.pages.projects.data import Entry
+from ui.pages.projects.data import Entry, Summary
 
 REASONS: dict[str, str] = {
     str(Left.IGNORED): ".gitignore",
@@ -35,6 +35,7 @@ _STAGES = {
     "Looking for files": ("looking for files", ""), "Reading files": ("reading", "file"),
     "Embedding": ("embedding", "chunk"),
 }  # fmt: skip
+_HALTED = {JobState.FAILED: "indexing failed", JobState.INTERRUPTED: "interrupted"}
 _LEGS = (("meaning", "meaning"), ("words", "words"), ("name", "names"), ("exact", "names"))
 # Signs that turn the direction of what follows, so that a name reads as another one.
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
@@ -117,8 +118,18 @@ def state_words(entry: Entry, progress: str = "") -> str:
         return "indexing is paused"
     if not entry.project.indexed_at:
         return "indexing failed" if job is not None and job.status is JobState.FAILED else "not indexed yet"
+    if entry.halted is not None and entry.summary.embedded < entry.summary.chunks:
+        return f"{_HALTED.get(entry.halted.status, 'stopped')} · {embedded_words(entry.summary)}"
     adapter = f"adapter {plain(entry.adapter.name)}" if entry.adapter is not None else "no adapter"
     return f"indexed {ago_stored(entry.project.indexed_at)} · {adapter}"
+
+
+def embedded_words(found: Summary) -> str:
+    """How much of an index is found by meaning."""
+    if not found.embedder:
+        return "not embedded"
+    # Never 100% while something is missing.
+    return f"embedded {100 * found.embedded // found.chunks}%" if found.embedded < found.chunks else "all embedded"
 
 
 def folder_words(entry: Entry) -> str:

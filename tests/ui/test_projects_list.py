@@ -323,6 +323,8 @@ def test_another_model_is_chosen_and_the_index_made_with_it(at: Projecting, qapp
     assert "Nomic Embed Code (not here)" in words
     combo.setCurrentIndex(words.index("Nomic Embed Code (not here)"))
     assert "Download nomic-ai/nomic-embed-code" in shown.choice.about.text()
+    # None of its lines is cut.
+    at.until(lambda: shown.choice.height() >= shown.choice.minimumSizeHint().height())
     combo.setCurrentIndex(combo.findData(embedders.WORDS_ONLY))
     click(at.qtbot, shown, "use_embedder")
     at.until(lambda: projects.get(at.db, project.id).embedder == embedders.WORDS_ONLY)

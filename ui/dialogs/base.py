@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, QTimer, Slot
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import QDialog, QLineEdit, QPlainTextEdit, QVBoxLayout, QWidget
 
@@ -41,6 +41,16 @@ class Dialog(QDialog):
         if room != self.size():
             self.resize(room)
         super().showEvent(event)
+
+    @Slot()
+    def fit_soon(self) -> None:
+        """As large as what it shows by then takes."""
+        QTimer.singleShot(0, self, self._fit)
+
+    def _fit(self) -> None:
+        # What is within tells what is around it by an event, level by level.
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        self.adjustSize()
 
     def set_buttons(self, primary: Button, *others: QWidget, cancel: str = "Cancel") -> None:
         """The last row: `others` on the left, `cancel` unless there is nothing to cancel, and the primary action."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Signal, Slot
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from app.services import Services
@@ -102,7 +102,7 @@ class EmbedderChoice(QWidget):
         self.combo.activated.connect(self._on_activated)
         self.about = label("Looking for models…", "caption", wrap=True, name="embedder_about")
         box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
+        box.setContentsMargins(0, 0, 0, theme().sizes.grid)
         box.setSpacing(theme().sizes.half)
         box.addWidget(self.combo)
         box.addWidget(self.about)
@@ -161,6 +161,15 @@ class EmbedderChoice(QWidget):
         self.about.setProperty("role", "error" if wrong else "caption")
         restyle(self.about)
         self.combo.setAccessibleDescription(text)
+        self._fit()
+
+    def _fit(self) -> None:
+        # A form gives a field the height that it had; words that take more lines would be cut.
+        self.about.setMinimumHeight(self.about.heightForWidth(self.width()))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
 
     @Slot(int)
     def _on_chosen(self, _place: int) -> None:

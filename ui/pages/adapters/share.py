@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from core.adapters.shares import NAME, Share, name_for
@@ -119,7 +119,7 @@ class ShareDialog(Dialog):
         self.refusal.setText(refusal)
         self.refusal.setVisible(bool(refusal))
         # Once the layout knows of it.
-        QTimer.singleShot(0, self, self.adjustSize)
+        self.fit_soon()
 
     def _judge(self) -> None:
         self.hold("" if self.form.valid else "Correct what is marked first.")

@@ -182,7 +182,7 @@ class AddDialog(WritingDialog):
             self.banners.show_error(exc)
         else:
             self.services.notifier.report(exc)
-        self._fit()
+        self.fit_soon()
 
     def _show_nothing(self, reason: str) -> None:
         for part in (*self._parts, self.bar):
@@ -215,14 +215,12 @@ class AddDialog(WritingDialog):
         self.warnings.setVisible(bool(looked.warnings))
         self._show_estimate()
         self.hold("" if looked.files else "There is nothing to index in this folder.")
-        self._fit()
-
-    def _fit(self) -> None:
-        QTimer.singleShot(0, self, self.adjustSize)
+        self.fit_soon()
 
     @Slot()
     def _show_estimate(self) -> None:
         option = self.embedder.option
+        self.fit_soon()
         if self._looked is None:
             return
         speed = option.speed if option is not None and option.there else 0.0
@@ -231,7 +229,6 @@ class AddDialog(WritingDialog):
             words += " By meaning once the model is here."
         self.time.setText(words)
         self.time.show()
-        self._fit()
 
     # Starting
 

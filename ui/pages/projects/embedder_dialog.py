@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal, Slot
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from app.services import Services
@@ -40,12 +40,7 @@ class EmbedderDialog(WritingDialog):
         self.setMinimumWidth(theme().sizes.inspector + theme().sizes.label)
         self.choice.setFocus()
         for changed in (self.choice.value_changed, self.choice.filled):
-            changed.connect(self._fit)
-
-    @Slot()
-    def _fit(self) -> None:
-        # What is said of a model may take more lines than of the one before.
-        QTimer.singleShot(0, self, self.adjustSize)
+            changed.connect(self.fit_soon)
 
     def _keep(self) -> None:
         wanted, ident = self.choice.value(), self._project.id

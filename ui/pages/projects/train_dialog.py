@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 from sqlite_utils import Database
 
@@ -143,7 +143,7 @@ class TrainDialog(WritingDialog):
         )  # fmt: skip
         self.facts.show()
         # It has more to show than when it was opened.
-        QTimer.singleShot(0, self, self.adjustSize)
+        self.fit_soon()
 
     def _not_planned(self, exc: Exception) -> None:
         error = explain(exc)

@@ -78,7 +78,7 @@ class Indexer:
 
         Embedding ends after `embed_s` seconds; the report says where there is `more`, for another call. Between two
         calls others may write: a saved file does not wait for the vectors of the whole project. Without `embed_all`
-        only what was read anew is embedded, and what waited before is left to whoever embeds it.
+        a look at all files embeds only what it read anew; what waited before is left to whoever embeds it.
         A failing file is counted and kept as `error`, a failing model is a notice. Raises Cancelled, and AppError
         `index_busy`, `no_project_folder`, `disk_full`, `index_write_failed`.
         """
@@ -96,7 +96,8 @@ class Indexer:
             else:
                 self._some(opened, few, report, token, tell)
             report.words_s = time.monotonic() - began
-            only = None if embed_all else report.read
+            report.whole = few is None
+            only = report.read if report.whole and not embed_all else None
             self._embed(opened, report, token, tell, few, embed_s, only)
             self._finish(opened, report, tell, whole=few is None)
             report.index_state = opened.state.index_state()

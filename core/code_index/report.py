@@ -58,7 +58,8 @@ class Report:
 
     `changed` were read anew, `removed` are gone from the index, `missing` are chunks without a vector, where the index
     has vectors. `incomplete`: a pass over all files is still to be made. `words_s` is when the changes could be found
-    by words, `seconds` the whole pass. `more`: its time for embedding was over before all had vectors.
+    by words, `seconds` the whole pass. `more`: its time for embedding was over before all had vectors. `whole`: it was
+    over all files.
     """
 
     found: int = 0
@@ -75,6 +76,7 @@ class Report:
     seconds: float = 0.0
     incomplete: bool = False
     more: bool = False
+    whole: bool = False
     slug: str = ""
     index_state: str = ""
     notices: list[AppError] = field(default_factory=list)

@@ -193,7 +193,7 @@ class Updating:
             self._indexers[spec.id] = indexer
         indexer.embedder = light
         # What was left by a job that rests stays so: of all files only those that are new or changed are embedded.
-        report = indexer.refresh(self._token, paths=paths, embed_s=EMBED_S, embed_all=paths is not None)
+        report = indexer.refresh(self._token, paths=paths, embed_s=EMBED_S, embed_all=False)
         for notice in report.notices:
             if notice.code not in ("too_many_chunks", "no_memory_for_embedder"):
                 self._send("notice", project=spec.id, error=notice.to_json())
@@ -201,12 +201,12 @@ class Updating:
             with reading(Places(spec.index_path, slug).state) as state:
                 self._send("changed", project=spec.id, summary=summarised(state, spec, slug, model))
         too_many = many or any(notice.code == "too_many_chunks" for notice in report.notices)
-        if report.missing and model is not None and (too_many or paths is None):
-            self._send("behind", project=spec.id, chunks=report.missing)
-        elif report.more and paths is not None:
+        if report.more and paths is not None and not report.whole:
             with self._guard:
                 found.paths |= paths
             self._due.put(spec.id)
+        elif report.missing and model is not None and (too_many or report.whole):
+            self._send("behind", project=spec.id, chunks=report.missing)
 
 
 def _waiting(spec: ProjectSpec, slug: str) -> int:

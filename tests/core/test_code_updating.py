@@ -149,6 +149,13 @@ def test_what_a_paused_job_left_stays_so_and_only_what_is_saved_is_embedded(
         changed[0](Change(frozenset({"c.py"})))
         while "# c.py" not in {text.split(" | ")[0] for text in model.texts}:
             told.get(timeout=PATIENCE_S)
-        assert {text.split(" | ")[0] for text in model.texts} == {"# b.py", "# c.py"}
+        # Other rules: everything is looked at once more.
+        while not told.empty():
+            told.get()
+        (root / ".gitignore").write_text("b.py\n")
+        changed[0](Change(frozenset({".gitignore"})))
+        while told.get(timeout=PATIENCE_S)[0] != "behind":
+            pass
+        assert {text.split(" | ")[0] for text in model.texts} == {"# b.py", "# c.py", "# .gitignore"}
     finally:
         kept.close()

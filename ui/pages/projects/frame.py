@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 
 from app.services import Services
@@ -16,7 +16,7 @@ from ui.pages.projects.source import SourcePanel
 from ui.pages.projects.summary import LanguageBar, Tiles
 from ui.pages.projects.words import folder_words, plain, state_words
 from ui.theme import theme
-from ui.widgets.basic import column, plain_tip
+from ui.widgets.basic import Button, column, plain_tip
 from ui.widgets.page import Page
 
 SPLITTER = "splitter/project_list"
@@ -36,6 +36,13 @@ class _Split(QSplitter):
         self.resized.emit()
 
 
+class _Switch(Button):
+    """By the second click of a double click it would say the opposite: the two are one."""
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
+
 class ProjectsFrame(Page):
     """List at the left; tiles, languages, search and results; source and what is left out beside them."""
 
@@ -44,7 +51,8 @@ class ProjectsFrame(Page):
         self.overview: Overview | None = None
         self.current = ""
         self.set_header("Projects", PURPOSE)
-        self.pause = self.add_action("Pause indexing", "ph.pause", self.pause_or_resume, name="pause_indexing")
+        self.pause = _Switch("Pause indexing", "", "ph.pause", on_click=self.pause_or_resume, name="pause_indexing")
+        self.add_header_widget(self.pause)
         self.train = self.add_action("Train an adapter from it", "ph.chart-line", self.train_adapter,
                                      name="train_from_project")  # fmt: skip
         self.list = ProjectList()

@@ -109,7 +109,9 @@ class Tiles(QWidget):
             left = f"{fmt.count(found.total_left_out)} left out" if found.total_left_out else "none left out"
             self.files.show_values(fmt.count(found.files), progress or left)
             share = embedded_words(found)
-            self.symbols.show_values(fmt.count(found.symbols), f"{share} · {fmt.size(found.disk_bytes)}")
+            # Both at once have no room while it is embedded.
+            size = f" · {fmt.size(found.disk_bytes)}" if found.embedded in (0, found.chunks) else ""
+            self.symbols.show_values(fmt.count(found.symbols), f"{share}{size}")
             last = f"last {ago(found.last_change)}" if found.last_change else ""
             self.changed.show_values(fmt.count(found.changed_today), last)
         adapter = entry.adapter

@@ -125,6 +125,8 @@ def test_a_new_job_takes_the_place_of_those_that_rest(qtbot: Any, services: Any,
     hold(qtbot, services, root, project.id)
     services.queue.stop(services.queue.running()[0].id)
     qtbot.waitUntil(lambda: [job.can_resume for job in indexing(services)] == [True])
+    # Known here too, not in the database alone.
+    qtbot.waitUntil(lambda: not services.queue.busy and project.id not in services.indexes._starting)
     (root / ".hold").unlink()
     services.indexes.start(project.id)
     qtbot.waitUntil(lambda: completed(services, 1))

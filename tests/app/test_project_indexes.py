@@ -103,7 +103,7 @@ def test_a_job_whose_worker_ended_goes_on_by_itself_and_not_for_ever(qtbot: Any,
         qtbot.waitUntil(lambda: bool(services.queue.running()) and services.queue.pid(indexing(services)[0].id) > 0)
         os.kill(services.queue.pid(indexing(services)[0].id), signal.SIGKILL)
         qtbot.waitUntil(lambda: [job.status for job in indexing(services)] == [JobState.INTERRUPTED])
-        qtbot.waitUntil(lambda: not services.queue.busy)
+        qtbot.waitUntil(lambda: not services.queue.busy and project.id not in services.indexes._starting)
         code.behind.emit(project.id, 2000)
         qtbot.waitUntil(lambda: not services.tasks.busy)
     # The user may, and then it is whole; a double click is no error.

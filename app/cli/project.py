@@ -20,7 +20,7 @@ from app.cli.steps import Steps
 from core import jobs
 from core.code_index.client import CodeClient
 from core.code_index.embedders import AUTO, KNOWN, WORDS_ONLY, known
-from core.code_index.records import PLAIN
+from core.code_index.query import plain_text
 from core.code_index.scan import check_root
 from core.code_index.spec import ProjectSpec
 from core.errors import AppError, Cancelled
@@ -167,18 +167,17 @@ class ProjectCall:
         anything = False
         with self._client() as client:
             for text in queries:
-                if text.lstrip().lower().startswith(PLAIN):
-                    anything |= self._grep(client, spec, text)
+                if (plain := plain_text(text)) is not None:
+                    anything |= self._grep(client, spec, text, plain)
                     continue
                 answer = client.search(spec, text, self.options.k, self.token)
                 anything |= bool(answer["found"])
                 self._print(text, answer)
         return 0 if anything else 1
 
-    def _grep(self, client: CodeClient, spec: ProjectSpec, text: str) -> bool:
-        """Print the lines that hold what stands behind "text:"; whether there are any."""
-        wanted = text.lstrip()[len(PLAIN) :].strip()
-        answer = client.grep(spec, wanted, self.options.k, self.token)
+    def _grep(self, client: CodeClient, spec: ProjectSpec, text: str, plain: str) -> bool:
+        """Print the lines that hold what the query `text` asks for as it is written; whether there are any."""
+        answer = client.grep(spec, plain, self.options.k, self.token)
         for line in answer["lines"]:
             if self.options.json:
                 self.out.line("line", query=text, path=line["path"], line=line["number"], text=line["text"])

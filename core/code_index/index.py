@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 LOCK_S = 30.0
 # More than these at once are a branch switch; looking at all is quicker than at each.
 FEW = 500
+# So long one embeds before others may write what changed meanwhile.
+EMBED_S = 4.0
 # Their content says what is a part of the project.
 _RULES = (".gitignore", ".git/info/exclude", ".git/index", ".git/HEAD")
 _DAY_S = 86_400
@@ -99,7 +101,7 @@ class Indexer:
             report.whole = few is None
             only = report.read if report.whole and not embed_all else None
             self._embed(opened, report, token, tell, few, embed_s, only)
-            self._finish(opened, report, tell, whole=few is None)
+            self._finish(opened, report, tell)
             report.index_state = opened.state.index_state()
             report.incomplete = bool(opened.state.meta("incomplete", True))
         report.seconds = time.monotonic() - began
@@ -221,7 +223,7 @@ class Indexer:
         after = opened.state.files(paths).values()
         report.missing = sum(file.chunks - file.embedded for file in after)
 
-    def _finish(self, opened: Opened, report: Report, tell: Tell, *, whole: bool) -> None:
+    def _finish(self, opened: Opened, report: Report, tell: Tell) -> None:
         """Upkeep, the swap, and the day's copy of the state."""
         if report.changed or report.removed:
             opened.state.set_meta(changed_at=time.time())
@@ -230,7 +232,7 @@ class Indexer:
             if opened.store.index_vectors():
                 opened.acknowledge(Change())
         self._tidy(opened, report, tell)
-        if (whole and not report.missing) or active(self.project) in ("", self._slug):
+        if (report.whole and not report.missing) or active(self.project) in ("", self._slug):
             make_active(self.project, self._slug)
         if time.time() - float(opened.state.meta("backed_up", 0.0)) > _DAY_S:
             self._back_up(opened)

@@ -14,6 +14,7 @@ from core.code_index.code_tokens import code_tokens, name_tokens
 from core.code_index.languages import known
 from core.code_index.records import Filters, Kind
 
+PLAIN = "text:"
 MEANING, WORDS, NAME, EXACT = "meaning", "words", "name", "exact"
 # A query of up to this many words is looked for in names too, and its meaning counts half (notes, section 4).
 SHORT_WORDS = 4
@@ -53,6 +54,12 @@ _ASKED = re.compile(
 )
 _ENDINGS = "py js jsx mjs cjs ts tsx java go rs md txt json toml yaml yml html css sh c h cpp"
 _FILE_ENDINGS = frozenset(_ENDINGS.split())
+
+
+def plain_text(text: str) -> str | None:
+    """What stands behind "text:", which is looked for as it is written; None for any other query."""
+    text = text.lstrip()
+    return text[len(PLAIN) :].strip() if text.lower().startswith(PLAIN) else None
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,6 @@ from itertools import pairwise
 from typing import Any
 
 HASH_BYTES = 16
-# Before a query: it is looked for as it is written.
-PLAIN = "text:"
 
 
 def digest(*parts: str | bytes) -> str:

@@ -45,11 +45,8 @@ class Pace:
         now = time.monotonic()
         if now - self._told >= self._every_s or self.done >= self.total:
             self._told = now
-            self._tell(
-                Step(
-                    self.stage, self.done, self.total, (self.done - self._before) / max(1e-6, now - self._began), detail
-                )
-            )
+            rate = (self.done - self._before) / max(1e-6, now - self._began)
+            self._tell(Step(self.stage, self.done, self.total, rate, detail))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from core.cancel import CancelToken
 from core.code_index import active as actives
 from core.code_index.gated import GatedEmbedder, Models
 from core.code_index.health import Places
-from core.code_index.index import Indexer
+from core.code_index.index import EMBED_S, Indexer
 from core.code_index.reader import summarised
 from core.code_index.spec import ProjectSpec
 from core.code_index.state import reading
@@ -27,8 +27,6 @@ from core.errors import AppError, Cancelled, bug_report
 log = logging.getLogger(__name__)
 # More chunks than this without a vector are a job's: it shows how far it is, and can be paused.
 FEW_CHUNKS = 512
-# So long it embeds before a job may write.
-EMBED_S = 4.0
 # Another process writes the index; its end is told, this is for the case that it died.
 TRY_AGAIN_S = 5.0
 CLOSE_S = 5.0

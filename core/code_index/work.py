@@ -8,7 +8,7 @@ from typing import Any
 from core.code_index import active as actives
 from core.code_index.gated import GatedEmbedder, Models
 from core.code_index.health import Places
-from core.code_index.index import Indexer
+from core.code_index.index import EMBED_S, Indexer
 from core.code_index.reader import summarised
 from core.code_index.report import Report, Step
 from core.code_index.spec import ProjectSpec
@@ -17,8 +17,8 @@ from core.code_index.tools import usual
 from core.errors import AppError
 from core.workers.host import JobContext
 
-# So long it embeds before others may write what changed meanwhile, and so long they get to begin.
-EMBED_S, LET_IN_S = 4.0, 0.2
+# So long others get to begin to write between two passes.
+LET_IN_S = 0.2
 # In a large project a look at all files takes its time: it embeds that many times as long.
 SHARE = 10
 STAGES = {

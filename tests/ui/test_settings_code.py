@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication, QFileDialog
 
 from app import editors
 from core.code_index import embedders
@@ -88,6 +89,14 @@ def test_a_key_that_passes_over_the_folder_opens_no_dialog(qtbot: Any, window: A
     combo = card.embedder.combo
     combo.setFocus()
     qtbot.keyClick(combo, Qt.Key.Key_End)
+    assert card.embedder.findChild(QFileDialog, "embedder_folder") is None
+    assert combo.currentData() == card.embedder.value()
+    where = QPointF(combo.rect().center())
+    for _ in range(combo.count()):
+        QApplication.sendEvent(combo, QWheelEvent(
+            where, combo.mapToGlobal(where), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+        ))  # fmt: skip
     assert card.embedder.findChild(QFileDialog, "embedder_folder") is None
     assert combo.currentData() == card.embedder.value()
     combo.setCurrentIndex(combo.count() - 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from app.services import Services
@@ -177,7 +177,7 @@ class EmbedderChoice(QWidget):
             return
         key = str(self.combo.currentData())
         if key == FOLDER:
-            self._ask_folder(open_now=not self.combo.by_key)
+            self._ask_folder(open_now=not self.combo.passing)
             return
         self._look_no_more()
         self._wanted = key
@@ -229,15 +229,27 @@ class EmbedderChoice(QWidget):
 
 
 class _Combo(QComboBox):
-    """As wide as its words, up to a field's width. `by_key` while a key changes it with its list closed."""
+    """As wide as its words, up to a field's width. `passing` while a key or the wheel changes it, its list closed.
 
-    by_key = False
+    A dialog must not open because one passes over it; from the open list it does.
+    """
+
+    passing = False
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        # A dialog must not open because End or an arrow passes over it; from the open list it does.
-        self.by_key = True
+        self.passing = True
         super().keyPressEvent(event)
-        self.by_key = False
+        self.passing = False
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        self.passing = True
+        super().wheelEvent(event)
+        self.passing = False
+
+    def showPopup(self) -> None:
+        # Opened by a key, the list of macOS is chosen from before that key's event is over.
+        self.passing = False
+        super().showPopup()
 
     def sizeHint(self) -> QSize:
         return super().sizeHint().boundedTo(QSize(theme().sizes.field, super().sizeHint().height()))

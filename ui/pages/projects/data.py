@@ -78,11 +78,6 @@ class Summary:
         return cls(**known | {"languages": languages, "known": bool(data)})
 
     @property
-    def embedded_share(self) -> float:
-        """The share of the chunks that are found by meaning."""
-        return min(1.0, self.embedded / self.chunks) if self.chunks else 0.0
-
-    @property
     def total_left_out(self) -> int:
         """Files and folders that are not indexed, whatever the reason."""
         return sum(self.left_out.values()) + sum(self.errors.values())

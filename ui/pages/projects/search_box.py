@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from core.code_index.records import PLAIN
+from core.code_index.query import plain_text
 from ui.icons import icon
 from ui.pages.projects.filters import SearchFilters
 from ui.theme import theme
@@ -36,13 +36,13 @@ class Asked:
     @property
     def wanted(self) -> str:
         """The text without the prefix that asks for plain text."""
-        text = self.text.lstrip()
-        return text[len(PLAIN) :].strip() if text.lower().startswith(PLAIN) else self.text.strip()
+        behind = plain_text(self.text)
+        return self.text.strip() if behind is None else behind
 
     @property
     def is_plain(self) -> bool:
         """Whether the text is looked for as it is written."""
-        return self.plain or self.text.lstrip().lower().startswith(PLAIN)
+        return self.plain or plain_text(self.text) is not None
 
     @property
     def filter_text(self) -> str:

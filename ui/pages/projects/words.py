@@ -102,7 +102,7 @@ def progress_words(done: int, total: int, said: str, *, short: bool = False) -> 
     verb, noun = _STAGES.get(named, (named[:1].lower() + named[1:], ""))
     if not total or not noun:
         return verb or "indexing"
-    return f"{verb} {fmt.percent(done / total) if short else f'{fmt.count(done)} of {fmt.plural(total, noun)}'}"
+    return f"{verb} {f'{100 * done // total}%' if short else f'{fmt.count(done)} of {fmt.plural(total, noun)}'}"
 
 
 def state_words(entry: Entry, progress: str = "") -> str:

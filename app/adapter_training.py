@@ -8,9 +8,9 @@ from typing import Any
 
 import shiboken6
 from PySide6.QtCore import QObject
-from sqlite_utils import Database
 
 from app.services import Failed, Services
+from core.db import Database
 from core.db.connection import explain
 from core.events import Changed
 from core.jobs import Job, JobState

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QObject, Slot
-from sqlite_utils import Database
 
 from app.project_indexes import Work
 from core import jobs
 from core.adapters import siblings
+from core.db import Database
 from core.events import Changed
 
 COMPARE = "compare_bases"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
-from sqlite_utils import Database
 
 from app.changes import ChangeHub
 from core.cancel import CancelToken
+from core.db import Database
 from core.db.connection import explain
 from core.errors import AppError, Cancelled
 from core.events import Changed

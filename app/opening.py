@@ -7,9 +7,8 @@ import shutil
 from contextlib import closing
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from core import jobs, trash
+from core.db import Database
 from core.db.connection import connect, open_database, transaction
 from core.errors import AppError, Where
 from core.jobs import Job, JobState

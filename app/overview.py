@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from core import jobs
+from core.db import Database
 from core.jobs import ACTIVE, Job, JobState
 from core.workspace import settings
 

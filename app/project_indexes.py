@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
-from sqlite_utils import Database
 
 from app.changes import ChangeHub
 from app.code_service import CodeService
 from app.jobs.queue import JobQueue
 from app.notify import Notifier
 from core.code_index.spec import ProjectSpec
+from core.db import Database
 from core.db.connection import now
 from core.errors import AppError
 from core.events import Changed

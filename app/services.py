@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import shiboken6
 from PySide6.QtCore import QObject
-from sqlite_utils import Database
 
 from app.base_siblings import BaseSiblings
 from app.changes import ChangeHub
@@ -26,6 +25,7 @@ from app.opening import PAUSED_FOR_CHAT
 from app.project_indexes import ProjectIndexes
 from app.window_state import WindowState
 from core import jobs, memory
+from core.db import Database
 from core.db.connection import Connections, new_id
 from core.events import Changed
 from core.inference.arbiter import cache_budget

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import new_id, now, transaction
 from core.errors import AppError
 from core.events import Changed

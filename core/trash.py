@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import now, transaction
 from core.errors import AppError
 from core.events import Changed

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject
-from sqlite_utils import Database
 
 from app.services import Services
 from core import trash
+from core.db import Database
 from core.events import Changed
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from app.services import Services
 from core import sample
+from core.db import Database
 from core.workspace.paths import sample_workspace
 from ui.steps import again, once
 

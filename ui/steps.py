@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QObject
-from sqlite_utils import Database
 
 from app.services import Services
 from core.datasets import store as datasets
 from core.datasets.store import Dataset
+from core.db import Database
 from core.db.connection import free_name
 from core.enrichment import store as enrichment
 from core.jobs import Job

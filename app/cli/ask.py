@@ -15,13 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from app.cli.arguments import MOST_TOKENS, Parser, refuse_unreadable
 from app.cli.session import Session, run_session
 from app.cli.steps import Steps
 from core import jobs
 from core.adapters import siblings
+from core.db import Database
 from core.errors import AppError, Cancelled
 from core.inference.client import InferenceClient
 from core.inference.engine import AdapterRef, GenerateRequest, Sampling

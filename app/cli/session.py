@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from app.cli.output import Output, as_error
 from app.opening import open_workspace, settle
 from core.cancel import CancelToken
+from core.db import Database
 from core.db.connection import connect
 from core.errors import AppError
 from core.workspace.paths import Workspace

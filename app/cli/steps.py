@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlite_utils import Database
-
 from app.cli.output import Output
 from core import jobs
 from core.cancel import CancelToken
+from core.db import Database
 from core.errors import AppError
 from core.jobs import Job, JobState
 from core.workers.runner import run_to_end

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.adapters import parity, shares, siblings
+from core.db import Database
 from core.db.connection import transaction
 from core.events import Changed
 from core.jobs import Job, JobKind

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.connection import now, transaction
 from core.events import Changed
 from core.inference.ollama.address import same_server

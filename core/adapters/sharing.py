@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from core import jobs
 from core.adapters import shares, siblings
 from core.adapters.shares import Share
 from core.adapters.work import adapter_of, refuse_changed
+from core.db import Database
 from core.errors import AppError
 from core.inference.engine import AdapterRef, EngineOptions, GenerateRequest, Sampling
 from core.inference.gguf.engine import MOST_CONTEXT, GgufEngine, config_of

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import now, transaction
 from core.events import Changed
 from core.models import store as models

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core.conversations import likeness
 from core.conversations.checks import Check, Remark, examine, sentences
 from core.conversations.parse import Turn
+from core.db import Database
 from core.db.connection import fold, transaction
 
 # Raised when rules or signatures change: older digests are made again.

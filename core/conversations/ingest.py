@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.conversations import files
 from core.conversations.parse import Parsed, parse
 from core.conversations.store import by_hash
+from core.db import Database
 from core.db.connection import new_id
 from core.errors import AppError
 from core.reading.importer import Importer, Recognised

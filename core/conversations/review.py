@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import now, transaction
 from core.errors import AppError, Where
 from core.events import Changed

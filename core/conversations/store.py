@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core.conversations import digests
 from core.conversations.checks import Check
 from core.conversations.parse import Turn
+from core.db import Database
 from core.db.connection import fold, now, transaction
 from core.db.lookup import folded
 from core.errors import AppError

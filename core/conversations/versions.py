@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.conversations import digests, store
 from core.conversations.parse import Turn, content_hash, first_words
 from core.conversations.store import Conversation
+from core.db import Database
 from core.db.connection import now, transaction
 from core.errors import AppError, Where
 from core.events import Changed

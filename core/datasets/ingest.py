@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.datasets import store
 from core.datasets.build import DATA, Builder, Split, Tokenizer, build_folder
 from core.datasets.candidates import candidates
+from core.db import Database
 from core.db.connection import new_id
 from core.errors import AppError
 from core.reading.importer import Importer, Recognised

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core.datasets.build import INDEX
-from core.db import connection
+from core.db import Database, connection
 from core.db.connection import fold, free_name, now, transaction
 from core.errors import AppError
 from core.events import Changed

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.datasets.importers.v4 import IMPORTER as V4
 from core.datasets.ingest import DatasetIngest
 from core.datasets.store import unique_name
+from core.db import Database
 from core.errors import AppError
 from core.reading.encoding import Encoding
 from core.reading.intake import DATASET, Intake

@@ -15,8 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.schema import migrations
 from core.errors import AppError, bug_report
 from core.workspace.files import TMP_PREFIX, disk_error, publish_file, sweep_temporary

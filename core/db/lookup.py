@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.connection import fold
 
 

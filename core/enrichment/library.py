@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.enrichment.lexicon import Lexicon, lexicon_of
 from core.errors import AppError, Where
 from core.scaffolding.seeding import vertical_of

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.enrichment.stage import Finding, StageReport
 from core.registries import STAGES
 

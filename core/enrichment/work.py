@@ -6,8 +6,7 @@ import contextlib
 import time
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.enrichment import library
 from core.enrichment.pipeline import Result, run_conversation
 from core.errors import AppError

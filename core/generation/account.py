@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.generation.models import ModelFacts, default_model, facts_of, remember

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.generation.store import get_batch
 
 

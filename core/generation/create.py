@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core import jobs
 from core.conversations import store as conversations
+from core.db import Database
 from core.db.connection import free_name, new_id, now, transaction
 from core.errors import AppError, Where
 from core.generation import prices

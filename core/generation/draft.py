@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError
 from core.generation.plan import MAX_ITEMS, Library, Plan, PlanItem
 from core.generation.sampling import Matrix, Sampler, counts, coverage, taken, whole_library

@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.generation.flow import make_flow
 from core.generation.plan import Library, Plan, PlanItem
 from core.generation.prices import PriceTable, Usage

@@ -9,8 +9,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.events import Changed
 from core.workspace import settings
 from core.workspace.files import read_json

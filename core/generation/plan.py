@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.errors import AppError, Where
 from core.scaffolding.seeding import vertical_of
 from core.scaffolding.store import EmotionalArc, Entry, Persona, PromptTemplate, TrainingTopic, listing

@@ -13,8 +13,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError, Where
 from core.events import Changed
 from core.workspace import settings

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core.conversations import store as conversations
 from core.conversations import versions
+from core.db import Database
 from core.db.connection import now
 from core.errors import AppError
 from core.events import Changed

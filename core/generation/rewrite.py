@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.conversations import store as conversations
 from core.conversations.store import Conversation
+from core.db import Database
 from core.db.connection import transaction
 from core.errors import AppError
 from core.generation.create import check_price, complete, insert_batch, provider_of

@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.conversations import files
 from core.conversations.parse import parse
+from core.db import Database
 from core.errors import AppError, Cancelled
 from core.generation import troubles
 from core.generation.budget import Budget

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.errors import AppError, Where
 from core.generation.plan import MAX_TURNS, MIN_TURNS, Library, Plan, PlanItem, bad_plan, find, turns_of
 from core.scaffolding.store import EmotionalArc, Persona, PromptTemplate, TrainingTopic

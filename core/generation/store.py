@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core import jobs
+from core.db import Database
 from core.db.connection import now, transaction
 from core.errors import AppError
 from core.generation.create import no_such_batch

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.events import Changed
 from core.jobs import Job, JobKind
 from core.lanes import Lane

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
-from core.db import connection
+from core.db import Database, connection
 from core.db.connection import now
 from core.errors import AppError
 from core.events import Changed

@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlite_utils import Database
-
 from core import jobs
+from core.db import Database
 from core.errors import AppError
 from core.jobs import Job, JobState
 from core.projects.projects import Project

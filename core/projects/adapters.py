@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from sqlite_utils import Database
-
 from core import jobs
 from core.datasets.store import unique_name
+from core.db import Database
 from core.db.connection import new_id, now, transaction
 from core.errors import AppError
 from core.events import Changed

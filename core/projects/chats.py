@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import fold, free_name, new_id, now, transaction
 from core.errors import AppError
 from core.events import Changed

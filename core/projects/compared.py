@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.projects.chats import Message, message, write_answer

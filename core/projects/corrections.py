@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import fold, new_id, now, transaction
 from core.errors import AppError, Where
 from core.events import Changed

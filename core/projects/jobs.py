@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlite_utils import Database
-
 from core import jobs
 from core.code_index.spec import ProjectSpec
+from core.db import Database
 from core.db.connection import now
 from core.events import Changed
 from core.jobs import Job, JobKind

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.connection import transaction
 from core.events import Changed
 from core.inference.engine import GenerateRequest, Sampling

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.connection import transaction
 from core.events import Changed
 

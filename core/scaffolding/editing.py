@@ -8,8 +8,8 @@ from itertools import count
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import now, transaction
 from core.errors import AppError, Where
 from core.events import Changed

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
-from sqlite_utils import Database
 
 from core import trash
+from core.db import Database
 from core.db.connection import transaction
 from core.errors import AppError, Where
 from core.events import Changed

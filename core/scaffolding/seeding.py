@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.connection import transaction
 from core.errors import AppError, Where
 from core.events import Changed

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import fold, new_id, now, transaction
 from core.errors import AppError, Where
 from core.events import Changed

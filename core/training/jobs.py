@@ -6,8 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobKind, JobState

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core import jobs
+from core.db import Database
 from core.db.connection import new_id, transaction
 from core.errors import AppError
 from core.events import Changed

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core import jobs
+from core.db import Database
 from core.db.connection import transaction
 from core.events import Changed
 from core.jobs import Job

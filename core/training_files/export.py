@@ -7,9 +7,8 @@ import shutil
 import uuid
 from pathlib import Path
 
-from sqlite_utils import Database
-
 from core.cancel import CancelToken
+from core.db import Database
 from core.errors import AppError
 from core.registries import EXPORT_FORMATS
 from core.training_files import store

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import free_name, now, transaction
 from core.events import Changed
 from core.jobs import Job, JobKind

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
+from core.db import Database
 from core.db.connection import fold, now, transaction
 from core.errors import AppError, Where
 from core.events import Changed

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.connection import new_id
 from core.errors import AppError
 from core.registries import EXPORT_FORMATS

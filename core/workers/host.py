@@ -18,10 +18,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sqlite_utils import Database
-
 from core import registries, registry
 from core.cancel import CancelToken
+from core.db import Database
 from core.db.connection import connect, database_error
 from core.errors import AppError, Cancelled, bug_report
 from core.hardware import keep_awake, resident_memory

@@ -11,10 +11,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from sqlite_utils import Database
-
 from core import jobs
 from core.cancel import CancelToken
+from core.db import Database
 from core.errors import AppError
 from core.jobs import Job
 from core.workers import protocol

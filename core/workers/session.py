@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-
 from core import jobs, registries
+from core.db import Database
 from core.db.connection import explain, transaction
 from core.errors import AppError
 from core.events import Changed

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlite_utils import Database
 
 from core.events import Changed
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 DEFAULTS: dict[str, Any] = {
     "theme": "system",

@@ -7,10 +7,10 @@ from typing import Any
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QStackedWidget, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core import trash
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.trash import Trashed

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QComboBox, QWidget
-from sqlite_utils import Database
 
 from app.opening import create_workspace
 from app.services import Services
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding.seeding import choose, key_of

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal, Slot
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from ui.models.rows import RowModel
 
 PAGE_SIZE = 200

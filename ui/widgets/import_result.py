@@ -9,9 +9,9 @@ from typing import Any
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.reading import report

@@ -17,9 +17,9 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job

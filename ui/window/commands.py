@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Slot
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMenu
-from sqlite_utils import Database
 
 from app.logs import RingHandler
 from app.services import Services
+from core.db import Database
 from core.events import Changed
 from core.jobs import Job, JobState
 from core.registry import resolve

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.events import Changed
 from core.registry import resolve
 from core.workspace import settings

@@ -8,10 +8,10 @@ from functools import partial
 from PySide6.QtCore import QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core import jobs
+from core.db import Database
 from core.events import Changed
 from core.jobs import Job
 from core.lanes import Lane

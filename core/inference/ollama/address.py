@@ -9,8 +9,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError
 from core.loopback import is_loopback
 from core.workspace import settings

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.datasets.jobs import apply
+from core.db import Database
 from core.events import Changed
 from core.jobs import Job, JobKind, JobState
 from core.lanes import Lane

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlite_utils import Database
 
 from core.code_index.records import ParsedFile
 from core.code_index.spec import ProjectSpec
 from core.datasets.importers.chat_messages import IMPORTER
 from core.datasets.ingest import DatasetIngest
 from core.datasets.store import unique_name
+from core.db import Database
 from core.errors import AppError
 from core.models import store as models
 from core.models.rendering import ChatTokenizer, load_tokenizer

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
 from core.adapters import parity, shares, siblings
 from core.adapters.parity import Parity
 from core.adapters.shares import Share
 from core.adapters.siblings import Sibling
+from core.db import Database
 from core.models import store as models
 from core.models.store import BaseModel
 from core.training import store

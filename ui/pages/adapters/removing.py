@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import orjson
 from PySide6.QtCore import QObject
-from sqlite_utils import Database
 
 from app.services import Services
 from core import trash
+from core.db import Database
 from core.events import Changed
 from ui import format as fmt
 

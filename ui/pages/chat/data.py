@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.adapters import parity, siblings
 from core.adapters.parity import Parity
 from core.datasets import store as datasets
+from core.db import Database
 from core.errors import AppError
 from core.inference.engine import AdapterRef, Sampling
 from core.models import store as models

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.errors import AppError
 from core.projects import export
 from ui.pages.chat.data import Opened, read_chat

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from PySide6.QtCore import QObject
-from sqlite_utils import Database
 
 from app.services import Services
 from core.code_index.spec import ProjectSpec
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.models.store import BaseModel

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.inference.faults import CODES as FAULT_CODES

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.db.connection import explain, transaction
 from core.errors import AppError
 from core.events import Changed

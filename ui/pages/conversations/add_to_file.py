@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.conversations import store as conversations
 from core.conversations.store import Filter, ReviewStatus
+from core.db import Database
 from core.training_files import store
 from core.training_files.store import TrainingFile
 from ui import format as fmt

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlite_utils import Database
-
 from core.conversations.parse import Turn
+from core.db import Database
 from core.generation.beats import Beat, beat_of_turn, beats_of
 from core.scaffolding import store as scaffolding
 from core.scaffolding.store import EmotionalArc

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlite_utils import Database
-
 from core import jobs
 from core.conversations import digests, review, store, versions
 from core.conversations.checks import Remark
@@ -15,6 +13,7 @@ from core.conversations.digests import Near
 from core.conversations.parse import Turn
 from core.conversations.store import Conversation, Filter, ReviewStatus
 from core.conversations.versions import Version
+from core.db import Database
 from core.enrichment import provenance
 from core.enrichment import store as enrichment
 from core.enrichment.stage import StageReport

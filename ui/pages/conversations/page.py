@@ -9,11 +9,11 @@ from typing import ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QLineEdit, QStackedWidget, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.conversations import store
 from core.conversations.store import Conversation, Filter
+from core.db import Database
 from core.events import Changed
 from core.generation.rewrite import JOB_KIND as REWRITE
 from core.jobs import Job, JobState

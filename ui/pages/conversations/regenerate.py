@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QTimer, Slot
-from sqlite_utils import Database
 
 from app.services import Services
 from core.conversations import store as conversations
 from core.conversations import versions
+from core.db import Database
 from core.events import Changed
 from core.generation import store as batches
 from core.generation.rewrite import Offer, Writer, create_rewrite, offer, usual_writer, writers

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Slot
-from sqlite_utils import Database
 
 from core.conversations import store
 from core.conversations.store import Conversation
+from core.db import Database
 from core.scaffolding import store as scaffolding
 from core.scaffolding.store import EmotionalArc, Persona, TrainingTopic
 from ui.dialogs.writing import WritingDialog

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCompleter, QHBoxLayout, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.conversations import review
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from ui import format as fmt

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.datasets import store as datasets
+from core.db import Database
 from core.db.connection import free_name
 from core.events import Changed
 from core.jobs import Job, JobState

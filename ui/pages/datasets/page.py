@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.datasets import store
 from core.datasets.store import Dataset, DatasetStatus
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState

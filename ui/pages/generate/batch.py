@@ -9,9 +9,9 @@ from typing import Any
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QGridLayout, QPlainTextEdit, QVBoxLayout, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.generation import bill, store
 from core.generation.records import NOT_APPLIED
 from core.generation.store import Batch, BatchItem, Failure

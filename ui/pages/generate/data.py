@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError
 from core.generation import store
 from core.generation.create import check_batch, check_cap, complete, provider_of

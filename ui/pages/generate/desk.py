@@ -12,8 +12,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QFileDialog
-from sqlite_utils import Database
 
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.generation.create import create_batch, library_json, provider_of

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.generation.create import provider_of

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.cancel import CancelToken
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.projects import projects

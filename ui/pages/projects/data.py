@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlite_utils import Database
-
 from core import jobs
 from core.code_index.branch import branch_of
 from core.code_index.spec import ProjectSpec
+from core.db import Database
 from core.jobs import Job, JobState
 from core.projects import projects
 from core.projects.jobs import INDEX_JOB, project_of, spec_of, workspace_embedder

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.lookup import by_name
 from ui.pages.projects.words import home_short
 

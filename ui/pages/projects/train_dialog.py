@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
-from sqlite_utils import Database
 
 from app import adapter_training
 from app.services import Services
 from core.code_index import active as actives
 from core.code_index.health import Places
 from core.code_index.state import Stage, reading
+from core.db import Database
 from core.db.connection import explain
 from core.events import Changed
 from core.projects import adapter_state, adapters, moved, projects

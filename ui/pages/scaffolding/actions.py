@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtWidgets import QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core import trash
+from core.db import Database
 from core.events import Changed
 from core.scaffolding import editing
 from core.scaffolding.store import Entry

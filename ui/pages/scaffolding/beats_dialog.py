@@ -9,9 +9,9 @@ from functools import partial
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QHBoxLayout, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import beats as beats_of

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
-from sqlite_utils import Database
 
 from app.window_state import WindowState
+from core.db import Database
 from core.scaffolding import store
 from core.scaffolding.store import Entry
 from ui import format as fmt

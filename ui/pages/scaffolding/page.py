@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QStackedWidget, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.conversations import store as conversations
 from core.conversations.store import Filter
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import store

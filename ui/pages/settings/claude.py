@@ -8,8 +8,8 @@ from typing import Any
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QComboBox, QLineEdit
-from sqlite_utils import Database
 
+from core.db import Database
 from core.generation import models, prices
 from core.jobs import Job
 from core.workspace import secrets, settings

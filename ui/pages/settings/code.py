@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QComboBox
-from sqlite_utils import Database
 
 from app import editors
+from core.db import Database
 from core.projects.jobs import EMBEDDER, workspace_embedder
 from core.workspace import settings
 from ui.widgets.card import Card

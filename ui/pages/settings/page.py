@@ -12,9 +12,9 @@ import PySide6
 from PySide6.QtCore import Qt, QTimer, QUrl, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.scaffolding import seeding

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.db.lookup import by_name
 from ui import format as fmt
 

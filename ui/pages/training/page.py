@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QStackedWidget, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.datasets import store as datasets
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState

@@ -9,9 +9,9 @@ from typing import Any
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
+from core.db import Database
 from core.events import Changed
 from core.jobs import JobState
 from core.training import store

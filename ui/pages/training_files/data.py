@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlite_utils import Database
-
+from core.db import Database
 from core.scaffolding import store as scaffolding
 from core.scaffolding.store import EmotionalArc, Entry, Persona, TrainingTopic
 from core.training_files import store

@@ -8,10 +8,10 @@ from typing import ClassVar
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QAction, QCursor
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
-from sqlite_utils import Database
 
 from app.services import Services
 from core.cancel import CancelToken
+from core.db import Database
 from core.errors import AppError
 from core.events import Changed
 from core.jobs import Job, JobState

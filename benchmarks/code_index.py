@@ -20,6 +20,7 @@ import psutil
 
 from core.cancel import CancelToken
 from core.code_index import parallel
+from core.code_index.columns import Columns
 from core.code_index.health import Opened, Places, check, open_index
 from core.code_index.index import Indexer
 from core.code_index.maintain import due, keep_up
@@ -102,7 +103,7 @@ class Made:
         opened = open_index(Places(folder / f"made{self.count}", "bench"), self.dimension, {})
         for start in range(0, self.count, 10_000):
             rows = self.rows(start, min(self.count, start + 10_000))
-            opened.store.add(rows)
+            opened.store.add(Columns.of(rows))
             opened.acknowledge(Change(state_of(rows)))
         return opened
 
@@ -134,7 +135,7 @@ def state_of(rows: list[Row]) -> list[FileState]:
 def save(opened: Opened, made: Made, number: int) -> None:
     start = number * 7919 % (made.count // PER_FILE) * PER_FILE
     rows = made.rows(start, start + PER_FILE)
-    opened.store.upsert(rows)
+    opened.store.upsert(Columns.of(rows))
     opened.store.prune({rows[0]["path"]: {row["id"] for row in rows}})
     opened.acknowledge(Change(state_of(rows)))
 

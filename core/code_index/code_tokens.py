@@ -50,19 +50,21 @@ def searchable_name(name: str) -> str:
     return " ".join(name_tokens(name))
 
 
-def _tokens(word: str) -> tuple[str, ...]:
+def _tokens(word: str) -> str:
     word = word.strip("_$")
     whole = word.lower()
-    parts = _parts(word)
-    return (whole,) if parts == [whole] else (whole, *parts)
+    parts = " ".join(_SUBWORD.findall(word)).lower() if word.isascii() else " ".join(_parts(word))
+    return whole if parts == whole else f"{whole} {parts}"
 
 
 class _Known(dict[str, str]):
     """Pieces of text as their tokens, with spaces between; what is common in code is taken apart once."""
 
     def __missing__(self, piece: str) -> str:
-        words = _ASCII_WORD.findall(piece) if piece.isascii() else [piece]
-        tokens = " ".join(token for word in words for token in _tokens(word))
+        # Most pieces are one word already.
+        whole = not piece.isascii() or (piece[0].isalnum() and "-" not in piece)
+        words = (piece,) if whole else _ASCII_WORD.findall(piece)
+        tokens = " ".join(map(_tokens, words))
         if len(piece) <= _KEPT:
             if len(self) >= _MOST_KNOWN:
                 self.clear()
@@ -74,8 +76,6 @@ _known = _Known()
 
 
 def _parts(word: str) -> list[str]:
-    if word.isascii():
-        return [part.lower() for part in _SUBWORD.findall(word)]
     return [part for run in _by_case(word) for part in _paired(run)]
 
 

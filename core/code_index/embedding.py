@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from core.cancel import CancelToken
+from core.code_index.columns import Columns
 from core.code_index.health import Opened
 from core.code_index.report import Pace, Report, Tell
 from core.code_index.rows import VECTOR, Row, chunk_of
@@ -150,7 +151,7 @@ class Embedding:
         self._since = time.monotonic()
         if not rows:
             return
-        self.opened.store.upsert(rows)
+        self.opened.store.upsert(Columns.of(rows))
         changed = set()
         for row in rows:
             file = self._files[row["path"]]

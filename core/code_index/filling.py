@@ -10,15 +10,17 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 from core.cancel import CancelToken
+from core.code_index.columns import joined
 from core.code_index.health import Opened
 from core.code_index.parallel import Job, Readers
 from core.code_index.reading import Prepared, Tools, prepare
 from core.code_index.records import FoundFile, Left, LeftOut
 from core.code_index.report import Pace, Report, Tell
-from core.code_index.rows import VECTOR, Row
+from core.code_index.rows import VECTOR
 from core.code_index.state import Change, FileState, Stage
 from core.code_index.vectors import VectorCache
 
@@ -92,7 +94,7 @@ class Filling:
         try:
             for one in readers.results() if readers else map(self._prepare, jobs):
                 self._waiting.append(one)
-                self._rows += len(one.rows)
+                self._rows += one.columns.count
                 if self._rows >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_S:
                     self._flush(known)
                 pace.add(1, one.file.path)
@@ -127,12 +129,12 @@ class Filling:
             return
         store = self.opened.store
         had = {one.file.path for one in batch if (old := known.get(one.file.path)) and old.chunks}
+        batch = self._with_vectors(batch, list(had))
         good = [one for one in batch if not (one.failed or one.left or one.gone or one.same)]
-        self._add_vectors([row for one in good for row in one.rows], list(had))
-        store.add([row for one in good if one.file.path not in had for row in one.rows])
+        store.add(joined([one.columns for one in good if one.file.path not in had]))
         replaced = [one for one in good if one.file.path in had]
-        store.upsert([row for one in replaced for row in one.rows])
-        store.prune({one.file.path: {row["id"] for row in one.rows} for one in replaced})
+        store.upsert(joined([one.columns for one in replaced]))
+        store.prune({one.file.path: set(one.columns.texts("id")) for one in replaced})
         store.delete([one.file.path for one in batch if one.file.path in had and (one.failed or one.left or one.gone)])
         self.opened.acknowledge(Change(
             [self._state(one, known.get(one.file.path)) for one in batch if not (one.gone or one.left)],
@@ -150,21 +152,23 @@ class Filling:
                 report.read.add(one.file.path)
             report.removed += one.gone and one.file.path in had
             report.found -= one.gone
-            report.chunks += len(one.rows)
+            report.chunks += one.columns.count
 
-    def _add_vectors(self, rows: Sequence[Row], had: Sequence[str]) -> None:
-        """Vectors that were made before: from the cache, else from the rows that are replaced."""
-        dimension = self.opened.store.dimension
-        if dimension is None or not rows:
-            return
-        hashes = {row["embed_hash"] for row in rows}
-        found = self.cache.get(hashes) if self.cache else {}
-        if had and hashes - found.keys():
+    def _with_vectors(self, batch: list[Prepared], had: Sequence[str]) -> list[Prepared]:
+        """With the vectors that were made before: from the cache, else from the rows that are replaced."""
+        if self.opened.store.dimension is None:
+            return batch
+        hashes = [one.columns.texts("embed_hash") for one in batch]
+        wanted = set(chain.from_iterable(hashes))
+        found = self.cache.get(wanted) if self.cache else {}
+        if had and wanted - found.keys():
             for old in self.opened.store.file_rows(had, ("embed_hash", VECTOR)).values():
                 found |= {row["embed_hash"]: row[VECTOR] for row in old if row[VECTOR] is not None}
-        for row in rows:
-            row[VECTOR] = found.get(row["embed_hash"])
-            self.report.from_cache += row[VECTOR] is not None
+        self.report.from_cache += sum(name in found for names in hashes for name in names)
+        return [
+            replace(one, columns=replace(one.columns, vectors=[found.get(name) for name in names])) if names else one
+            for one, names in zip(batch, hashes, strict=True)
+        ]
 
     def _state(self, one: Prepared, known: FileState | None) -> FileState:
         """The row of a file in the state."""
@@ -177,10 +181,10 @@ class Filling:
             whole = has_vectors and known.embedded == known.chunks
             stage = Stage.EMBEDDED if whole else Stage.LEXICAL
             return replace(known, size=file.size, mtime_ns=file.mtime_ns, state=stage, indexed_at=now)
-        embedded = sum(row[VECTOR] is not None for row in one.rows)
-        whole = has_vectors and embedded == len(one.rows)
+        chunks, embedded = one.columns.count, sum(vector is not None for vector in one.columns.vectors)
+        whole = has_vectors and embedded == chunks
         return FileState(
-            file.path, file.size, file.mtime_ns, one.hash, file.language, len(one.rows), embedded, one.symbols,
+            file.path, file.size, file.mtime_ns, one.hash, file.language, chunks, embedded, one.symbols,
             Stage.EMBEDDED if whole else Stage.LEXICAL, "cut by lines" if one.fallback else "", one.fallback,
             one.imports, now,
         )  # fmt: skip

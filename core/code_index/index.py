@@ -19,7 +19,7 @@ from core.code_index.active import LEXICAL, active, folder_name, make_active
 from core.code_index.filling import Filling, Marker, pending, to_read, writable
 from core.code_index.health import Opened, Places, open_index
 from core.code_index.maintain import Upkeep
-from core.code_index.parallel import Readers
+from core.code_index.parallel import WORTH_FILES, Readers
 from core.code_index.reading import CHUNKER_VERSION, SOFT_LIMIT, WORDS_VERSION, Tools
 from core.code_index.records import FoundFile, LeftOut
 from core.code_index.report import Report, Step, Tell, silent
@@ -127,9 +127,20 @@ class Indexer:
         places = Places(self.project, self.slug)
         if self._opened is not None or places.state.exists() or not self.root.is_dir():
             return None
-        found = self._scan(token, tell, {})
+        limit, ready = self._shape(places)[1], list[Readers]()
+
+        def told(step: Step) -> None:
+            if step.done >= WORTH_FILES and not ready and (early := Readers.ready(self.tools, self.root, limit)):
+                stack.callback(early.close)
+                ready.append(early)
+            tell(step)
+
+        found = self._scan(token, told, {})
         jobs = [(file, "") for file in to_read(found[0], {})]
-        readers = Readers.begin(self.tools, self.root, self._shape(places)[1], jobs)
+        if ready:
+            ready[0].read(jobs)
+            return _Ahead(found, ready[0])
+        readers = Readers.begin(self.tools, self.root, limit, jobs)
         if readers is not None:
             stack.callback(readers.close)
         return _Ahead(found, readers)

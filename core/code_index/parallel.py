@@ -23,8 +23,8 @@ from typing import Any
 from core.code_index.reading import Prepared, Tools, prepare
 from core.code_index.records import FoundFile
 
-# Fewer are read before the first process has started.
-WORTH_BYTES = 4 << 20
+# Fewer are read before the first process has started; where so many files were met, more are likely there.
+WORTH_BYTES, WORTH_FILES = 4 << 20, 256
 MOST_PROCESSES = 6
 TASK_FILES, TASK_BYTES = 16, 256 << 10
 # Tasks a process that are read or wait to be written.
@@ -65,7 +65,7 @@ def _several(jobs: Sequence[Job]) -> list[Prepared]:
 
 
 class Readers:
-    """Reads files with `tools`, which has to be picklable apart from its `scan` and `look`; see `begin`."""
+    """Reads files with `tools`, which has to be picklable apart from its `scan` and `look`; see `ready` and `begin`."""
 
     def __init__(self, tools: bytes, root: Path, soft_limit: int, processes: int) -> None:
         self._start = (tools, root, soft_limit)
@@ -73,22 +73,33 @@ class Readers:
         self._left: Iterator[Sequence[Job]] = iter(())
         self._waiting: deque[tuple[Sequence[Job], Future[list[Prepared]]]] = deque()
         self._pool = self._new()
-        self._first = self._pool.submit(_begun)
+        self._first, *_ = [self._pool.submit(_begun) for _ in range(processes)]
 
     @classmethod
-    def begin(cls, tools: Tools, root: Path, soft_limit: int, jobs: Sequence[Job]) -> Readers | None:
-        """They begin to read these jobs where there is enough and more than one core, else None."""
+    def ready(cls, tools: Tools, root: Path, soft_limit: int) -> Readers | None:
+        """Processes that start now and wait for `read`; None where there is one core only."""
         processes = min(MOST_PROCESSES, os.cpu_count() or 1)
-        if processes < 2 or sum(file.size for file, _ in jobs) < WORTH_BYTES:
+        if processes < 2:
             return None
         try:
             packed = pickle.dumps(replace(tools, scan=_unused, look=_unused))
         except (pickle.PicklingError, AttributeError, TypeError):
             return None
-        readers = cls(packed, root, soft_limit, processes)
-        readers._left = _tasks(jobs)
-        readers._top_up()
+        return cls(packed, root, soft_limit, processes)
+
+    @classmethod
+    def begin(cls, tools: Tools, root: Path, soft_limit: int, jobs: Sequence[Job]) -> Readers | None:
+        """They begin to read these jobs where there is enough and more than one core, else None."""
+        worth = sum(file.size for file, _ in jobs) >= WORTH_BYTES
+        readers = cls.ready(tools, root, soft_limit) if worth else None
+        if readers is not None:
+            readers.read(jobs)
         return readers
+
+    def read(self, jobs: Sequence[Job]) -> None:
+        """Begin with these jobs; asked once."""
+        self._left = _tasks(jobs)
+        self._top_up()
 
     def _new(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")

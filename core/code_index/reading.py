@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from core.cancel import CancelToken
+from core.code_index.columns import NONE, Columns
 from core.code_index.records import FoundFile, Kind, Left, LeftOut, ParsedFile, digest
-from core.code_index.rows import Row, Words, rows_of
+from core.code_index.rows import Words, rows_of
 
 # Each part has its version: rows that another one made are made again.
 CHUNKER_VERSION, WORDS_VERSION = 1, 1
@@ -34,11 +35,11 @@ class Tools:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file as it was read. One of `left`, `failed` and `rows` says what became of it; `gone`: it isn't there."""
+    """A file as it was read. One of `left`, `failed` and `columns` says what became of it; `gone`: it isn't there."""
 
     file: FoundFile
     hash: str = ""
-    rows: list[Row] = field(default_factory=list)
+    columns: Columns = NONE
     imports: tuple[str, ...] = ()
     symbols: int = 0
     fallback: str = ""
@@ -60,12 +61,13 @@ def prepare(tools: Tools, root: Path, file: FoundFile, known_hash: str = "", sof
     try:
         parsed = tools.parse(file.path, data, soft_limit)
         rows = rows_of(parsed, hash_, tools.words, tools.name_words)
+        columns = Columns.of(rows)
     except MemoryError:
         raise
     except Exception as exc:
         return Prepared(file, hash_, failed=f"{type(exc).__name__}: {exc}")
     symbols = sum(row["part"] == 1 and row["kind"] not in (Kind.MODULE, Kind.TEXT) for row in rows)
-    return Prepared(file, hash_, rows, tuple(parsed.imports), symbols, parsed.fallback)
+    return Prepared(file, hash_, columns, tuple(parsed.imports), symbols, parsed.fallback)
 
 
 def _unread(file: FoundFile, exc: Exception) -> Prepared:

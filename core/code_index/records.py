@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 HASH_BYTES = 16
 
@@ -72,8 +72,7 @@ class LeftOut:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A piece of a file. Lines are 1-based and inclusive, those of the decoded file; `part` is 1 of `parts`.
 
     `text` is the lines from `start_line` to `end_line`, with two exceptions. It is `abridged` where other chunks have

@@ -1,4 +1,4 @@
-"""The rows of the store: their schema, a chunk as a row and back, and filters as conditions."""
+"""The rows of the store: their columns, a chunk as a row and back, and filters as conditions."""
 
 from __future__ import annotations
 
@@ -19,30 +19,17 @@ SHOWN = (
 TEXT = "text"
 # All that is shown beside the text, as JSON: each column that is given back takes half a millisecond of a search.
 HEAD = "head"
-_IN_HEAD = tuple(name for name in SHOWN if name != TEXT)
-_STRINGS = ("id", "path", "lang", "kind", "name_lc", "embed_hash", HEAD, TEXT, "fts", "name_tok")
-_NUMBERS = ("part", "start_line", "complexity")
-_LISTS = ("imports", "refs")
-_COLUMNS = frozenset((*_STRINGS, *_NUMBERS, *_LISTS, "is_test", VECTOR))
+IN_HEAD = tuple(name for name in SHOWN if name != TEXT)
+STRINGS = ("id", "path", "lang", "kind", "name_lc", "embed_hash", HEAD, TEXT, "fts", "name_tok")
+NUMBERS = ("part", "start_line", "complexity")
+LISTS = ("imports", "refs")
+_COLUMNS = frozenset((*STRINGS, *NUMBERS, *LISTS, "is_test", VECTOR))
 # Everything of a row.
 WHOLE = (*SHOWN, "name_lc", "imports", "fts", "name_tok", VECTOR)
 
 Row = dict[str, Any]
 # A text as its tokens with spaces between.
 Words = Callable[[str], str]
-
-
-def schema(dimension: int | None) -> Any:
-    """The Arrow schema; without a dimension there is no column for vectors."""
-    import pyarrow as pa
-
-    fields = [pa.field(name, pa.string()) for name in _STRINGS]
-    fields += [pa.field(name, pa.int32()) for name in _NUMBERS]
-    fields += [pa.field(name, pa.list_(pa.string())) for name in _LISTS]
-    fields.append(pa.field("is_test", pa.bool_()))
-    if dimension is not None:
-        fields.append(pa.field(VECTOR, pa.list_(pa.float16(), dimension)))
-    return pa.schema(fields)
 
 
 def rows_of(parsed: ParsedFile, file_hash: str, words: Words, name_words: Words) -> list[Row]:
@@ -72,7 +59,7 @@ def read_for(columns: Sequence[str]) -> list[str]:
     """What to read from the table to have these parts of a row."""
     if _COLUMNS.issuperset(columns):
         return list(dict.fromkeys(columns))
-    return [HEAD, *dict.fromkeys(name for name in columns if name not in _IN_HEAD)]
+    return [HEAD, *dict.fromkeys(name for name in columns if name not in IN_HEAD)]
 
 
 def rows_from(read: Iterable[Row]) -> list[Row]:
@@ -89,40 +76,6 @@ def chunk_of(row: Mapping[str, Any]) -> Chunk:
         signature=row["signature"], doc=row["doc"], references=tuple(row["refs"] or ()), is_test=row["is_test"],
         text=row["text"],
     )  # fmt: skip
-
-
-def arrow(rows: Sequence[Mapping[str, Any]], dimension: int | None) -> Any:
-    """Rows as an Arrow table; a vector is an array of `dimension` numbers or None."""
-    import numpy as np
-    import pyarrow as pa
-
-    shape = schema(dimension)
-    read = {HEAD: [orjson.dumps({name: row[name] for name in _IN_HEAD}) for row in rows]}
-    columns = [
-        pa.array(read.get(field.name) or [row[field.name] for row in rows], field.type)
-        for field in shape
-        if field.name != VECTOR
-    ]
-    if dimension is not None:
-        values = np.zeros((len(rows), dimension), np.float16)
-        missing = np.ones(len(rows), bool)
-        for place, row in enumerate(rows):
-            if row[VECTOR] is not None:
-                values[place], missing[place] = row[VECTOR], False
-        flat = pa.array(values.reshape(-1))
-        columns.append(pa.FixedSizeListArray.from_arrays(flat, dimension, mask=pa.array(missing)))
-    return pa.Table.from_arrays(columns, schema=shape)
-
-
-def vectors_of(column: Any, dimension: int) -> list[Any]:
-    """The vectors of an Arrow column as arrays of float16, None where there is none."""
-    import numpy as np
-
-    column = column.combine_chunks()
-    # The values of a list that is null are there all the same, so that rows keep their places.
-    flat = np.asarray(column.values.slice(column.offset * dimension, len(column) * dimension))
-    values = flat.reshape(len(column), dimension)
-    return [values[place] if valid else None for place, valid in enumerate(column.is_valid().to_pylist())]
 
 
 def quoted(text: str) -> str:

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core.code_index.columns import vectors_of
 from core.code_index.records import Filters, Hit
-from core.code_index.rows import SHOWN, VECTOR, Row, among, condition, quoted, read_for, rows_from, sound, vectors_of
+from core.code_index.rows import SHOWN, VECTOR, Row, among, condition, quoted, read_for, rows_from, sound
 from core.errors import AppError
 
 TABLE = "chunks"

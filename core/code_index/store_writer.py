@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.code_index.rows import VECTOR, WHOLE, Row, among, arrow, schema
+from core.code_index.columns import Columns, arrow, schema
+from core.code_index.rows import VECTOR, WHOLE, Row, among
 from core.code_index.store import BATCH, TABLE, ChunkStore, library
 
 # Below it a search of all vectors is quick enough, above it an index is worth its building.
@@ -53,14 +54,14 @@ class ChunkWriter(ChunkStore):
 
     # ---------------------------------------------------------------- rows
 
-    def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def add(self, rows: Columns) -> None:
         """Append rows whose ids are not there yet."""
-        if rows:
+        if rows.count:
             self._table().add(arrow(rows, self.dimension), on_bad_vectors="null")
 
-    def upsert(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def upsert(self, rows: Columns) -> None:
         """Write whole rows by id, in one commit; the ids differ."""
-        if rows:
+        if rows.count:
             merge = self._table().merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
             # A missing vector counts as a bad one; not a number is refused before it comes here.
             merge.execute(arrow(rows, self.dimension), on_bad_vectors="null")

@@ -7,11 +7,14 @@ import os
 import random
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from core.cancel import CancelToken
@@ -566,6 +569,36 @@ def test_many_files_are_read_in_processes_and_one_that_hangs_or_dies_fails_alone
     assert "took more than" in file(project, "hang.py").detail  # type: ignore[union-attr]
     assert "ended the process" in file(project, "die.py").detail  # type: ignore[union-attr]
     assert {path for path, _, _ in project.content()} == {f"m{number}.py" for number in range(40)}
+    project.indexer.close()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_processes_that_read_start_while_a_large_folder_is_looked_at_and_end_with_the_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+    begun: list[int | None] = []
+
+    def scan(root: Path, token: CancelToken, tell: Callable[[int, str], None], known: Mapping[str, Any]) -> Any:
+        tell(parallel.WORTH_FILES - 1, "")
+        assert not active_children()
+        tell(parallel.WORTH_FILES, "")
+        begun.extend(process.pid for process in active_children())
+        if stopped:
+            raise Cancelled
+        return PLAIN_TOOLS.scan(root, token, tell, known)
+
+    project = Project(tmp_path, tools=replace(PLAIN_TOOLS, scan=scan))
+    for number in range(40):
+        project.write(f"m{number}.py", f"fn_{number}")
+    if stopped:
+        with pytest.raises(Cancelled):
+            project.refresh()
+    else:
+        assert project.refresh().used == 40
+        assert project.content() == project.expected()
+    assert len(begun) == 2
+    assert not any(psutil.pid_exists(pid) for pid in begun)
     project.indexer.close()
 
 

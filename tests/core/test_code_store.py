@@ -6,7 +6,6 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core.code_index.columns import Columns
 from core.code_index.records import Filters, Hit, Kind
 from core.code_index.store import ChunkStore
 from core.code_index.store_writer import ChunkWriter
@@ -35,7 +35,7 @@ def writer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChunkWriter]:
         chunk(41, path="src/axb/m.go", language="go", name="Walk", is_test=True, references=("Walk", "it's")),
         chunk(42, path="docs/漢字 100%.md", language="text", kind=Kind.TEXT, name="", text="漢字 のみ\n"),
     ]
-    made.add(rows(plain, EMBEDDER) + rows(odd[:2], EMBEDDER) + rows(odd[2:]))
+    made.add(Columns.of(rows(plain, EMBEDDER) + rows(odd[:2], EMBEDDER) + rows(odd[2:])))
     made.optimise()
     yield made
     made.close()
@@ -117,7 +117,9 @@ def test_a_filter_leaves_what_fits(reader: ChunkStore, filters: Filters, names: 
 def test_a_name_that_is_everywhere_says_nothing(writer: ChunkWriter, tmp_path: Path) -> None:
     store = ChunkWriter.create(tmp_path, None)
     often = [chunk(number, name="Run") for number in range(100)]
-    store.add(rows([*often, *(chunk(200 + part, name="Rare", part=part, parts=9) for part in range(1, 10))]))
+    store.add(
+        Columns.of(rows([*often, *(chunk(200 + part, name="Rare", part=part, parts=9) for part in range(1, 10))]))
+    )
     assert [hit.row["name"] for hit in store.by_exact(["run", "rare"], 50)] == ["Rare"] * 9
     assert len(store.by_exact(["run"], 200, most=100)) == 100
     assert len(store.by_exact(["run"], 50, Filters(paths=("src/a_b/m3.py",)), most=10)) == 10
@@ -155,7 +157,7 @@ def test_vectors_of_another_model_and_vectors_that_are_none_are_refused(reader: 
 
 def test_a_store_without_vectors_answers_all_other_legs(tmp_path: Path) -> None:
     store = ChunkWriter.create(tmp_path, None)
-    store.add(rows([chunk(1)]))
+    store.add(Columns.of(rows([chunk(1)])))
     assert store.dimension is None
     assert store.by_vector(np.ones(DIMENSION), 5) == []
     assert [len(LEGS[leg](store, text, None)) for leg, text in (("words", "get_item_1"), ("exact", "get_item_1"))] == [
@@ -168,7 +170,7 @@ def test_a_reader_sees_commits_and_lives_through_upkeep(tmp_path: Path) -> None:
     store = ChunkWriter.create(tmp_path, DIMENSION)
     reader = ChunkStore.open(tmp_path)
     for number in range(6):
-        store.upsert(rows([chunk(number), chunk(number + 1)], EMBEDDER))
+        store.upsert(Columns.of(rows([chunk(number), chunk(number + 1)], EMBEDDER)))
         assert reader.counts()["rows"] == number + 2
         if number % 2:
             store.optimise()
@@ -183,7 +185,7 @@ def test_a_reader_sees_commits_and_lives_through_upkeep(tmp_path: Path) -> None:
 
 def test_pruning_leaves_the_ids_to_keep_and_other_files(tmp_path: Path) -> None:
     store = ChunkWriter.create(tmp_path, None)
-    store.add(rows(chunk(number) for number in range(25)))
+    store.add(Columns.of(rows(chunk(number) for number in range(25))))
     keep = {"src/a_b/m0.py": {chunk(3).id}, "src/a_b/m1.py": set[str]()}
     assert store.prune(keep) == 19
     assert sorted(id_ for _, id_, _ in store.pairs()) == sorted(chunk(n).id for n in (3, 20, 21, 22, 23, 24))
@@ -205,9 +207,9 @@ def test_the_client_of_a_service_is_not_loaded_with_the_library_and_is_whole_for
 
 def test_going_back_takes_a_new_number(tmp_path: Path) -> None:
     store = ChunkWriter.create(tmp_path, None)
-    store.add(rows([chunk(1)]))
+    store.add(Columns.of(rows([chunk(1)])))
     before = store.version
-    store.add(rows([chunk(2)]))
+    store.add(Columns.of(rows([chunk(2)])))
     newest = store.version
     store.back_to(before)
     assert store.version > newest
@@ -221,7 +223,7 @@ def test_an_index_of_vectors_finds_the_same(tmp_path: Path) -> None:
     for row in made:
         vector = chance.standard_normal(32)
         row["vector"] = (vector / np.linalg.norm(vector)).astype(np.float16)
-    store.add(made)
+    store.add(Columns.of(made))
     asked = [chance.standard_normal(32) for _ in range(5)]
     flat = [[hit.row["id"] for hit in store.by_vector(one, 10)] for one in asked]
     assert not store.index_vectors(601)
@@ -231,9 +233,9 @@ def test_an_index_of_vectors_finds_the_same(tmp_path: Path) -> None:
     same = sum(len(set(a) & set(b)) for a, b in zip(flat, indexed, strict=True))
     # Its clusters are drawn by chance: 42 to 49 in 40 tries, where chance alone would find one.
     assert same >= 30
-    store.upsert([replace_row(made[0])])
+    store.upsert(Columns.of([replace_row(made[0])]))
     assert store.counts() == {"rows": 600, "embedded": 599}
 
 
 def replace_row(row: dict[str, object]) -> dict[str, object]:
-    return {**row, "vector": None, "text": replace(chunk(0)).text}
+    return {**row, "vector": None, "text": chunk(0).text}

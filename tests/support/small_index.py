@@ -7,6 +7,7 @@ from pathlib import Path
 
 from core.code_index.chunking import parse_file
 from core.code_index.code_tokens import searchable, searchable_name
+from core.code_index.columns import Columns
 from core.code_index.embedder import SOFT_LIMIT, Embedder
 from core.code_index.records import Chunk, digest
 from core.code_index.rows import rows_of
@@ -33,7 +34,7 @@ def index_folder(
             row["vector"] = vectors[row["embed_hash"]]
     writer = ChunkWriter.create(folder, embedder.dimension if embedder else None)
     for start in range(0, len(rows), 2000):
-        writer.add(rows[start : start + 2000])
+        writer.add(Columns.of(rows[start : start + 2000]))
     writer.optimise()
     writer.close()
     return ChunkStore.open(folder)

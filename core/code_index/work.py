@@ -108,7 +108,7 @@ def _result(report: Report, notices: list[AppError]) -> dict[str, Any]:
     """The counts: found = used + left out + failed."""
     names = (
         "found", "used", "left_out", "failed", "changed", "removed", "chunks", "embedded", "from_cache", "missing",
-        "words_s", "seconds", "index_state",
+        "read_bytes", "words_s", "seconds", "index_state", "slug",
     )  # fmt: skip
     return {
         **{name: getattr(report, name) for name in names}, "notices": [notice.to_json() for notice in notices],

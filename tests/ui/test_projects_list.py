@@ -18,6 +18,7 @@ from core.projects import projects
 from tests.support.pages import click, dialog, find, shown_text, take_back
 from tests.support.project_page import Projecting
 from tests.support.refund_project import write_project
+from ui import format as fmt
 from ui.pages.projects import find as palette
 
 
@@ -66,6 +67,28 @@ def test_a_dropped_folder_is_looked_at_named_and_indexed(at: Projecting, qapp: A
     assert at.code.asked_for("job_ended") == [project.id]
     (job,) = jobs.listing(at.db, kind="index_project")
     assert (job.title, job.status) == ("Indexing brightrun-api", JobState.COMPLETED)
+
+
+def test_the_dialog_promises_the_time_that_it_took_here_before(at: Projecting, qapp: Any) -> None:
+    at.open()
+    drop(at, at.root)
+    shown = ready(at, qapp)
+    shown.embedder.combo.setCurrentIndex(shown.embedder.combo.findData("minilm"))
+    assert "by words and names in about 1 s; by meaning about 1 s later" in shown_text(shown, "look_estimate")
+    shown.reject()
+    # As slow as no machine is: 20 bytes and 0.1 chunks a second.
+    took = {"read_bytes": 2_000_000, "words_s": 100_000.0, "embedded": 100, "seconds": 101_000.0,
+            "slug": embedders.choose("minilm").slug}  # fmt: skip
+    job = jobs.create(at.db, "index_project", "Indexing", {"project": {"id": "another"}})
+    jobs.set_state(at.db, job.id, JobState.COMPLETED, result=took)
+    drop(at, at.root)
+    again = ready(at, qapp)
+    again.embedder.combo.setCurrentIndex(again.embedder.combo.findData("minilm"))
+    # Of 8 small files.
+    words_s, vectors_s = (round(n / 10) * 10 for n in (again._looked.scan.bytes / 20, 10 * 8))
+    expected = f"by words and names in about {fmt.duration(words_s)}; by meaning about {fmt.duration(vectors_s)} later"
+    at.until(lambda: expected in shown_text(again, "look_estimate"), expected)
+    again.reject()
 
 
 def test_what_can_not_be_a_project_is_told_in_the_dialog(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,10 @@ from PySide6.QtGui import QKeyEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QVBoxLayout, QWidget
 
 from app.services import Services
+from core.code_index.active import folder_name
+from core.db import Database
 from core.errors import AppError
+from core.projects.rates import measured
 from ui import format as fmt
 from ui.theme import theme
 from ui.widgets.basic import label, restyle
@@ -33,7 +37,7 @@ class Option:
     there: bool = True
 
 
-def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
+def read_options(db: Database, kept: str = "", inherited: str | None = None) -> list[Option]:
     """Looks into folders: never on the GUI thread. `kept` is a setting that must be among them.
 
     `inherited` is the setting that an empty choice stands for; without one that is the best model there is.
@@ -41,8 +45,8 @@ def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
     # With it comes NumPy, which the widget need not wait for.
     from core.code_index import embedders
 
-    here = embedders.available()
-    out = [Option(found.key, found.name, _about(found), _speed(found.seconds(1000))) for found in here]
+    rates = measured(db).embedding
+    out = [_here(found.key, found, rates) for found in embedders.available()]
     have = {option.key for option in out}
     for model in embedders.KNOWN:
         if model.key not in have:
@@ -52,14 +56,14 @@ def read_options(kept: str = "", inherited: str | None = None) -> list[Option]:
             out.append(Option(model.key, f"{model.name} (not here)", about, speed, there=False))
     out.append(Option(embedders.WORDS_ONLY, "None: words and names only", "Search needs no model for words and names."))
     if kept and kept not in {option.key for option in out}:
-        out.append(_own(kept))
-    first = _own(inherited or embedders.AUTO)
+        out.append(_own(kept, rates))
+    first = _own(inherited or embedders.AUTO, rates)
     words = "Best available" if inherited is None else "As in Settings"
     name = f"{words} ({first.name})" if first.there or inherited else f"{words} (none is here yet)"
     return [Option(BEST, name, first.about, first.speed, first.there), *out]
 
 
-def _own(setting: str) -> Option:
+def _own(setting: str, rates: Mapping[str, float]) -> Option:
     from core.code_index import embedders
 
     try:
@@ -68,15 +72,17 @@ def _own(setting: str) -> Option:
         return Option(setting, f"{Path(setting).name} (not here)", f"{error.message} {error.hint}", there=False)
     if found is None:
         return Option(setting, "words and names only", "Search needs no model for words and names.")
-    return Option(setting, found.name, _about(found), _speed(found.seconds(1000)))
+    return _here(setting, found, rates)
+
+
+def _here(setting: str, found: ModelHere, rates: Mapping[str, float]) -> Option:
+    """As quick as it was here; before it was ever used, as such a machine usually is."""
+    speed = rates.get(folder_name(found.slug)) or _speed(found.seconds(1000))
+    return Option(setting, found.name, f"{found.about} Takes {fmt.size(found.bytes_needed)} of memory.", speed)
 
 
 def _speed(seconds: float) -> float:
     return 1000 / max(1e-9, seconds)
-
-
-def _about(found: ModelHere) -> str:
-    return f"{found.about} Takes {fmt.size(found.bytes_needed)} of memory."
 
 
 class EmbedderChoice(QWidget):
@@ -118,7 +124,7 @@ class EmbedderChoice(QWidget):
     def read(self) -> None:
         """Look which models there are."""
         wanted, inherited = self._wanted, self._inherited
-        self._services.run(self, lambda: read_options(wanted, inherited), self._fill)
+        self._services.read(self, lambda db: read_options(db, wanted, inherited), self._fill)
 
     def _fill(self, options: list[Option]) -> None:
         if self._wanted not in {option.key for option in options}:
@@ -210,7 +216,7 @@ class EmbedderChoice(QWidget):
         self._look_no_more()
         self._asked = name
         self._say("Looking into the folder…")
-        self._looking = self._services.run(self, lambda: _own(name), self._on_folder)
+        self._looking = self._services.read(self, lambda db: _own(name, measured(db).embedding), self._on_folder)
 
     def _look_no_more(self) -> None:
         self._services.forget(self._looking)

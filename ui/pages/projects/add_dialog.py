@@ -15,6 +15,7 @@ from core.errors import AppError
 from core.events import Changed
 from core.projects import projects
 from core.projects.projects import LONGEST_NAME, Project
+from core.projects.rates import Rates, measured
 from ui.dialogs.writing import WritingDialog
 from ui.pages.projects.looking import Far, Looked, estimate_words, look_at
 from ui.pages.projects.summary import LanguageBar
@@ -57,6 +58,7 @@ class AddDialog(WritingDialog):
         self._known = dict(known)
         self._token, self._far, self._handle = CancelToken(), Far(), 0
         self._looked: Looked | None = None
+        self._rates = Rates()
         self._tick, self._soon = self._timer(TICK_MS, self._show_far), self._timer(TYPING_MS, self._look)
         self._soon.setSingleShot(True)
         self._build(folder, embedder)
@@ -67,6 +69,11 @@ class AddDialog(WritingDialog):
         else:
             self._show_nothing("")
         (self.path if folder is None else self.name).setFocus()
+        services.read(self, measured, self._on_measured)
+
+    def _on_measured(self, rates: Rates) -> None:
+        self._rates = rates
+        self._show_estimate()
 
     def _timer(self, ms: int, slot: object) -> QTimer:
         out = QTimer(self)
@@ -224,7 +231,7 @@ class AddDialog(WritingDialog):
         if self._looked is None:
             return
         speed = option.speed if option is not None and option.there else 0.0
-        words = estimate_words(self._looked.estimate(speed))
+        words = estimate_words(self._looked.estimate(speed, self._rates.reading))
         if option is not None and not option.there:
             words += " By meaning once the model is here."
         self.time.setText(words)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.cancel import CancelToken
 from core.code_index.languages import language_of
-from core.code_index.scan import Estimate, Scan, check_root, estimate, scan
+from core.code_index.scan import BYTES_PER_SECOND, Estimate, Scan, check_root, estimate, scan
 from ui import format as fmt
 from ui.pages.projects.words import plain, reason_words
 
@@ -73,9 +73,11 @@ class Looked:
             out.append(f"other reasons: {fmt.count(sum(rest))}")
         return out
 
-    def estimate(self, chunks_per_second: float) -> Estimate | None:
-        """How long the index takes with a model of that speed."""
-        return estimate(self.scan, chunks_per_second) if self.scan is not None else None
+    def estimate(self, chunks_per_second: float, bytes_per_second: float = 0.0) -> Estimate | None:
+        """How long the index takes with a model of that speed; 0 bytes a second is the usual."""
+        if self.scan is None:
+            return None
+        return estimate(self.scan, chunks_per_second, bytes_per_second or BYTES_PER_SECOND)
 
 
 def look_at(

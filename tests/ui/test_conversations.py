@@ -19,11 +19,14 @@ from core.conversations import store
 from core.conversations.checks import Check
 from core.conversations.store import Filter
 from core.events import Changed
+from core.generation.beats import Beat
 from core.workspace import settings
 from core.workspace.files import write_json
 from tests.core.factories import KIND, PARAMETERS, Place, add_conversation, enrich, parsed
 from tests.support.pages import click, dialog, filled, find, open_page, shown_text, take_back, until
 from ui.models import paged
+from ui.pages.conversations.arc import ArcReading
+from ui.pages.conversations.arc_curve import ArcView
 from ui.pages.conversations.inspector import TurnCard
 from ui.pages.conversations.page import ConversationsPage
 from ui.window.main_window import MainWindow
@@ -268,6 +271,24 @@ def test_beats_stand_beside_the_turns_and_the_arc_shows_what_was_heard(
     until(qtbot, lambda: page.inspector.detail.row.id == other)
     assert turns.findChild(TurnCard, "turn_1").remark == "turn 1"
     assert not find(turns, QLabel, "arc_line").isVisible()
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        ((None, None), "Nothing of it was heard in 2 exchanges"),
+        ((None, 1), "Line: heard, as planned in 1 of 2 exchanges"),
+    ],
+)
+def test_where_nothing_of_an_arc_was_heard_no_line_is_spoken_of(
+    qtbot: QtBot, heard: tuple[int | None, ...], told: str
+) -> None:
+    view = ArcView()
+    qtbot.addWidget(view)
+    view.show_arc(
+        ArcReading(tuple(Beat(name, 0.5, "", "") for name in ("confusion", "clarity")), (0, 1), heard, ((), ()))
+    )
+    assert view.line.text() == f"Dashed: planned. {told}"
 
 
 def test_a_turn_is_edited_undone_looked_at_and_enriched_again(

@@ -86,11 +86,14 @@ class ArcView(QWidget):
         """Another conversation's."""
         self.setVisible(len(arc.beats) > 1 and bool(arc.planned))
         self.curve.show_arc(arc)
-        if arc.heard:
-            told = f"Dashed: planned. Line: heard, as planned in {arc.met} of {fmt.plural(len(arc.heard), 'exchange')}"
+        exchanges = fmt.plural(len(arc.heard), "exchange")
+        if not arc.heard:
+            told = "What was heard is known after enrichment"
+        elif all(place is None for place in arc.heard):
+            told = f"Nothing of it was heard in {exchanges}"
         else:
-            told = "Dashed: planned. What was heard is known after enrichment"
-        self.line.setText(told)
+            told = f"Line: heard, as planned in {arc.met} of {exchanges}"
+        self.line.setText(f"Dashed: planned. {told}")
         planned = ", ".join(plain(arc.beats[place].emotion) for place in arc.planned)
         heard = ", ".join("nothing of it" if place is None else plain(arc.beats[place].emotion) for place in arc.heard)
         self.curve.setToolTip(plain_tip(f"Planned: {planned}" + (f". Heard: {heard}" if heard else "")))

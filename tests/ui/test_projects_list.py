@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,18 @@ def double_click(qtbot: Any, button: QPushButton) -> None:
     )
     QApplication.sendEvent(button, event)
     qtbot.mouseRelease(button, left)
+
+
+def test_a_whole_index_that_another_model_makes_again_is_embedded_anew(at: Projecting) -> None:
+    ident = at.add().id
+    shown = at.open().overview.entry(ident)  # type: ignore[union-attr]
+    for embedded, said in ((5, "embedding 29%"), (10, "embedding anew 29%")):
+        summary = {"files": 8, "chunks": 10, "embedded": embedded, "embedder": "Old"}
+        entry = replace(shown, project=replace(shown.project, summary=summary))
+        at.page.tiles.show_entry(entry, "embedding 29%")
+        assert at.page.tiles.files.remark.text() == said
+        at.page.tiles.show_entry(entry, "reading 29%")
+        assert at.page.tiles.files.remark.text() == "reading 29%"
 
 
 def test_indexing_is_followed_paused_and_resumed(at: Projecting) -> None:

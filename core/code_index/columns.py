@@ -48,7 +48,8 @@ class Columns:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Columns:
-        """Whole rows as columns. Raises UnicodeEncodeError for half a pair of surrogates."""
+        """Whole rows as columns. Raises ValueError or TypeError for half a pair of surrogates, OverflowError for a
+        number of more than 32 bits."""
         by_name = zip(*map(_of_row, rows), strict=True) if rows else ((),) * len(_ROW)
         columns = dict(zip(_ROW, by_name, strict=True))
         heads = [orjson.dumps(dict(zip(IN_HEAD, head, strict=True))) for head in map(_head_of_row, rows)]

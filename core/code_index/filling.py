@@ -149,7 +149,6 @@ class Filling:
         for one in batch:
             if not (one.same or one.gone or one.left or one.failed):
                 report.changed += 1
-                report.read_bytes += one.file.size
                 report.read.add(one.file.path)
             report.removed += one.gone and one.file.path in had
             report.found -= one.gone

@@ -28,6 +28,8 @@ class GatedEmbedder:
         self._ask, self._hold = ask, hold
         self._guard = threading.Lock()
         self.loaded = False
+        # Seconds that it spent on texts: not on waiting for memory, nor on being loaded.
+        self.embed_s = 0.0
         self._coming: threading.Thread | None = None
         self.trouble: AppError | None = None
         self._not_before = 0.0
@@ -77,7 +79,10 @@ class GatedEmbedder:
     def embed(self, texts: Sequence[str], token: CancelToken | None = None) -> np.ndarray:
         """As `Embedder.embed`."""
         self.load()
-        return self._inner.embed(texts, token)
+        began = time.monotonic()
+        made = self._inner.embed(texts, token)
+        self.embed_s += time.monotonic() - began
+        return made
 
     def embed_query(self, text: str) -> np.ndarray:
         """As `Embedder.embed_query`."""

@@ -127,19 +127,20 @@ class Indexer:
         places = Places(self.project, self.slug)
         if self._opened is not None or places.state.exists() or not self.root.is_dir():
             return None
-        limit, ready = self._shape(places)[1], list[Readers]()
+        limit, early = self._shape(places)[1], list[Readers | None]()
 
         def told(step: Step) -> None:
-            if step.done >= WORTH_FILES and not ready and (early := Readers.ready(self.tools, self.root, limit)):
-                stack.callback(early.close)
-                ready.append(early)
+            if step.done >= WORTH_FILES and not early:
+                early.append(Readers.ready(self.tools, self.root, limit))
+                if early[0] is not None:
+                    stack.callback(early[0].close)
             tell(step)
 
         found = self._scan(token, told, {})
         jobs = [(file, "") for file in to_read(found[0], {})]
-        if ready:
-            ready[0].read(jobs)
-            return _Ahead(found, ready[0])
+        if early and early[0] is not None:
+            early[0].read(jobs)
+            return _Ahead(found, early[0])
         readers = Readers.begin(self.tools, self.root, limit, jobs)
         if readers is not None:
             stack.callback(readers.close)
@@ -156,8 +157,10 @@ class Indexer:
         state = opened.state
         state.set_meta(incomplete=True)
         known = state.files()
-        if known:
+        if known and ahead:
             # Another process was quicker.
+            if ahead.readers:
+                ahead.readers.close()
             ahead = None
         seen = {
             file.path: (file.size, file.mtime_ns) for file in known.values()
@@ -170,7 +173,10 @@ class Indexer:
         filling.remove(sorted(gone))
         state.replace_left_out(left)
         report.found = len(files) + len(left)
+        began = time.monotonic()
         self._fill(filling, to_read(files, known), known, tell)
+        if not known:
+            report.first_bytes, report.first_s = sum(file.size for file in files), time.monotonic() - began
         self._count(report, state)
         state.set_meta(incomplete=False)
 

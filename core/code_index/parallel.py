@@ -73,19 +73,20 @@ class Readers:
         self._left: Iterator[Sequence[Job]] = iter(())
         self._waiting: deque[tuple[Sequence[Job], Future[list[Prepared]]]] = deque()
         self._pool = self._new()
+        # Each starts a process.
         self._first, *_ = [self._pool.submit(_begun) for _ in range(processes)]
 
     @classmethod
     def ready(cls, tools: Tools, root: Path, soft_limit: int) -> Readers | None:
-        """Processes that start now and wait for `read`; None where there is one core only."""
+        """Processes that start now and wait for `read`; None where there is one core only, or none can start."""
         processes = min(MOST_PROCESSES, os.cpu_count() or 1)
         if processes < 2:
             return None
         try:
             packed = pickle.dumps(replace(tools, scan=_unused, look=_unused))
-        except (pickle.PicklingError, AttributeError, TypeError):
+            return cls(packed, root, soft_limit, processes)
+        except (pickle.PicklingError, AttributeError, TypeError, OSError):
             return None
-        return cls(packed, root, soft_limit, processes)
 
     @classmethod
     def begin(cls, tools: Tools, root: Path, soft_limit: int, jobs: Sequence[Job]) -> Readers | None:

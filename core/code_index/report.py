@@ -53,10 +53,10 @@ class Pace:
 class Report:
     """The counts of a pass: `found` = `used` + `left_out` + `failed`, in files (a folder left out counts once).
 
-    `changed` were read anew, of `read_bytes` together, `removed` are gone from the index, `missing` are chunks without
-    a vector, where the index has vectors. `incomplete`: a pass over all files is still to be made. `words_s` is when
-    the changes could be found by words, `seconds` the whole pass. `more`: its time for embedding was over before all
-    had vectors. `whole`: it was over all files.
+    `changed` were read anew, `removed` are gone from the index, `missing` are chunks without a vector, where the index
+    has vectors. `incomplete`: a pass over all files is still to be made. `words_s` is when the changes could be found
+    by words, `seconds` the whole pass; `first_s` is what reading took where nothing was read before, and `first_bytes`
+    what there was. `more`: its time for embedding was over before all had vectors. `whole`: it was over all files.
     """
 
     found: int = 0
@@ -64,13 +64,14 @@ class Report:
     left_out: int = 0
     failed: int = 0
     changed: int = 0
-    read_bytes: int = 0
     removed: int = 0
     chunks: int = 0
     embedded: int = 0
     from_cache: int = 0
     missing: int = 0
     words_s: float = 0.0
+    first_bytes: int = 0
+    first_s: float = 0.0
     seconds: float = 0.0
     incomplete: bool = False
     more: bool = False
@@ -86,7 +87,7 @@ class Report:
         told = {notice.message for notice in self.notices}
         return replace(
             self, changed=before.changed + self.changed, removed=before.removed + self.removed,
-            read_bytes=before.read_bytes + self.read_bytes,
+            first_bytes=before.first_bytes, first_s=before.first_s,
             chunks=before.chunks + self.chunks, embedded=before.embedded + self.embedded,
             from_cache=before.from_cache + self.from_cache, words_s=before.words_s,
             seconds=before.seconds + self.seconds,

@@ -74,7 +74,8 @@ class _Indexing:
             report, embed_s = one.after(report), max(EMBED_S, SHARE * one.words_s)
         self._indexer.close()
         self._emit()
-        return _result(report, [*self._notices, *report.notices])
+        result = _result(report, [*self._notices, *report.notices])
+        return {**result, "embed_s": self._model.embed_s if self._model else 0.0}
 
     def _pass(self, embed_s: float) -> Report:
         return self._indexer.refresh(self._context.token, self._tell, embed_s=embed_s)
@@ -108,7 +109,7 @@ def _result(report: Report, notices: list[AppError]) -> dict[str, Any]:
     """The counts: found = used + left out + failed."""
     names = (
         "found", "used", "left_out", "failed", "changed", "removed", "chunks", "embedded", "from_cache", "missing",
-        "read_bytes", "words_s", "seconds", "index_state", "slug",
+        "words_s", "seconds", "first_bytes", "first_s", "index_state", "slug",
     )  # fmt: skip
     return {
         **{name: getattr(report, name) for name in names}, "notices": [notice.to_json() for notice in notices],

@@ -1,8 +1,9 @@
 """The workspace's SQLite database: connections and transactions (connection), tables and migrations (schema).
 Everything above reads through a connection of its own; one serial lane in app writes.
 
-sqlite-utils is imported here and nowhere else. It imports numpy where that is installed, for types that are never
-stored here: a third of the CPU time that a light worker, the command line and the window need to start.
+sqlite-utils is imported here and nowhere else (but for types). It imports numpy where that is installed, for types that
+are never stored here: a third of the CPU time that a light worker, the command line and the window need to start. A
+thread that imports numpy at that moment would not find it: every process imports this before it has another thread.
 """
 
 import sys

@@ -12,6 +12,7 @@ from tests.support.patience import PATIENCE_S
 
 FORBIDDEN = (
     "mlx", "mlx_lm", "transformers", "tokenizers", "pyqtgraph", "jsonschema_rs", "torch", "anthropic", "keyring",
+    "numpy",
 )  # fmt: skip
 PROBE = f"""
 import sys
@@ -40,3 +41,13 @@ def test_the_window_opens_without_heavy_libraries(tmp_path: Path) -> None:
     # How soon is the benchmark's matter.
     assert told["seconds"] > 0
     assert not (tmp_path / "w" / "logs" / "crash.log").exists()
+
+
+def test_a_process_that_reads_code_starts_without_what_only_the_writer_needs() -> None:
+    # As a reader of an index that is begun: its parts are found by their names.
+    probe = (
+        "import core.code_index.parallel, core.code_index.chunking, core.code_index.code_tokens, sys;"
+        "print([name for name in ('sqlite_utils', 'numpy', 'pyarrow', 'lancedb') if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", probe], cwd=source_root(), capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

@@ -78,7 +78,7 @@ def test_the_dialog_promises_the_time_that_it_took_here_before(at: Projecting, q
     assert "by words and names in about 1 s; by meaning about 1 s later" in shown_text(shown, "look_estimate")
     shown.reject()
     # As slow as no machine is: 20 bytes and 0.1 chunks a second.
-    took = {"read_bytes": 2_000_000, "words_s": 100_000.0, "embedded": 100, "seconds": 101_000.0,
+    took = {"first_bytes": 4_000_000, "first_s": 200_000.0, "embedded": 100, "embed_s": 1000.0,
             "slug": embedders.choose("minilm").slug}  # fmt: skip
     job = jobs.create(at.db, "index_project", "Indexing", {"project": {"id": "another"}})
     jobs.set_state(at.db, job.id, JobState.COMPLETED, result=took)

@@ -108,6 +108,10 @@ def test_meaning_is_searched_with_a_model(real: Real, qapp: Any) -> None:
     real.add(qapp, "minilm")
     page = real.page
     assert page.tiles.symbols.remark.text().startswith("all embedded · ")
+    (job,) = jobs.listing(real.db, kind="index_project")
+    # What the next one is promised is learned from these.
+    assert 0 < job.result["embed_s"] < job.result["seconds"] - job.result["first_s"]
+    assert job.result["first_bytes"] == sum(size for _, size in page.overview.entries[0].summary.languages.values())
     found = real.search("who has to say yes when much money is given back")
     assert found
     # The model may still be on its way; words and names answer until then.

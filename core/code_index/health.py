@@ -87,9 +87,13 @@ class Opened:
         self.state.close()
 
     def whole(self) -> bool:
-        """Whether the store has just what was acknowledged here, by names: else somebody else has written to it."""
+        """Whether the store has just what was acknowledged here, by names: else somebody else has written to it.
+
+        After a cleaning that failed it isn't: as long as one is noted, a later commit would be taken for its own.
+        """
         names = {name for name, _ in seal.lasting(self.store.folder)}
-        return not self.state.written_elsewhere() and names == self.state.sealed().keys()
+        same = names == self.state.sealed().keys()
+        return same and not self.state.meta("cleaning") and not self.state.written_elsewhere()
 
     def acknowledge(self, change: Change) -> None:
         """Make all that was written to the store durable, then write the change; durable on return."""
@@ -235,7 +239,7 @@ def _opened(places: Places, state: IndexState, verdict: Verdict) -> ChunkWriter 
     if _probed(store, state.chunks(), deep=cleaning) is not None:
         store.close()
         return None
-    if verdict.extra or verdict.missing:
+    if verdict.extra or verdict.missing or cleaning:
         if not cleaning:
             # The restored commit needs none of them, and until it is acknowledged the one before it is there as well.
             seal.remove(places.lance, verdict.extra)

@@ -332,6 +332,34 @@ def test_a_cleaning_commits_nothing_and_one_that_did_and_was_cut_short_is_no_dam
     project.indexer.close()
 
 
+@pytest.mark.parametrize("process", ["killed", "goes on"])
+def test_a_cleaning_that_ended_before_it_began_takes_no_later_commit_for_its_own(tmp_path: Path, process: str) -> None:
+    project = Project(tmp_path, StubEmbedder())
+    for number in range(3):
+        project.write(f"m{number}.py", f"fn_{number}")
+    project.refresh()
+    opened = project.indexer._opened
+    assert opened is not None
+    opened.store.optimise()
+    opened.acknowledge(Change())
+    # As if it was killed here, or cleaning failed: not one file is gone, and none is new.
+    opened.state.set_meta(cleaning=True)
+    if process == "killed":
+        project.restart()
+    project.write("m1.py", "changed")
+    assert project.refresh({"m1.py"}).notices == []
+    before = project.content()
+    with project.indexer._locked() as opened:
+        assert not opened.state.meta("cleaning")
+        # A commit that nobody acknowledged, and a kill.
+        opened.store.delete(["m2.py"])
+    project.restart()
+    with project.indexer._locked() as opened:
+        assert opened.health.notice is None
+    assert project.content() == before
+    project.indexer.close()
+
+
 def test_a_full_disk_is_said_and_what_was_written_before_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

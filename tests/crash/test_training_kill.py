@@ -120,15 +120,13 @@ def facts(points: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(p["step"], p["train_loss"], p["validation_loss"], p["grad_norm"], p["tokens"]) for p in points]
 
 
-def wait_for_steps(workspace: Workspace, job_id: str, window: Window, more: int) -> bool:
-    """Until the worker reported `more` steps since now; False when the run ended first."""
-    path = events(workspace, job_id)
-    start = path.read_bytes().count(b'"metric"') if path.exists() else 0
+def wait_for_step(workspace: Workspace, job_id: str, window: Window, step: int) -> bool:
+    """Until that step was reported and a worker is there; False when the run ended first."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         if window.ended:
             return False
-        if window.worker and path.exists() and path.read_bytes().count(b'"metric"') - start >= more:
+        if window.worker and last_step(workspace, job_id) >= step:
             return True
         time.sleep(0.01)
     raise AssertionError(f"no progress; the window said {window.lines[-5:]}")
@@ -153,9 +151,11 @@ def kill_again_and_again(
     killed: list[str] = []
     while len(killed) < kills:
         # The worker waits a few steps on, so that no machine is quick enough to end the run before its last kill.
-        go_on = hold(workspace, last_step(workspace, job_id) + STEPS_A_KILL)
+        # (An orphan may report one more meanwhile, so both count from the same step.)
+        before = last_step(workspace, job_id)
+        go_on = hold(workspace, before + STEPS_A_KILL)
         window = Window(workspace.root, HELD)
-        assert wait_for_steps(workspace, job_id, window, chance.randint(1, STEPS_A_KILL))
+        assert wait_for_step(workspace, job_id, window, before + chance.randint(1, STEPS_A_KILL))
         time.sleep(chance.random() * 0.05)
         whom = ("worker", "window", "both")[len(killed) % 3]
         if whom in ("worker", "both"):

@@ -100,10 +100,10 @@ class ProjectIndex:
             return None, ["Search by words and names: the embedding model that the code was embedded with is not here."]
         if wait or found.loaded:
             return found, []
+        # That of the try before: whether this one ends at once is a matter of luck.
+        trouble = found.trouble
         found.load_soon(lambda: self._loaded(self.spec))
-        if found.trouble is not None:
-            return None, [f"{found.trouble.message} {found.trouble.hint}".strip()]
-        return None, [UNTIL_LOADED]
+        return None, [f"{trouble.message} {trouble.hint}".strip() if trouble is not None else UNTIL_LOADED]
 
     # What is asked
 

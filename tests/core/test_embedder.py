@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from core.code_index.embedder import SentenceEmbedder, bytes_needed, device_of, 
 from core.code_index.embedder_folder import Defaults, inspect
 from core.code_index.embedders import EmbedderChoice
 from core.code_index.gated import Models
+from core.code_index.reader import UNTIL_LOADED, ProjectIndex
+from core.code_index.spec import ProjectSpec
 from core.errors import AppError, Cancelled
 from tests.support.embedders import NOMIC, minilm, nomic_weights, write_nomic
 
@@ -303,3 +306,24 @@ def test_reading_a_folder_loads_no_heavy_library() -> None:
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300).returncode == 0
+
+
+def test_the_first_search_waits_for_no_model_however_soon_it_fails_and_the_next_says_why(tmp_path: Path) -> None:
+    class Refused:
+        loaded = False
+        trouble: AppError | None = None
+
+        def load_soon(self, _loaded: Callable[[], None]) -> None:
+            # The thread that loads was quicker than the one that asks.
+            self.trouble = AppError("no_memory_for_embedder", "There is no room.", hint="Later.")
+
+    class One:
+        model = Refused()
+
+        def of_index(self, _slug: str, _setting: str) -> Refused:
+            return self.model
+
+    spec = ProjectSpec("a", "Shop", str(tmp_path), str(tmp_path), str(tmp_path), "minilm")
+    index = ProjectIndex(spec, One(), lambda _spec: None)  # type: ignore[arg-type]
+    assert index.embedder(wait=False) == (None, [UNTIL_LOADED])
+    assert index.embedder(wait=False) == (None, ["There is no room. Later."])

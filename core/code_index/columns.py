@@ -1,6 +1,6 @@
 """Rows by column, laid out as Arrow does: a process hands the rows of a file to another as a few strings of bytes.
 
-As objects they would be pickled, made anew and taken apart again: that took the writer longer than all else it does.
+As objects they would be pickled, made anew and taken apart again: that was nearly half of the writer's work.
 """
 
 from __future__ import annotations

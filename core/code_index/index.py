@@ -138,11 +138,10 @@ class Indexer:
 
         found = self._scan(token, told, {})
         jobs = [(file, "") for file in to_read(found[0], {})]
-        if early and early[0] is not None:
-            early[0].read(jobs)
-            return _Ahead(found, early[0])
-        readers = Readers.begin(self.tools, self.root, limit, jobs)
+        readers = early[0] if early else None
         if readers is not None:
+            readers.read(jobs)
+        elif readers := Readers.begin(self.tools, self.root, limit, jobs):
             stack.callback(readers.close)
         return _Ahead(found, readers)
 

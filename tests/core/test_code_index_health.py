@@ -12,7 +12,7 @@ import pytest
 
 from core.cancel import CancelToken
 from core.code_index.active import places
-from core.code_index.health import Places, check
+from core.code_index.health import Opened, Places, check
 from core.code_index.seal import walk
 from core.code_index.state import Change, IndexState, Stage
 from core.code_index.state_view import file_states
@@ -278,6 +278,16 @@ def test_three_failures_of_the_upkeep_in_a_row_are_said_and_the_store_is_made_ag
     project.indexer.close()
 
 
+def about_to_clean(project: Project) -> Opened:
+    """Where upkeep is when the first file goes."""
+    opened = project.indexer._opened
+    assert opened is not None
+    opened.store.optimise()
+    opened.acknowledge(Change())
+    opened.state.set_meta(cleaning=True)
+    return opened
+
+
 def test_a_cleaning_that_was_cut_short_is_no_damage_and_harm_in_it_is(tmp_path: Path) -> None:
     for harmed in (False, True):
         project = Project(tmp_path / str(harmed), StubEmbedder())
@@ -285,12 +295,7 @@ def test_a_cleaning_that_was_cut_short_is_no_damage_and_harm_in_it_is(tmp_path: 
         for number in range(4):
             project.write("b.py", f"edit_{number}")
             project.refresh()
-        opened = project.indexer._opened
-        assert opened is not None
-        opened.store.optimise()
-        opened.acknowledge(Change())
-        opened.state.set_meta(cleaning=True)
-        opened.store.clean()
+        about_to_clean(project).store.clean()
         if harmed:
             files_of(project, "data/")[-1].unlink()
         project.restart()
@@ -338,12 +343,8 @@ def test_a_cleaning_that_ended_before_it_began_takes_no_later_commit_for_its_own
     for number in range(3):
         project.write(f"m{number}.py", f"fn_{number}")
     project.refresh()
-    opened = project.indexer._opened
-    assert opened is not None
-    opened.store.optimise()
-    opened.acknowledge(Change())
     # As if it was killed here, or cleaning failed: not one file is gone, and none is new.
-    opened.state.set_meta(cleaning=True)
+    about_to_clean(project)
     if process == "killed":
         project.restart()
     project.write("m1.py", "changed")

@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu, QPushButton
 
+from app.project_indexes import Progress
 from core import jobs
 from core.code_index import embedders
 from core.db.connection import now
@@ -179,13 +180,15 @@ def double_click(qtbot: Any, button: QPushButton) -> None:
 def test_a_whole_index_that_another_model_makes_again_is_embedded_anew(at: Projecting) -> None:
     ident = at.add().id
     shown = at.open().overview.entry(ident)  # type: ignore[union-attr]
-    for embedded, said in ((5, "embedding 29%"), (10, "embedding anew 29%")):
-        summary = {"files": 8, "chunks": 10, "embedded": embedded, "embedder": "Old"}
+    page = at.page
+    for chunks, embedded, verb in ((10, 5, "embedding"), (10, 10, "embedding anew"), (0, 0, "embedding")):
+        summary = {"files": 8, "chunks": chunks, "embedded": embedded, "embedder": "Old"}
         entry = replace(shown, project=replace(shown.project, summary=summary))
-        at.page.tiles.show_entry(entry, "embedding 29%")
-        assert at.page.tiles.files.remark.text() == said
-        at.page.tiles.show_entry(entry, "reading 29%")
-        assert at.page.tiles.files.remark.text() == "reading 29%"
+        page.overview = replace(page.overview, entries=[entry])
+        for said, words in (("Embedding", verb), ("Reading files", "reading")):
+            at.services.indexes.progress[ident] = Progress(29, 100, said)
+            at.services.indexes.progressed.emit(ident)
+            assert page.tiles.files.remark.text() == f"{words} 29%"
 
 
 def test_indexing_is_followed_paused_and_resumed(at: Projecting) -> None:

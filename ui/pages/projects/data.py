@@ -77,6 +77,11 @@ class Summary:
         return cls(**known | {"languages": languages, "known": bool(data)})
 
     @property
+    def all_embedded(self) -> bool:
+        """Whether the index that answers has a vector for all there is, and there is something."""
+        return 0 < self.chunks <= self.embedded
+
+    @property
     def total_left_out(self) -> int:
         """Files and folders that are not indexed, whatever the reason."""
         return sum(self.left_out.values()) + sum(self.errors.values())

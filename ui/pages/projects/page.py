@@ -140,7 +140,7 @@ class ProjectsPage(ProjectsFrame):
 
     def _show_list(self, current: str) -> None:
         if self.overview is not None:
-            lines = [self.line_of(entry, self._progress(entry.id)) for entry in self.overview.entries]
+            lines = [self.line_of(entry, self._progress(entry)) for entry in self.overview.entries]
             self.list.show_lines(lines, current)
 
     @Slot(str)
@@ -174,7 +174,7 @@ class ProjectsPage(ProjectsFrame):
             return
         self.searching.use(entry.spec)
         self.source.use(entry.spec)
-        self.show_entry(entry, self._progress(entry.id, short=True))
+        self.show_entry(entry, self._progress(entry, short=True))
         if entry.there:
             self.services.indexes.watch(entry.spec)
         self._say_what_is_wrong(entry)
@@ -285,19 +285,19 @@ class ProjectsPage(ProjectsFrame):
 
     # What is reported
 
-    def _progress(self, project_id: str, *, short: bool = False) -> str:
+    def _progress(self, entry: Entry, *, short: bool = False) -> str:
         """How far its indexing job is, in words; empty while none is under way."""
-        step = self.services.indexes.progress.get(project_id)
-        return progress_words(*step, short=short) if step is not None else ""
+        step, anew = self.services.indexes.progress.get(entry.id), entry.summary.all_embedded
+        return progress_words(*step, short=short, anew=anew) if step is not None else ""
 
     @Slot(str)
     def _on_progressed(self, project_id: str) -> None:
         entry = self.overview.entry(project_id) if self.overview is not None else None
         if entry is None:
             return
-        self.list.show_state(project_id, self.line_of(entry, self._progress(project_id)).line)
+        self.list.show_state(project_id, self.line_of(entry, self._progress(entry)).line)
         if project_id == self.current:
-            self.tiles.show_entry(entry, self._progress(project_id, short=True))
+            self.tiles.show_entry(entry, self._progress(entry, short=True))
 
     @Slot(str)
     def _on_index_changed(self, project_id: str) -> None:

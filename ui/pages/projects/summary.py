@@ -107,9 +107,6 @@ class Tiles(QWidget):
             self.files.show_values("–", progress or "not indexed yet")
         else:
             left = f"{fmt.count(found.total_left_out)} left out" if found.total_left_out else "none left out"
-            if found.embedded and found.embedded == found.chunks:
-                # By another model: what it has made so far is not what the tile beside speaks of.
-                progress = progress.replace("embedding", "embedding anew", 1)
             self.files.show_values(fmt.count(found.files), progress or left)
             share = embedded_words(found)
             # Both at once have no room while it is embedded.

@@ -92,16 +92,18 @@ def ago_stored(moment: str | None) -> str:
     return ago(datetime.fromisoformat(moment).timestamp()) if moment else ""
 
 
-def progress_words(done: int, total: int, said: str, *, short: bool = False) -> str:
+def progress_words(done: int, total: int, said: str, *, short: bool = False, anew: bool = False) -> str:
     """How far an indexing job is: "reading 312 of 1,904 files"; `said` is its stage, or its rate in words.
 
-    `short` for a tile: "reading 16%".
+    `short` for a tile: "reading 16%". `anew`: all is embedded already, by another model.
     """
     # A rate ("68 files a second") says by its unit which stage it is.
     named = next((stage for stage, (_, noun) in _STAGES.items() if noun and f" {noun}s a second" in said), said)
     verb, noun = _STAGES.get(named, (named[:1].lower() + named[1:], ""))
     if not total or not noun:
         return verb or "indexing"
+    if anew and verb == "embedding":
+        verb = "embedding anew"
     return f"{verb} {f'{100 * done // total}%' if short else f'{fmt.count(done)} of {fmt.plural(total, noun)}'}"
 
 

@@ -1,22 +1,22 @@
 """Many files read at once, each core its own process: parsing holds the interpreter's lock.
 
-A file that ends its process, or takes too long, is found out and fails alone.
+A file that ends its process, or takes too long, is found out and fails alone. Each process has its own pipe, whose end
+says which one it was: a ProcessPoolExecutor waits for ever for the rest of a result whose process has ended.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import multiprocessing
 import os
 import pickle
+import queue
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -34,47 +34,126 @@ LIMIT_S = 30.0
 COLLECT_EVERY = 100_000
 
 Job = tuple[FoundFile, str]
-_work: dict[str, Any] = {}
+
+
+class _EndedError(Exception):
+    """The process ended before it had answered."""
+
+
+class _NotBegunError(Exception):
+    """No process can begin here, which is not the file's fault."""
 
 
 def _unused(*_: object) -> Any:
     raise AssertionError("not in this process")
 
 
-def _begin(tools: bytes, root: Path, soft_limit: int) -> None:
-    _work.update(tools=pickle.loads(tools), root=root, limit=soft_limit)
+# ---------------------------------------------------------------- in the process that reads
+
+
+def _serve(pipe: Connection, tools: bytes, root: Path, soft_limit: int) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    found = pickle.loads(tools)
     gc.freeze()
     gc.set_threshold(COLLECT_EVERY)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    pipe.send(None)
+    while True:
+        pipe.send(_several(found, root, soft_limit, pipe.recv()))
 
 
 def _end_with_parent() -> None:
-    # A process of a pool whose parent was killed waits for its next task for ever.
+    # Also in the middle of a file that is never read to its end.
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
 
 
-def _begun() -> None:
-    """Asked first, so that it is known whether a process can begin at all."""
+def _several(tools: Tools, root: Path, soft_limit: int, jobs: Sequence[Job]) -> list[Prepared] | MemoryError:
+    try:
+        return [prepare(tools, root, file, known, soft_limit) for file, known in jobs]
+    except MemoryError as exc:
+        return exc
 
 
-def _several(jobs: Sequence[Job]) -> list[Prepared]:
-    return [prepare(_work["tools"], _work["root"], file, known, _work["limit"]) for file, known in jobs]
+# ---------------------------------------------------------------- in the process that writes
+
+
+class _Reader:
+    """A process that reads, and the pipe to it; it is begun again when it is asked after its end."""
+
+    def __init__(self, tools: bytes, root: Path, soft_limit: int) -> None:
+        self._arguments = (tools, root, soft_limit)
+        self._guard, self._over = threading.Lock(), False
+        self._begin()
+
+    def _begin(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        with self._guard:
+            if self._over:
+                raise _NotBegunError
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, *self._arguments), daemon=True)
+            process.start()
+            # Else its end would not be heard.
+            theirs.close()
+            self._process, self._pipe, self._greeted = process, ours, False
+
+    def ask(self, jobs: Sequence[Job], limit_s: float) -> list[Prepared]:
+        """Wait for the answer. Raises TimeoutError and _EndedError, after which it has no process,
+        _NotBegunError, ever after too, and MemoryError."""
+        try:
+            if not self._process.is_alive():
+                self._begin()
+            if not self._greeted:
+                self._greeted = self._heard(LIMIT_S) is None
+        except (OSError, EOFError) as exc:
+            self.end(for_ever=True)
+            raise _NotBegunError from exc
+        try:
+            self._pipe.send(jobs)
+            answer = self._heard(limit_s)
+        except TimeoutError:
+            self.end()
+            raise
+        except (OSError, EOFError) as exc:
+            self.end()
+            raise _EndedError from exc
+        if isinstance(answer, MemoryError):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    def _heard(self, limit_s: float) -> Any:
+        if not self._pipe.poll(limit_s):
+            raise TimeoutError
+        return self._pipe.recv()
+
+    def end(self, *, for_ever: bool = False) -> None:
+        """End the process, also one that hangs."""
+        with self._guard:
+            self._over = self._over or for_ever
+            self._process.kill()
+            self._process.join()
 
 
 class Readers:
     """Reads files with `tools`, which has to be picklable apart from its `scan` and `look`; see `ready` and `begin`."""
 
     def __init__(self, tools: bytes, root: Path, soft_limit: int, processes: int) -> None:
-        self._start = (tools, root, soft_limit)
-        self._processes, self._limit_s = processes, LIMIT_S
+        self._here = (tools, root, soft_limit)
         self._left: Iterator[Sequence[Job]] = iter(())
         self._waiting: deque[tuple[Sequence[Job], Future[list[Prepared]]]] = deque()
-        self._pool = self._new()
-        # Each starts a process.
-        self._first, *_ = [self._pool.submit(_begun) for _ in range(processes)]
+        self._readers, self._free = list[_Reader](), queue.SimpleQueue[_Reader]()
+        try:
+            for _ in range(processes):
+                self._readers.append(_Reader(*self._here))
+        except BaseException:
+            self._end()
+            raise
+        for reader in self._readers:
+            self._free.put(reader)
+        # A thread for each waits for its answer.
+        self._pool = ThreadPoolExecutor(processes, "code-reader")
 
     @classmethod
     def ready(cls, tools: Tools, root: Path, soft_limit: int) -> Readers | None:
@@ -102,65 +181,48 @@ class Readers:
         self._left = _tasks(jobs)
         self._top_up()
 
-    def _new(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=_begin, initargs=self._start)
-
     def results(self) -> Iterator[Prepared]:
-        """Each file as it was read, in the order of the jobs."""
+        """Each file as it was read, in the order of the jobs. Raises MemoryError."""
         while self._waiting:
             task, future = self._waiting.popleft()
             self._top_up()
-            yield from self._result(task, future)
+            try:
+                yield from future.result()
+            except (_EndedError, _NotBegunError, TimeoutError):
+                # One of them did it.
+                yield from map(self._alone, task)
 
     def _top_up(self) -> None:
-        while len(self._waiting) < AHEAD * self._processes and (task := next(self._left, None)) is not None:
-            self._waiting.append((task, self._submit(task)))
+        while len(self._waiting) < AHEAD * len(self._readers) and (task := next(self._left, None)) is not None:
+            self._waiting.append((task, self._pool.submit(self._ask, task, 2 * LIMIT_S)))
 
-    def _submit(self, task: Sequence[Job]) -> Future[list[Prepared]]:
+    def _ask(self, task: Sequence[Job], limit_s: float) -> list[Prepared]:
+        reader = self._free.get()
         try:
-            return self._pool.submit(_several, task)
-        except BrokenProcessPool as exc:
-            broken: Future[list[Prepared]] = Future()
-            broken.set_exception(exc)
-            return broken
-
-    def _result(self, task: Sequence[Job], future: Future[list[Prepared]]) -> Iterator[Prepared]:
-        with contextlib.suppress(TimeoutError, BrokenProcessPool):
-            if not future.cancelled():
-                yield from future.result(self._limit_s * 2)
-                return
-        # One of them did it; the tasks behind it went with the pool and come here too.
-        for job in task:
-            yield self._alone(job)
+            return reader.ask(task, limit_s)
+        finally:
+            self._free.put(reader)
 
     def _alone(self, job: Job) -> Prepared:
-        if self._first.cancelled() or self._first.exception(self._limit_s) is not None:
-            # No process can begin here, which is not the file's fault.
-            return prepare(pickle.loads(self._start[0]), self._start[1], *job, self._start[2])
-        for _ in range(2):
-            try:
-                return self._pool.submit(_several, [job]).result(self._limit_s)[0]
-            except TimeoutError:
-                self._restart()
-                return Prepared(job[0], failed=f"reading it took more than {self._limit_s:.0f} s")
-            except BrokenProcessPool:
-                # The first time it may have been broken by another.
-                self._restart()
-        return Prepared(job[0], failed="reading it ended the process")
-
-    def _restart(self) -> None:
-        self.close()
-        self._pool = self._new()
+        try:
+            return self._pool.submit(self._ask, [job], LIMIT_S).result()[0]
+        except TimeoutError:
+            return Prepared(job[0], failed=f"reading it took more than {LIMIT_S:.0f} s")
+        except _EndedError:
+            return Prepared(job[0], failed="reading it ended the process")
+        except _NotBegunError:
+            tools, root, soft_limit = self._here
+            return prepare(pickle.loads(tools), root, *job, soft_limit)
 
     def close(self) -> None:
         """End the processes, also those that hang."""
-        processes = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.join()
+        self._end()
+        self._pool.shutdown()
+
+    def _end(self) -> None:
+        for reader in self._readers:
+            reader.end(for_ever=True)
 
 
 def _tasks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import active_children
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from core.cancel import CancelToken
 from core.code_index import embedding, filling, parallel
 from core.code_index.active import active
 from core.code_index.index import Indexer
-from core.code_index.records import Left, ParsedFile
+from core.code_index.parallel import Readers
+from core.code_index.records import FoundFile, Left, ParsedFile
 from core.code_index.report import Report
 from core.code_index.state import FileState, Stage
 from core.code_index.state_view import file_states, summary
@@ -30,7 +32,9 @@ from core.code_index.vectors import VectorCache
 from core.errors import AppError, Cancelled
 from core.workspace.lock import FileLock
 from core.workspace.paths import source_root
+from tests.core.factories import wait_for
 from tests.support.code_index import DIMENSION, PLAIN_TOOLS, TOOLS, Project, StubEmbedder, odd_parse, parse, words
+from tests.support.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -562,13 +566,53 @@ def test_many_files_are_read_in_processes_and_one_that_hangs_or_dies_fails_alone
     project = Project(tmp_path, tools=replace(PLAIN_TOOLS, parse=odd_parse))
     for number in range(40):
         project.write(f"m{number}.py", f"fn_{number}")
-    project.write("hang.py", "hang_here")
-    project.write("die.py", "die_here")
+    for name in ("hang", "die", "half"):
+        project.write(f"{name}.py", f"{name}_here")
     report = project.refresh()
-    assert (report.found, report.used, report.failed) == (42, 40, 2)
+    assert (report.found, report.used, report.failed) == (43, 40, 3)
     assert "took more than" in file(project, "hang.py").detail  # type: ignore[union-attr]
-    assert "ended the process" in file(project, "die.py").detail  # type: ignore[union-attr]
+    for name in ("die", "half"):
+        assert "ended the process" in file(project, f"{name}.py").detail  # type: ignore[union-attr]
     assert {path for path, _, _ in project.content()} == {f"m{number}.py" for number in range(40)}
+    project.indexer.close()
+
+
+def test_readers_are_closed_though_one_is_in_the_midst_of_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+    there, before = tmp_path / "there", set(threading.enumerate())
+    (tmp_path / "halt.py").write_text(str(there))
+    readers = Readers.ready(replace(PLAIN_TOOLS, parse=odd_parse), tmp_path, 1600)
+    assert readers is not None
+    readers.read([(FoundFile("halt.py", 1, 1, "python"), "")])
+    wait_for(there)
+    readers.close()
+    # A thread that waits for the rest would keep the program from ending.
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert not active_children()
+
+
+def _no_process(*_: object) -> None:
+    raise OSError("no more processes")
+
+
+@pytest.mark.parametrize("fails", ["start", "serve"])
+def test_where_no_process_can_begin_files_are_read_in_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+    if fails == "serve":
+        monkeypatch.setattr(parallel, "_serve", os._exit)
+    else:
+        monkeypatch.setattr(SpawnProcess, "start", _no_process)
+    project = Project(tmp_path, tools=PLAIN_TOOLS)
+    for number in range(40):
+        project.write(f"m{number}.py", f"fn_{number}")
+    assert (project.refresh().used, project.content()) == (40, project.expected())
     project.indexer.close()
 
 

@@ -205,6 +205,38 @@ def test_the_tray_shows_stops_and_says_what_became_of_it(qtbot: QtBot, demo: Pag
 
 
 @pytest.mark.usefixtures("tiny_jobs")
+def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
+    qtbot: QtBot, demo: PageSpec, window: MainWindow
+) -> None:
+    services, tray = window.services, window.tray
+    job_id = services.start_job("tiny_gpu", "Tiny job", {"mode": "loop", "n": 5})
+
+    def shown(name: str) -> QPushButton:
+        return tray.lines[job_id].findChild(QPushButton, name)
+
+    def pause() -> None:
+        qtbot.waitUntil(lambda: job_id in tray.lines and tray.lines[job_id].bar.maximum() > 0)
+        with qtbot.waitSignal(services.queue.finished) as heard:
+            qtbot.mouseClick(shown("job_pause"), Qt.MouseButton.LeftButton)
+        assert heard.args[0].status == JobState.PAUSED
+        assert tray.lines[job_id].accessibleName() == "Tiny job: Paused"
+        assert [shown(f"job_{name}").isVisible() for name in ("pause", "stop", "resume", "hide")] == [0, 0, 1, 1]
+
+    pause()
+    assert not tray.stop_newest()
+    qtbot.mouseClick(shown("job_resume"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: job_id in tray.lines and shown("job_stop").isVisible())
+    pause()
+    qtbot.mouseClick(shown("job_hide"), Qt.MouseButton.LeftButton)
+    assert tray.lines == {}
+    services.queue.resume(job_id)
+    qtbot.waitUntil(lambda: job_id in tray.lines)
+    with qtbot.waitSignal(services.queue.finished):
+        shown("job_stop").click()
+    assert tray.lines == {}
+
+
+@pytest.mark.usefixtures("tiny_jobs")
 def test_a_failed_job_is_a_banner(qtbot: QtBot, window: MainWindow) -> None:
     with qtbot.waitSignal(window.services.queue.finished):
         window.services.start_job("tiny", "Tiny job", {"mode": "fail"})

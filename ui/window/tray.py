@@ -1,4 +1,4 @@
-"""The tray at the foot: the running jobs with progress, time left and Stop."""
+"""The tray at the foot: the running jobs with progress, time left and Stop; one that is paused here waits there too."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ STEPS = 1000
 
 
 class JobLine(QWidget):
-    """One running job; a click opens the page that owns it."""
+    """One running or paused job; a click opens the page that owns it."""
 
     clicked = Signal(str)
     stop_clicked = Signal(str)
     pause_clicked = Signal(str)
+    resume_clicked = Signal(str)
+    hidden = Signal(str)
 
     def __init__(self, job: Job, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,6 +46,11 @@ class JobLine(QWidget):
         self.stop.setAccessibleName(f"Stop {job.title}")
         self.pause = Button("Pause", "ghost", "ph.pause", on_click=self._on_pause, name="job_pause")
         self.pause.setAccessibleName(f"Pause {job.title}")
+        self.resume = Button("Resume", "ghost", "ph.play", on_click=self._on_resume, name="job_resume")
+        self.resume.setAccessibleName(f"Resume {job.title}")
+        self.hide_it = Button("Hide", "ghost", "ph.x", on_click=self._on_hide, name="job_hide")
+        self.hide_it.setAccessibleName(f"Hide {job.title}")
+        self.hide_it.setToolTip("It stays paused. Its page and Home resume it.")
         box = QHBoxLayout(self)
         box.setContentsMargins(2 * sizes.grid, sizes.half, 2 * sizes.grid, sizes.half)
         box.setSpacing(sizes.grid + 4)
@@ -52,8 +59,10 @@ class JobLine(QWidget):
         box.addWidget(self.text, 1)
         box.addWidget(self.pause)
         box.addWidget(self.stop)
-        # Once it has a parent: without one it would be a window of its own for a moment.
-        self.pause.setVisible(job.resumable)
+        box.addWidget(self.resume)
+        box.addWidget(self.hide_it)
+        # Once they have a parent: without one they would be windows of their own for a moment.
+        self._offer(paused=False)
         box.addStretch(1)
         self._describe("Starting")
 
@@ -68,6 +77,30 @@ class JobLine(QWidget):
                 self.bar.setRange(0, STEPS)
             self.bar.setValue(round(STEPS * min(1.0, done / total)))
         self._describe(progress_line(done, total, message, left))
+
+    def _offer(self, *, paused: bool) -> None:
+        for button, shown in ((self.pause, not paused and self.job.resumable), (self.stop, not paused),
+                              (self.resume, paused), (self.hide_it, paused)):  # fmt: skip
+            button.setVisible(shown)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it waits to be resumed."""
+        return not self.resume.isHidden()
+
+    def show_paused(self) -> None:
+        """It rests where it is; Resume takes the place of Pause."""
+        if self.bar.maximum() == 0:
+            self.bar.setRange(0, STEPS)
+        self._offer(paused=True)
+        self._describe("Paused")
+
+    def _on_resume(self) -> None:
+        self.resume.setEnabled(False)
+        self.resume_clicked.emit(self.job.id)
+
+    def _on_hide(self) -> None:
+        self.hidden.emit(self.job.id)
 
     def _on_stop(self) -> None:
         self.stop.setEnabled(False)
@@ -148,15 +181,16 @@ class Tray(QWidget):
 
     @Slot(object)
     def _on_job(self, job: Job) -> None:
-        if job.status in (JobState.INITIALIZING, JobState.RUNNING):
-            if job.id not in self._lines:
+        line = self._lines.get(job.id)
+        paused = line is not None and line.paused
+        if job.status is JobState.PAUSED and line is not None:
+            line.show_paused()
+        elif job.status in (JobState.INITIALIZING, JobState.RUNNING):
+            if line is None or paused:
+                self._drop(job.id)
                 self._add(job)
-        elif job.status != JobState.QUEUED:
-            line = self._lines.pop(job.id, None)
-            if line is not None:
-                self._list.removeWidget(line)
-                line.hide()
-                line.deleteLater()
+        elif paused or job.status is not JobState.QUEUED:
+            self._drop(job.id)
         self._update()
 
     def _add(self, job: Job) -> None:
@@ -164,19 +198,32 @@ class Tray(QWidget):
         line.clicked.connect(self.page_requested)
         line.stop_clicked.connect(self._queue.stop)
         line.pause_clicked.connect(self._queue.pause)
+        line.resume_clicked.connect(self._queue.resume)
+        line.hidden.connect(self._on_hidden)
         self._lines[job.id] = line
         self._list.addWidget(line)
+
+    def _drop(self, job_id: str) -> None:
+        line = self._lines.pop(job_id, None)
+        if line is not None:
+            self._list.removeWidget(line)
+            line.hide()
+            line.deleteLater()
+
+    def _on_hidden(self, job_id: str) -> None:
+        self._drop(job_id)
+        self._update()
 
     @Slot(str, object, object, str, object)
     def _on_progress(self, job_id: str, done: int, total: int, message: str, left: float | None) -> None:
         line = self._lines.get(job_id)
-        if line is not None and line.stop.isEnabled():
+        if line is not None and line.stop.isEnabled() and not line.paused:
             line.show_progress(done, total, message, left)
 
     def stop_newest(self) -> bool:
         """Stop the job that started last; False if none runs."""
         for line in reversed(self._lines.values()):
-            if line.stop.isEnabled():
+            if line.stop.isEnabled() and not line.paused:
                 line.stop.click()
                 return True
         return False

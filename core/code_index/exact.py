@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
+from core.code_index.code_tokens import code_tokens
 from core.code_index.fusion import LEG_DEPTH
 from core.code_index.query import Query, split_chain
 from core.code_index.records import Filters, Hit
@@ -17,27 +18,34 @@ _KINDS = ("class", "struct", "interface", "enum", "type", "function", "macro", "
 _DECLARES = (
     r"(?:def|func|function|fn|class|const|let|var|val|static|type|struct|enum|interface|trait|define|macro_rules!)"
 )
+# Words before a call that would else look like the type before a method's name.
+_CALLS = r"(?:return|new|else|throw|await|yield|go|defer|assert|raise|not|case|if|while|in|and|or|delete|typeof|do)"
+_MODIFIERS = r"(?:(?:async|static|get|set|public|private|protected|readonly|override|abstract)[ \t]+)*"
 
 
 class ByName(Protocol):
-    """The leg of the store that knows definitions."""
+    """The legs of the store that know definitions and words."""
 
     def by_exact(self, names: Sequence[str], k: int, filters: Filters | None = None, most: int = 8) -> list[Hit]:
         """Definitions of names in lower case; of none that has more than `most`."""
         ...
 
+    def by_words(self, tokens: Sequence[str], k: int, filters: Filters | None = None) -> list[Hit]:
+        """By BM25 over header and text."""
+        ...
 
-def by_exact(store: ByName, query: Query, by_words: Callable[[], Sequence[Hit]]) -> list[Hit]:
+
+def by_exact(store: ByName, query: Query) -> list[Hit]:
     """Definitions of the query's identifiers, in their order; of a chain ("Session.get") those in what it names.
 
-    A name without any is looked for among what the words found: a constant, or a function inside of another, is
-    defined in the text of what stands around it. `by_words` may wait for them, and is called only then.
+    A name without any is looked for in the text: a constant, a method of an interface, or a function inside of another
+    is defined in what stands around it. Where nothing defines it, what uses it is found.
     """
     hits: dict[str, Hit] = {}
     for name in query.identifiers:
         parts = split_chain(name)
         found = _in_chain(store, query, parts) if len(parts) > 1 else []
-        found = found or _plain(store, query, parts[-1]) or _defined_inside(parts[-1], by_words())
+        found = found or _plain(store, query, parts[-1]) or _inside(store, query, parts[-1])
         hits |= {hit.row["id"]: hit for hit in found if hit.row["id"] not in hits}
     return list(hits.values())[:LEG_DEPTH]
 
@@ -69,11 +77,26 @@ def _ordered(hits: Sequence[Hit], name: str) -> list[Hit]:
     return sorted([hit for hit in first if hit.row["name"] == name] or first, key=order)
 
 
-def _defined_inside(name: str, hits: Sequence[Hit]) -> list[Hit]:
-    escaped = re.escape(name)
-    defines = re.compile(
-        rf"(?<![\w.]){_DECLARES}\b[^\n=(]{{0,200}}?(?<!\w){escaped}(?!\w)|^\s*{escaped}\s*(?::[^=\n]{{0,200}})?=(?!=)",
-        re.MULTILINE,
-    )
-    found = [hit for hit in hits if defines.search(hit.row["text"])]
+def _inside(store: ByName, query: Query, name: str) -> list[Hit]:
+    """What has the name in its text, where it is defined if that can be seen; as written, or else in other case."""
+    found = store.by_words(code_tokens(name)[:1], LEG_DEPTH, query.filters)
+    has = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+    found = [hit for hit in found if has.search(hit.row["text"])]
+    found = [hit for hit in found if name in hit.row["text"]] or found
+    defines = _definition_of(name)
+    found = [hit for hit in found if defines.search(hit.row["text"])] or found
     return sorted(found, key=lambda hit: bool(hit.row["is_test"]))[:MOST_DEFINITIONS]
+
+
+def _definition_of(name: str) -> re.Pattern[str]:
+    """By a keyword, as a value, as a method: after its type, with a body, or with the type that it returns."""
+    name = re.escape(name)
+    method = rf"{name}\??[ \t]*(?:<[^\n(]{{0,200}}>)?\("
+    return re.compile(
+        rf"(?<![\w.]){_DECLARES}\b[^\n=(]{{0,200}}?(?<!\w){name}(?!\w)"
+        rf"|^\s*{name}\s*(?::[^=\n]{{0,200}})?=(?!=)"
+        rf"|^[ \t]*(?!{_CALLS}\b)(?:[\w@][\w<>\[\],.?&*]*[ \t]+)+{name}[ \t]*\("
+        rf"|^[ \t]*{_MODIFIERS}[*#]?{method}[^\n]*\)[^\n;{{]{{0,200}}\{{[ \t]*$"
+        rf"|^[ \t]*{_MODIFIERS}{method}[^\n]*\)[ \t]*(?::|[ \t][\w*(\[])[^\n{{]*$",
+        re.MULTILINE | re.IGNORECASE,
+    )

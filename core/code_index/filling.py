@@ -92,7 +92,7 @@ class Filling:
         jobs = [(file, self._known_hash(file, known.get(file.path))) for file in changed]
         readers = self.readers or Readers.begin(self.tools, self.root, self.soft_limit, jobs)
         try:
-            for one in readers.results() if readers else map(self._prepare, jobs):
+            for one in readers.results(self._prepare, self.token) if readers else map(self._prepare, jobs):
                 self._waiting.append(one)
                 self._rows += one.columns.count
                 if self._rows >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_S:

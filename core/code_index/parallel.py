@@ -13,13 +13,15 @@ import pickle
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from core.cancel import CancelToken
 from core.code_index.reading import Prepared, Tools, prepare
 from core.code_index.records import FoundFile
 
@@ -29,7 +31,9 @@ MOST_PROCESSES = 6
 TASK_FILES, TASK_BYTES = 16, 256 << 10
 # Tasks a process that are read or wait to be written.
 AHEAD = 4
-LIMIT_S = 30.0
+# For a file; for a process to begin.
+LIMIT_S, BEGIN_S = 30.0, 60.0
+BEAT_S = 0.2
 # A reader makes hundreds of thousands of objects and hardly a circle: looking for circles took an eighth of its time.
 COLLECT_EVERY = 100_000
 
@@ -80,11 +84,11 @@ def _several(tools: Tools, root: Path, soft_limit: int, jobs: Sequence[Job]) -> 
 
 
 class _Reader:
-    """A process that reads, and the pipe to it; it is begun again when it is asked after its end."""
+    """A process that reads, and the pipe to it; where it has ended, another begins when it is asked next."""
 
     def __init__(self, tools: bytes, root: Path, soft_limit: int) -> None:
         self._arguments = (tools, root, soft_limit)
-        self._guard, self._over = threading.Lock(), False
+        self._guard, self._over, self._late = threading.Lock(), False, False
         self._begin()
 
     def _begin(self) -> None:
@@ -97,36 +101,46 @@ class _Reader:
             process.start()
             # Else its end would not be heard.
             theirs.close()
-            self._process, self._pipe, self._greeted = process, ours, False
+            self._process, self._pipe, self._greeted, self._late = process, ours, False, False
 
     def ask(self, jobs: Sequence[Job], limit_s: float) -> list[Prepared]:
-        """Wait for the answer. Raises TimeoutError and _EndedError, after which it has no process,
-        _NotBegunError, ever after too, and MemoryError."""
-        try:
-            if not self._process.is_alive():
-                self._begin()
-            if not self._greeted:
-                self._greeted = self._heard(LIMIT_S) is None
-        except (OSError, EOFError) as exc:
-            self.end(for_ever=True)
-            raise _NotBegunError from exc
+        """Wait for the answer. Raises TimeoutError, _EndedError, MemoryError, and _NotBegunError after two attempts."""
+        if not (self._is_ready() or self._is_ready()):
+            raise _NotBegunError
         try:
             self._pipe.send(jobs)
             answer = self._heard(limit_s)
-        except TimeoutError:
-            self.end()
-            raise
         except (OSError, EOFError) as exc:
+            self._pipe.close()
             self.end()
-            raise _EndedError from exc
+            raise TimeoutError if self._late else _EndedError from exc
         if isinstance(answer, MemoryError):
             raise answer
         return answer  # type: ignore[no-any-return]
 
+    def _is_ready(self) -> bool:
+        self._greeted = self._greeted and self._process.is_alive()
+        try:
+            if not self._process.is_alive():
+                self._begin()
+            if not self._greeted:
+                self._greeted = self._heard(BEGIN_S) is None
+        except (OSError, EOFError):
+            self.end()
+        return self._greeted
+
     def _heard(self, limit_s: float) -> Any:
-        if not self._pipe.poll(limit_s):
-            raise TimeoutError
-        return self._pipe.recv()
+        # Not `poll`, for which the first byte of an answer is enough.
+        timer = threading.Timer(limit_s, self._end_late)
+        timer.start()
+        try:
+            return self._pipe.recv()
+        finally:
+            timer.cancel()
+
+    def _end_late(self) -> None:
+        self._late = True
+        self.end()
 
     def end(self, *, for_ever: bool = False) -> None:
         """End the process, also one that hangs."""
@@ -140,13 +154,16 @@ class Readers:
     """Reads files with `tools`, which has to be picklable apart from its `scan` and `look`; see `ready` and `begin`."""
 
     def __init__(self, tools: bytes, root: Path, soft_limit: int, processes: int) -> None:
-        self._here = (tools, root, soft_limit)
         self._left: Iterator[Sequence[Job]] = iter(())
         self._waiting: deque[tuple[Sequence[Job], Future[list[Prepared]]]] = deque()
-        self._readers, self._free = list[_Reader](), queue.SimpleQueue[_Reader]()
+        self._readers = list[_Reader]()
+        # Those that do nothing; None where no process can begin any more.
+        self._free = queue.SimpleQueue[_Reader | None]()
+        # How many can begin.
+        self._guard, self._able = threading.Lock(), processes
         try:
             for _ in range(processes):
-                self._readers.append(_Reader(*self._here))
+                self._readers.append(_Reader(tools, root, soft_limit))
         except BaseException:
             self._end()
             raise
@@ -173,7 +190,11 @@ class Readers:
         worth = sum(file.size for file, _ in jobs) >= WORTH_BYTES
         readers = cls.ready(tools, root, soft_limit) if worth else None
         if readers is not None:
-            readers.read(jobs)
+            try:
+                readers.read(jobs)
+            except BaseException:
+                readers.close()
+                raise
         return readers
 
     def read(self, jobs: Sequence[Job]) -> None:
@@ -181,38 +202,52 @@ class Readers:
         self._left = _tasks(jobs)
         self._top_up()
 
-    def results(self) -> Iterator[Prepared]:
-        """Each file as it was read, in the order of the jobs. Raises MemoryError."""
+    def results(self, here: Callable[[Job], Prepared], token: CancelToken) -> Iterator[Prepared]:
+        """Each file as it was read, in the order of the jobs; no more once `token` is cancelled. Raises MemoryError.
+
+        `here` reads a file in this process, where no other can begin.
+        """
         while self._waiting:
             task, future = self._waiting.popleft()
             self._top_up()
+            if not _is_done(future, token):
+                return
             try:
                 yield from future.result()
-            except (_EndedError, _NotBegunError, TimeoutError):
+            except _NotBegunError:
+                yield from map(here, task)
+            except (_EndedError, TimeoutError):
                 # One of them did it.
-                yield from map(self._alone, task)
+                for job in task:
+                    alone = self._pool.submit(self._ask, [job], LIMIT_S)
+                    if not _is_done(alone, token):
+                        return
+                    yield _alone(job, alone)
 
     def _top_up(self) -> None:
         while len(self._waiting) < AHEAD * len(self._readers) and (task := next(self._left, None)) is not None:
             self._waiting.append((task, self._pool.submit(self._ask, task, 2 * LIMIT_S)))
 
     def _ask(self, task: Sequence[Job], limit_s: float) -> list[Prepared]:
-        reader = self._free.get()
-        try:
-            return reader.ask(task, limit_s)
-        finally:
-            self._free.put(reader)
+        while (reader := self._free.get()) is not None:
+            try:
+                answer = reader.ask(task, limit_s)
+            except _NotBegunError:
+                self._leave_out()
+            except BaseException:
+                self._free.put(reader)
+                raise
+            else:
+                self._free.put(reader)
+                return answer
+        self._free.put(None)
+        raise _NotBegunError
 
-    def _alone(self, job: Job) -> Prepared:
-        try:
-            return self._pool.submit(self._ask, [job], LIMIT_S).result()[0]
-        except TimeoutError:
-            return Prepared(job[0], failed=f"reading it took more than {LIMIT_S:.0f} s")
-        except _EndedError:
-            return Prepared(job[0], failed="reading it ended the process")
-        except _NotBegunError:
-            tools, root, soft_limit = self._here
-            return prepare(pickle.loads(tools), root, *job, soft_limit)
+    def _leave_out(self) -> None:
+        with self._guard:
+            self._able -= 1
+            if not self._able:
+                self._free.put(None)
 
     def close(self) -> None:
         """End the processes, also those that hang."""
@@ -223,6 +258,26 @@ class Readers:
     def _end(self) -> None:
         for reader in self._readers:
             reader.end(for_ever=True)
+
+
+def _is_done(future: Future[Any], token: CancelToken) -> bool:
+    """Wait for it, or until the token is cancelled."""
+    while not wait_for((future,), BEAT_S).done:
+        if token.cancelled:
+            return False
+    return True
+
+
+def _alone(job: Job, answer: Future[list[Prepared]]) -> Prepared:
+    """What became of a file that was read alone, since it or one beside it had ended a process."""
+    try:
+        return answer.result()[0]
+    except TimeoutError:
+        return Prepared(job[0], failed=f"reading it took more than {LIMIT_S:.0f} s")
+    except _EndedError:
+        return Prepared(job[0], failed="reading it ended the process")
+    except _NotBegunError:
+        return Prepared(job[0], failed="no process could begin to read it, after one had ended")
 
 
 def _tasks(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:

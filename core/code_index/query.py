@@ -119,9 +119,17 @@ def name_tokens_of(text: str) -> list[str]:
 
 
 def _weights(words: int, named: bool) -> dict[str, float]:
-    """RRF weights of the legs (notes, section 4, "Recommended pipeline")."""
+    """RRF weights of the legs (notes, section 4, "Recommended pipeline").
+
+    A name asked for alone counts twice: names that are alike have the words and the model for them.
+    """
     short = words <= SHORT_WORDS
-    return {MEANING: 0.5 if short else 1.0, WORDS: 1.0, EXACT: 1.0, NAME: 1.0 if short else 0.5 if named else 0.0}
+    return {
+        MEANING: 0.5 if short else 1.0,
+        WORDS: 1.0,
+        EXACT: 2.0 if short else 1.0,
+        NAME: 1.0 if short else 0.5 if named else 0.0,
+    }
 
 
 def _without(stops: frozenset[str], tokens: Iterable[str]) -> tuple[str, ...]:

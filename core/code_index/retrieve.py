@@ -170,8 +170,7 @@ def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] |
     with ThreadPoolExecutor(len(asks) + 1, "leg") as threads:
         others = {leg: threads.submit(_answer, ask) for leg, ask in asks.items()}
         if query.identifiers:
-            by_words = others[WORDS].result
-            others[EXACT] = threads.submit(_answer, lambda: by_exact(store, query, lambda: _hits(by_words())))
+            others[EXACT] = threads.submit(_answer, lambda: by_exact(store, query))
         if embedder is not None:
             # In the caller's thread, which is the model's.
             answers[MEANING] = _answer(lambda: _by_meaning(search, embedder, embedded))
@@ -189,10 +188,6 @@ def _answer(ask: Callable[[], list[Hit]]) -> list[Hit] | AppError:
         return exc
     except Exception as exc:
         return bug_report(exc)
-
-
-def _hits(answer: list[Hit] | AppError) -> list[Hit]:
-    return [] if isinstance(answer, AppError) else answer
 
 
 def _by_meaning(search: _Search, embedder: Embedder, embedded: tuple[int, int] | None) -> list[Hit]:

@@ -562,15 +562,17 @@ def test_many_files_are_read_in_processes_and_one_that_hangs_or_dies_fails_alone
 ) -> None:
     monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
     monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(parallel, "LIMIT_S", 4.0)
+    monkeypatch.setattr(parallel, "LIMIT_S", 2.0)
     project = Project(tmp_path, tools=replace(PLAIN_TOOLS, parse=odd_parse))
     for number in range(40):
         project.write(f"m{number}.py", f"fn_{number}")
     for name in ("hang", "die", "half"):
         project.write(f"{name}.py", f"{name}_here")
+    (project.root / "halt.py").write_text(str(tmp_path / "there"))
     report = project.refresh()
-    assert (report.found, report.used, report.failed) == (43, 40, 3)
-    assert "took more than" in file(project, "hang.py").detail  # type: ignore[union-attr]
+    assert (report.found, report.used, report.failed) == (44, 40, 4)
+    for name in ("hang", "halt"):
+        assert "took more than" in file(project, f"{name}.py").detail  # type: ignore[union-attr]
     for name in ("die", "half"):
         assert "ended the process" in file(project, f"{name}.py").detail  # type: ignore[union-attr]
     assert {path for path, _, _ in project.content()} == {f"m{number}.py" for number in range(40)}
@@ -597,6 +599,82 @@ def test_readers_are_closed_though_one_is_in_the_midst_of_its_result(
 
 def _no_process(*_: object) -> None:
     raise OSError("no more processes")
+
+
+def test_a_file_that_ends_its_process_is_not_read_in_this_one_when_no_other_can_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+    start, begun = SpawnProcess.start, list[SpawnProcess]()
+
+    def two(process: SpawnProcess) -> None:
+        if len(begun) == 2:
+            raise OSError("no more processes")
+        begun.append(process)
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", two)
+    project = Project(tmp_path, tools=replace(PLAIN_TOOLS, parse=odd_parse))
+    for number in range(100):
+        project.write(f"m{number}.py", f"fn_{number}")
+    project.write("die.py", "die_here")
+    project.write("half.py", "half_here")
+    # Read first, by one process each: two that end leave none.
+    for number, name in enumerate(("die.py", *(f"m{number}.py" for number in range(15)), "half.py")):
+        os.utime(project.root / name, (2e9 - number, 2e9 - number))
+    report = project.refresh()
+    assert adds_up(report)
+    assert [file(project, name).state for name in ("die.py", "half.py")] == [Stage.ERROR] * 2  # type: ignore[union-attr]
+    # Those that were read beside them may have been lost with them, and no other.
+    assert report.used >= 102 - 2 * parallel.TASK_FILES
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    assert project.refresh().failed == 2
+    project.indexer.close()
+
+
+def test_a_process_that_is_killed_while_it_starts_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+    start, begun = SpawnProcess.start, list[SpawnProcess]()
+
+    def first_dies(process: SpawnProcess) -> None:
+        start(process)
+        begun.append(process)
+        if len(begun) == 1:
+            process.kill()
+
+    monkeypatch.setattr(SpawnProcess, "start", first_dies)
+    # Nothing is read here.
+    monkeypatch.setattr(filling, "prepare", _no_process)
+    project = Project(tmp_path, tools=PLAIN_TOOLS)
+    for number in range(100):
+        project.write(f"m{number}.py", f"fn_{number}")
+    assert (project.refresh().used, len(begun)) == (100, 3)
+    project.indexer.close()
+
+
+def test_stop_does_not_wait_for_a_file_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+    project, there = Project(tmp_path, tools=replace(PLAIN_TOOLS, parse=odd_parse)), tmp_path / "there"
+    (project.root / "halt.py").write_text(str(there))
+    token = CancelToken()
+
+    def stop() -> None:
+        wait_for(there)
+        token.cancel("stopped")
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    monkeypatch.setattr(parallel, "LIMIT_S", 10 * PATIENCE_S)
+    with pytest.raises(Cancelled):
+        project.indexer.refresh(token)
+    stopping.join()
+    assert not active_children()
+    project.indexer.close()
 
 
 @pytest.mark.parametrize("fails", ["start", "serve"])

@@ -132,6 +132,97 @@ def test_a_constant_is_found_where_it_is_defined(store: ChunkStore) -> None:
     assert "const maxUploadBytes" in ask(store, "where is maxUploadBytes defined").found[0].text
 
 
+INSIDE = {
+    "Graph.java": """public interface Graph<N> {
+    /** Whatever it was before. */
+    boolean addNode(N node);
+
+    void clearNodes();
+}
+""",
+    "Calls.java": """class Calls {
+    void first(Graph<N> graph) {
+        graph.addNode(one);
+        return addNode(two);
+    }
+}
+""",
+    "Near.java": "class Near {\n"
+    + "".join(f"    void add{what}Node() {{\n        node();\n    }}\n\n" for what in ("Last", "First", "No"))
+    + "}\n",
+    "Types.java": """class Types {
+    Visitor visitor() {
+        return new Visitor() {
+            @Override
+            void visitRawType(Class<?> type) {
+                visit(type);
+            }
+        };
+    }
+
+    void visitRaw() {
+        visitType();
+    }
+}
+""",
+    "store.ts": """export interface Store {
+  subscribeTo(name: string): Handle;
+}
+
+export function makeLocal() {
+  return {
+    describeLocal(value: string) {
+      return value;
+    },
+  };
+}
+
+export function subscribe(name: string) {
+  return describe(name);
+}
+""",
+    "sink.go": """package sink
+
+type Sink interface {
+	WriteRow(row []byte) (int, error)
+}
+
+func WriteRows(rows [][]byte) {
+	for _, row := range rows {
+		write(row)
+	}
+}
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def inside(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ChunkStore]:
+    root = tmp_path_factory.mktemp("inside")
+    for path, text in INSIDE.items():
+        (root / path).write_text(text)
+    return root, index_folder(tmp_path_factory.mktemp("lance"), root, files_of(root), EMBEDDER)
+
+
+@pytest.mark.parametrize("question", ["{}", "where is {} implemented"])
+@pytest.mark.parametrize("embedder", [EMBEDDER, None], ids=["model", "words"])
+@pytest.mark.parametrize(("name", "where"), [
+    ("addNode", "Graph"), ("visitRawType", "Types.visitor"), ("subscribeTo", "Store"),
+    ("describeLocal", "makeLocal"), ("WriteRow", "Sink"),
+])  # fmt: skip
+def test_what_is_defined_inside_of_something_is_found_there_by_its_name(
+    inside: tuple[Path, ChunkStore], name: str, where: str, embedder: Any, question: str
+) -> None:
+    root, store = inside
+    assert names(retrieve(store, embedder, root, question.format(name)))[0] == where
+
+
+def test_a_name_that_is_only_used_is_found_where_it_is_used(inside: tuple[Path, ChunkStore]) -> None:
+    root, store = inside
+    for typed in ("visitType", "VISITTYPE"):
+        assert names(retrieve(store, EMBEDDER, root, typed))[0] == "Types.visitRaw"
+
+
 def test_scores_fall_and_nothing_is_shown_twice(store: ChunkStore) -> None:
     found = ask(store, "how are failed requests to a supplier tried again", k=50).found
     assert len(found) > 5

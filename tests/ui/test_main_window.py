@@ -33,6 +33,7 @@ from ui.registry import PAGES, PageSpec
 from ui.theme import theme
 from ui.window.log_window import LogWindow
 from ui.window.main_window import MainWindow
+from ui.window.tray import MOST_PAUSED
 
 
 @pytest.fixture
@@ -215,25 +216,55 @@ def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
         return tray.lines[job_id].findChild(QPushButton, name)
 
     def pause() -> None:
-        qtbot.waitUntil(lambda: job_id in tray.lines and tray.lines[job_id].bar.maximum() > 0)
+        qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+        shown("job_pause").setFocus()
         with qtbot.waitSignal(services.queue.finished) as heard:
-            qtbot.mouseClick(shown("job_pause"), Qt.MouseButton.LeftButton)
+            # Hit twice, it is not Stop that is hit the second time.
+            for _ in range(2):
+                qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Space)
         assert heard.args[0].status == JobState.PAUSED
         assert tray.lines[job_id].accessibleName() == "Tiny job: Paused"
         assert [shown(f"job_{name}").isVisible() for name in ("pause", "stop", "resume", "hide")] == [0, 0, 1, 1]
+        assert window.focusWidget() is shown("job_resume")
 
     pause()
     assert not tray.stop_newest()
-    qtbot.mouseClick(shown("job_resume"), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: job_id in tray.lines and shown("job_stop").isVisible())
+    for _ in range(2):
+        qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: shown("job_pause").isVisible() and window.focusWidget() is shown("job_pause"))
     pause()
     qtbot.mouseClick(shown("job_hide"), Qt.MouseButton.LeftButton)
     assert tray.lines == {}
     services.queue.resume(job_id)
-    qtbot.waitUntil(lambda: job_id in tray.lines)
+    qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
     with qtbot.waitSignal(services.queue.finished):
         shown("job_stop").click()
     assert tray.lines == {}
+
+
+@pytest.mark.usefixtures("tiny_jobs")
+def test_the_tray_keeps_the_jobs_that_were_paused_last_and_one_that_can_not_go_on_may_be_asked_again(
+    qtbot: QtBot, demo: PageSpec, window: MainWindow
+) -> None:
+    services, tray, ids = window.services, window.tray, []
+    for number in range(MOST_PAUSED + 1):
+        ids.append(services.start_job("tiny_gpu", f"Job {number}", {"mode": "loop", "n": 5}))
+        qtbot.waitUntil(lambda: ids[-1] in tray.lines and "tick" in tray.lines[ids[-1]].accessibleName())
+        with qtbot.waitSignal(services.queue.finished):
+            tray.lines[ids[-1]].pause.click()
+    assert list(tray.lines) == ids[1:]
+    db = services.connections.db
+    db.execute("update jobs set deleted_at = ? where id = ?", [now(), ids[1]])
+    for _ in range(2):
+        with qtbot.waitSignal(services.queue.failed):
+            tray.lines[ids[1]].resume.click()
+    assert tray.lines[ids[1]].paused
+    for _ in range(2):
+        tray.lines[ids[2]].resume.click()
+    qtbot.waitUntil(lambda: "tick" in tray.lines[ids[2]].accessibleName())
+    with qtbot.waitSignal(services.queue.finished):
+        tray.lines[ids[2]].stop.click()
+    assert list(tray.lines) == [ids[1], ids[3]]
 
 
 @pytest.mark.usefixtures("tiny_jobs")

@@ -18,6 +18,8 @@ from ui.window.memory_bar import MemoryBar
 from ui.window.queue_panel import QueuePanel
 
 STEPS = 1000
+# More are on Home.
+MOST_PAUSED = 3
 
 
 class JobLine(QWidget):
@@ -33,6 +35,8 @@ class JobLine(QWidget):
         super().__init__(parent)
         sizes = theme().sizes
         self.job = job
+        # A button that was hit keeps the focus, which would else go to the one beside it, and does nothing more.
+        self.asked = False
         self.setObjectName(f"job_{job.id}")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.name = ElidedLabel(job.title)
@@ -79,14 +83,22 @@ class JobLine(QWidget):
         self._describe(progress_line(done, total, message, left))
 
     def _offer(self, *, paused: bool) -> None:
-        for button, shown in ((self.pause, not paused and self.job.resumable), (self.stop, not paused),
-                              (self.resume, paused), (self.hide_it, paused)):  # fmt: skip
-            button.setVisible(shown)
+        self.asked, self.paused = False, paused
+        self.waits = paused
+        running, resting = (self.pause, self.stop), (self.resume, self.hide_it)
+        focused = any(button.hasFocus() for button in running + resting)
+        for button in resting if paused else running:
+            button.setVisible(button is not self.pause or self.job.resumable)
+        if focused:
+            (self.resume if paused else self.pause).setFocus()
+        for button in running if paused else resting:
+            button.setVisible(False)
 
-    @property
-    def paused(self) -> bool:
-        """Whether it waits to be resumed."""
-        return not self.resume.isHidden()
+    def show_again(self, *, running: bool) -> None:
+        """It goes on, or will when it is its turn."""
+        self._offer(paused=False)
+        self.waits = not running
+        self._describe("Starting" if running else "Waiting for its turn")
 
     def show_paused(self) -> None:
         """It rests where it is; Resume takes the place of Pause."""
@@ -96,22 +108,24 @@ class JobLine(QWidget):
         self._describe("Paused")
 
     def _on_resume(self) -> None:
-        self.resume.setEnabled(False)
-        self.resume_clicked.emit(self.job.id)
+        if not self.asked:
+            self.asked = True
+            self.resume_clicked.emit(self.job.id)
 
     def _on_hide(self) -> None:
         self.hidden.emit(self.job.id)
 
     def _on_stop(self) -> None:
-        self.stop.setEnabled(False)
-        self.pause.setEnabled(False)
-        self._describe("Stopping")
-        self.stop_clicked.emit(self.job.id)
+        if not self.asked:
+            self.asked = True
+            self._describe("Stopping")
+            self.stop_clicked.emit(self.job.id)
 
     def _on_pause(self) -> None:
-        self.pause.setEnabled(False)
-        self._describe("Pausing")
-        self.pause_clicked.emit(self.job.id)
+        if not self.asked:
+            self.asked = True
+            self._describe("Pausing")
+            self.pause_clicked.emit(self.job.id)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         super().mouseReleaseEvent(event)
@@ -155,6 +169,7 @@ class Tray(QWidget):
         box.addSpacing(2 * sizes.grid)
         queue.job_changed.connect(self._on_job)
         queue.progress.connect(self._on_progress)
+        queue.failed.connect(self._on_failed)
         services.hub.changed.connect(self._on_changed)
         theme().changed.connect(self._update)
         self._update()
@@ -182,15 +197,21 @@ class Tray(QWidget):
     @Slot(object)
     def _on_job(self, job: Job) -> None:
         line = self._lines.get(job.id)
-        paused = line is not None and line.paused
-        if job.status is JobState.PAUSED and line is not None:
-            line.show_paused()
-        elif job.status in (JobState.INITIALIZING, JobState.RUNNING):
-            if line is None or paused:
-                self._drop(job.id)
+        if job.status in (JobState.INITIALIZING, JobState.RUNNING):
+            if line is None:
                 self._add(job)
-        elif paused or job.status is not JobState.QUEUED:
+            elif line.waits:
+                line.show_again(running=True)
+        elif line is None:
+            pass
+        elif job.status is JobState.PAUSED:
+            line.show_paused()
+            for one in [one for one in self._lines.values() if one.paused][:-MOST_PAUSED]:
+                self._drop(one.job.id)
+        elif job.status is not JobState.QUEUED:
             self._drop(job.id)
+        elif line.paused:
+            line.show_again(running=False)
         self._update()
 
     def _add(self, job: Job) -> None:
@@ -210,6 +231,11 @@ class Tray(QWidget):
             line.hide()
             line.deleteLater()
 
+    @Slot(object)
+    def _on_failed(self, _error: Exception) -> None:
+        for line in self._lines.values():
+            line.asked = line.asked and not line.paused
+
     def _on_hidden(self, job_id: str) -> None:
         self._drop(job_id)
         self._update()
@@ -217,13 +243,13 @@ class Tray(QWidget):
     @Slot(str, object, object, str, object)
     def _on_progress(self, job_id: str, done: int, total: int, message: str, left: float | None) -> None:
         line = self._lines.get(job_id)
-        if line is not None and line.stop.isEnabled() and not line.paused:
+        if line is not None and not (line.asked or line.paused):
             line.show_progress(done, total, message, left)
 
     def stop_newest(self) -> bool:
         """Stop the job that started last; False if none runs."""
         for line in reversed(self._lines.values()):
-            if line.stop.isEnabled() and not line.paused:
+            if not (line.asked or line.paused):
                 line.stop.click()
                 return True
         return False

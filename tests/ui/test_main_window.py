@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication
+from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication, QMouseEvent
 from PySide6.QtWidgets import QDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -232,6 +232,15 @@ def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
     for _ in range(2):
         qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: shown("job_pause").isVisible() and window.focusWidget() is shown("job_pause"))
+    # A double click on Resume ends on Pause, which has come to its place.
+    qtbot.waitUntil(lambda: "tick" in tray.lines[job_id].accessibleName())
+    second = QMouseEvent(
+        QEvent.Type.MouseButtonDblClick, QPointF(5, 5), QPointF(5, 5), Qt.MouseButton.LeftButton,
+        Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QGuiApplication.sendEvent(shown("job_pause"), second)
+    qtbot.mouseRelease(shown("job_pause"), Qt.MouseButton.LeftButton)
+    assert "Pausing" not in tray.lines[job_id].accessibleName()
     pause()
     qtbot.mouseClick(shown("job_hide"), Qt.MouseButton.LeftButton)
     assert tray.lines == {}

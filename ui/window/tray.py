@@ -22,6 +22,13 @@ STEPS = 1000
 MOST_PAUSED = 3
 
 
+class LineButton(Button):
+    """Not hit by the second half of a double click, which was meant for the button whose place it has taken."""
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
+
 class JobLine(QWidget):
     """One running or paused job; a click opens the page that owns it."""
 
@@ -46,13 +53,13 @@ class JobLine(QWidget):
         self.bar.setMinimumWidth(sizes.icon_large * 2)
         self.bar.setMaximumWidth(sizes.search)
         self.text = ElidedLabel("Starting", "muted")
-        self.stop = Button("Stop", "ghost", "ph.stop", on_click=self._on_stop, name="job_stop")
+        self.stop = LineButton("Stop", "ghost", "ph.stop", on_click=self._on_stop, name="job_stop")
         self.stop.setAccessibleName(f"Stop {job.title}")
-        self.pause = Button("Pause", "ghost", "ph.pause", on_click=self._on_pause, name="job_pause")
+        self.pause = LineButton("Pause", "ghost", "ph.pause", on_click=self._on_pause, name="job_pause")
         self.pause.setAccessibleName(f"Pause {job.title}")
-        self.resume = Button("Resume", "ghost", "ph.play", on_click=self._on_resume, name="job_resume")
+        self.resume = LineButton("Resume", "ghost", "ph.play", on_click=self._on_resume, name="job_resume")
         self.resume.setAccessibleName(f"Resume {job.title}")
-        self.hide_it = Button("Hide", "ghost", "ph.x", on_click=self._on_hide, name="job_hide")
+        self.hide_it = LineButton("Hide", "ghost", "ph.x", on_click=self._on_hide, name="job_hide")
         self.hide_it.setAccessibleName(f"Hide {job.title}")
         self.hide_it.setToolTip("It stays paused. Its page and Home resume it.")
         box = QHBoxLayout(self)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from core.code_index.code_tokens import code_tokens
 from core.code_index.fusion import LEG_DEPTH
-from core.code_index.query import Query, split_chain
+from core.code_index.query import Query, is_a_word, split_chain
 from core.code_index.records import Filters, Hit
 
 # A name with more definitions than this says little, unless it is all that was asked for.
@@ -18,9 +18,14 @@ _KINDS = ("class", "struct", "interface", "enum", "type", "function", "macro", "
 _DECLARES = (
     r"(?:def|func|function|fn|class|const|let|var|val|static|type|struct|enum|interface|trait|define|macro_rules!)"
 )
-# Words before a call that would else look like the type before a method's name.
-_CALLS = r"(?:return|new|else|throw|await|yield|go|defer|assert|raise|not|case|if|while|in|and|or|delete|typeof|do)"
+# Words that stand before a call, where a type stands before the name of a method.
+_CALLS = (
+    r"(?:return|new|else|throw|await|yield|go|defer|assert|raise|not|case|if|elif|while|for|in|of|is|and|or|with|match"
+    r"|switch|delete|typeof|do)"
+)
 _MODIFIERS = r"(?:(?:async|static|get|set|public|private|protected|readonly|override|abstract)[ \t]+)*"
+# What is handed over, without a function: that would be a call.
+_PARAMETERS = r"\((?:(?!=>|->|\b(?:func|function|new)\b)[^\n])*\)"
 
 
 class ByName(Protocol):
@@ -45,7 +50,7 @@ def by_exact(store: ByName, query: Query) -> list[Hit]:
     for name in query.identifiers:
         parts = split_chain(name)
         found = _in_chain(store, query, parts) if len(parts) > 1 else []
-        found = found or _plain(store, query, parts[-1]) or _inside(store, query, parts[-1])
+        found = found or _plain(store, query, parts[-1]) or _inside(store, query, parts)
         hits |= {hit.row["id"]: hit for hit in found if hit.row["id"] not in hits}
     return list(hits.values())[:LEG_DEPTH]
 
@@ -77,26 +82,37 @@ def _ordered(hits: Sequence[Hit], name: str) -> list[Hit]:
     return sorted([hit for hit in first if hit.row["name"] == name] or first, key=order)
 
 
-def _inside(store: ByName, query: Query, name: str) -> list[Hit]:
+def _inside(store: ByName, query: Query, parts: Sequence[str]) -> list[Hit]:
     """What has the name in its text, where it is defined if that can be seen; as written, or else in other case."""
+    name, owners = parts[-1], {part.lower() for part in parts[-2:-1]}
     found = store.by_words(code_tokens(name)[:1], LEG_DEPTH, query.filters)
     has = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
     found = [hit for hit in found if has.search(hit.row["text"])]
     found = [hit for hit in found if name in hit.row["text"]] or found
-    defines = _definition_of(name)
-    found = [hit for hit in found if defines.search(hit.row["text"])] or found
-    return sorted(found, key=lambda hit: bool(hit.row["is_test"]))[:MOST_DEFINITIONS]
+    found = [hit for hit in found if hit.row["name"].lower() in owners] or found
+    word = is_a_word(name)
+    for defines in _definitions_of(name)[: 1 if word else None]:
+        if defined := [hit for hit in found if defines.search(hit.row["text"])]:
+            return sorted(defined, key=_is_test)[:MOST_DEFINITIONS]
+    # A word is said in many places that have nothing to do with what bears it as its name.
+    return [] if word else sorted(found, key=_is_test)[:MOST_DEFINITIONS]
 
 
-def _definition_of(name: str) -> re.Pattern[str]:
-    """By a keyword, as a value, as a method: after its type, with a body, or with the type that it returns."""
-    name = re.escape(name)
-    method = rf"{name}\??[ \t]*(?:<[^\n(]{{0,200}}>)?\("
-    return re.compile(
+def _is_test(hit: Hit) -> bool:
+    return bool(hit.row["is_test"])
+
+
+def _definitions_of(name: str) -> list[re.Pattern[str]]:
+    """By a keyword or as a value; as a method: after its type, with a body, or with the type that it returns."""
+    name = rf"(?i:{re.escape(name)})"
+    method = rf"{name}\??[ \t]*(?:<[^\n(]{{0,200}}>)?{_PARAMETERS}"
+    by_keyword = (
         rf"(?<![\w.]){_DECLARES}\b[^\n=(]{{0,200}}?(?<!\w){name}(?!\w)"
-        rf"|^\s*{name}\s*(?::[^=\n]{{0,200}})?=(?!=)"
-        rf"|^[ \t]*(?!{_CALLS}\b)(?:[\w@][\w<>\[\],.?&*]*[ \t]+)+{name}[ \t]*\("
-        rf"|^[ \t]*{_MODIFIERS}[*#]?{method}[^\n]*\)[^\n;{{]{{0,200}}\{{[ \t]*$"
-        rf"|^[ \t]*{_MODIFIERS}{method}[^\n]*\)[ \t]*(?::|[ \t][\w*(\[])[^\n{{]*$",
-        re.MULTILINE | re.IGNORECASE,
+        rf"|^[ \t]*{name}[ \t]*(?::[^=\n]{{0,200}})?=(?!=)"
     )
+    as_method = (
+        rf"^[ \t]*(?:(?!{_CALLS}\b)[\w@<][\w<>\[\],.?&*]*[ \t]+)+{name}[ \t]*\("
+        rf"|^[ \t]*{_MODIFIERS}[*#]?{method}[^\n;{{]{{0,200}}\{{[ \t]*$"
+        rf"|^[ \t]*{_MODIFIERS}{method}[ \t]*(?::|[ \t][\w*(\[])[^\n{{]*$"
+    )
+    return [re.compile(pattern, re.MULTILINE) for pattern in (by_keyword, as_method)]

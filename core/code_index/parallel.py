@@ -108,8 +108,7 @@ class _Reader:
         if not (self._is_ready() or self._is_ready()):
             raise _NotBegunError
         try:
-            self._pipe.send(jobs)
-            answer = self._heard(limit_s)
+            answer = self._answer(limit_s, jobs)
         except (OSError, EOFError) as exc:
             self._pipe.close()
             self.end()
@@ -124,26 +123,30 @@ class _Reader:
             if not self._process.is_alive():
                 self._begin()
             if not self._greeted:
-                self._greeted = self._heard(BEGIN_S) is None
+                self._greeted = self._answer(BEGIN_S) is None
         except (OSError, EOFError):
             self.end()
         return self._greeted
 
-    def _heard(self, limit_s: float) -> Any:
+    def _answer(self, limit_s: float, jobs: Sequence[Job] | None = None) -> Any:
         # Not `poll`, for which the first byte of an answer is enough.
         timer = threading.Timer(limit_s, self._end_late)
         timer.start()
         try:
+            if jobs is not None:
+                self._pipe.send(jobs)
             return self._pipe.recv()
         finally:
             timer.cancel()
+            # Begun already, it would end the process in the midst of the next task.
+            timer.join()
 
     def _end_late(self) -> None:
         self._late = True
         self.end()
 
     def end(self, *, for_ever: bool = False) -> None:
-        """End the process, also one that hangs."""
+        """Kill the process and wait for its end; `for_ever` lets no other begin."""
         with self._guard:
             self._over = self._over or for_ever
             self._process.kill()
@@ -203,9 +206,9 @@ class Readers:
         self._top_up()
 
     def results(self, here: Callable[[Job], Prepared], token: CancelToken) -> Iterator[Prepared]:
-        """Each file as it was read, in the order of the jobs; no more once `token` is cancelled. Raises MemoryError.
+        """Each file as it was read, in the order of the jobs; waits for none once `token` is cancelled.
 
-        `here` reads a file in this process, where no other can begin.
+        `here` reads a file in this process, where no other can begin. Raises MemoryError.
         """
         while self._waiting:
             task, future = self._waiting.popleft()

@@ -7,7 +7,7 @@ of one kind, or values with commas between, mean either. What is no filter stays
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.code_index.code_tokens import code_tokens, name_tokens
@@ -102,9 +102,14 @@ def parse(text: str, filters: Filters | None = None) -> Query:
     for_names = [rest] if len(words) <= SHORT_WORDS else [_SEPARATORS.split(name)[-1] for name in identifiers]
     name_words = _without(_NAME_STOPS, (word for part in for_names for word in name_tokens_of(part)))
     return Query(
-        rest, tokens, identifiers, name_words, len(words), found, _weights(len(words), bool(identifiers)),
+        rest, tokens, identifiers, name_words, len(words), found, _weights(len(words), identifiers),
         tuple(notices),
     )  # fmt: skip
+
+
+def is_a_word(name: str) -> bool:
+    """Whether an identifier may as well be a word of a language: no camel case, no underscore, no chain, no digit."""
+    return name.isalpha() and _CAMEL.search(name) is None
 
 
 def split_chain(name: str) -> list[str]:
@@ -118,17 +123,18 @@ def name_tokens_of(text: str) -> list[str]:
             for token in name_tokens(name)]  # fmt: skip
 
 
-def _weights(words: int, named: bool) -> dict[str, float]:
+def _weights(words: int, names: Sequence[str]) -> dict[str, float]:
     """RRF weights of the legs (notes, section 4, "Recommended pipeline").
 
-    A name asked for alone counts twice: names that are alike have the words and the model for them.
+    What can only be a name counts twice where little else is asked: what is merely alike has the words and the model.
     """
     short = words <= SHORT_WORDS
+    exact = 2.0 if short and not all(map(is_a_word, names)) else 1.0
     return {
         MEANING: 0.5 if short else 1.0,
         WORDS: 1.0,
-        EXACT: 2.0 if short else 1.0,
-        NAME: 1.0 if short else 0.5 if named else 0.0,
+        EXACT: exact,
+        NAME: 1.0 if short else 0.5 if names else 0.0,
     }
 
 

@@ -217,6 +217,35 @@ def test_what_is_defined_inside_of_something_is_found_there_by_its_name(
     assert names(retrieve(store, embedder, root, question.format(name)))[0] == where
 
 
+def four(text: str) -> str:
+    return "".join(text.replace("@", str(number)) for number in range(4))
+
+
+CALLED = {
+    "sink.rs": "pub trait Sink {\n    fn flush_all(&mut self);\n    fn put_row(&mut self, row: u32) -> bool;\n}\n",
+    "calls.rs": four("fn rust_@(i: u32) {\n    match put_row(i) {\n        _ => {}\n    }\n}\n"),
+    "reader.go": "package m\n\ntype Reader interface {\n\tReadOne(int) bool\n\tFetchAny(n int) error\n}\n",
+    "calls.go": "package m\n" + four("\nfunc Go@() {\n\tfor ReadOne() {\n\t}\n\tswitch FetchAny(1) {\n\t}\n}\n"),
+    "rows.ts": "export function makeRows() {\n  return {\n    renderRow(row: Row) {\n      a(row);\n    },\n  };\n}\n",
+    "calls.ts": four("function ts@(row: Row) {\n  renderRow(row, () => {\n    done();\n  });\n}\n\n"),
+    "calls.py": four("def py_@():\n    for row in put_row(1):\n        yield put_row(row)\n\n"),
+    "Retry.java": "class RetryPolicy {\n    void run() {\n    }\n}\n",
+    "Other.java": "class Other {\n    // a retry would be too late\n    int n;\n}\n",
+}
+
+
+@pytest.mark.parametrize(("name", "where"), [
+    ("put_row", "Sink"), ("ReadOne", "Reader"), ("FetchAny", "Reader"), ("renderRow", "makeRows"),
+    ("Reader.FetchAny", "Reader"), ("Sink::put_row", "Sink"), ("retry", "RetryPolicy"),
+])  # fmt: skip
+def test_a_call_is_no_definition_and_a_word_no_name(tmp_path: Path, name: str, where: str) -> None:
+    for path, text in CALLED.items():
+        (tmp_path / path).write_text(text)
+    store = index_folder(tmp_path / "lance", tmp_path, list(CALLED), None)
+    assert names(retrieve(store, None, tmp_path, name))[0] == where
+    store.close()
+
+
 def test_a_name_that_is_only_used_is_found_where_it_is_used(inside: tuple[Path, ChunkStore]) -> None:
     root, store = inside
     for typed in ("visitType", "VISITTYPE"):

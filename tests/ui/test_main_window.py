@@ -262,6 +262,12 @@ def test_the_tray_keeps_the_jobs_that_were_paused_last_and_one_that_can_not_go_o
         with qtbot.waitSignal(services.queue.finished):
             tray.lines[ids[-1]].pause.click()
     assert list(tray.lines) == ids[1:]
+    tray.lines[ids[1]].resume.click()
+    qtbot.waitUntil(lambda: "tick" in tray.lines[ids[1]].accessibleName())
+    with qtbot.waitSignal(services.queue.finished):
+        tray.lines[ids[1]].pause.click()
+    ids = [ids[0], *ids[2:], ids[1]]
+    assert list(tray.lines) == ids[1:]
     db = services.connections.db
     db.execute("update jobs set deleted_at = ? where id = ?", [now(), ids[1]])
     for _ in range(2):
@@ -271,8 +277,9 @@ def test_the_tray_keeps_the_jobs_that_were_paused_last_and_one_that_can_not_go_o
     for _ in range(2):
         tray.lines[ids[2]].resume.click()
     qtbot.waitUntil(lambda: "tick" in tray.lines[ids[2]].accessibleName())
-    with qtbot.waitSignal(services.queue.finished):
-        tray.lines[ids[2]].stop.click()
+    with qtbot.waitSignal(services.queue.finished) as heard:
+        assert tray.stop_newest()
+    assert (heard.args[0].id, heard.args[0].status) == (ids[2], JobState.CANCELLED)
     assert list(tray.lines) == [ids[1], ids[3]]
 
 

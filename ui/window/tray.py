@@ -208,11 +208,13 @@ class Tray(QWidget):
             if line is None:
                 self._add(job)
             elif line.waits:
+                self._lines[job.id] = self._lines.pop(job.id)
                 line.show_again(running=True)
         elif line is None:
             pass
         elif job.status is JobState.PAUSED:
             line.show_paused()
+            self._lines[job.id] = self._lines.pop(job.id)
             for one in [one for one in self._lines.values() if one.paused][:-MOST_PAUSED]:
                 self._drop(one.job.id)
         elif job.status is not JobState.QUEUED:
@@ -241,7 +243,8 @@ class Tray(QWidget):
     @Slot(object)
     def _on_failed(self, _error: Exception) -> None:
         for line in self._lines.values():
-            line.asked = line.asked and not line.paused
+            if line.asked and line.waits:
+                line.show_paused() if line.paused else line.show_again(running=False)
 
     def _on_hidden(self, job_id: str) -> None:
         self._drop(job_id)
@@ -256,7 +259,7 @@ class Tray(QWidget):
     def stop_newest(self) -> bool:
         """Stop the job that started last; False if none runs."""
         for line in reversed(self._lines.values()):
-            if not (line.asked or line.paused):
+            if not (line.asked or line.waits):
                 line.stop.click()
                 return True
         return False

@@ -91,7 +91,8 @@ def _inside(store: ByName, query: Query, parts: Sequence[str]) -> list[Hit]:
     found = [hit for hit in found if name in hit.row["text"]] or found
     found = [hit for hit in found if hit.row["name"].lower() in owners] or found
     word = is_a_word(name)
-    for defines in _definitions_of(name)[: 1 if word else None]:
+    by_keyword, as_method = _definitions_of(name)
+    for defines in (by_keyword,) if word else (by_keyword, as_method):
         if defined := [hit for hit in found if defines.search(hit.row["text"])]:
             return sorted(defined, key=_is_test)[:MOST_DEFINITIONS]
     # A word is said in many places that have nothing to do with what bears it as its name.
@@ -102,7 +103,7 @@ def _is_test(hit: Hit) -> bool:
     return bool(hit.row["is_test"])
 
 
-def _definitions_of(name: str) -> list[re.Pattern[str]]:
+def _definitions_of(name: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """By a keyword or as a value; as a method: after its type, with a body, or with the type that it returns."""
     name = rf"(?i:{re.escape(name)})"
     method = rf"{name}\??[ \t]*(?:<[^\n(]{{0,200}}>)?{_PARAMETERS}"
@@ -115,4 +116,4 @@ def _definitions_of(name: str) -> list[re.Pattern[str]]:
         rf"|^[ \t]*{_MODIFIERS}[*#]?{method}[^\n;{{]{{0,200}}\{{[ \t]*$"
         rf"|^[ \t]*{_MODIFIERS}{method}[ \t]*(?::|[ \t][\w*(\[])[^\n{{]*$"
     )
-    return [re.compile(pattern, re.MULTILINE) for pattern in (by_keyword, as_method)]
+    return re.compile(by_keyword, re.MULTILINE), re.compile(as_method, re.MULTILINE)

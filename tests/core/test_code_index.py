@@ -556,13 +556,19 @@ def test_fifty_commits_of_a_real_history_are_the_same_as_all_at_once(tmp_path: P
         one.indexer.close()
 
 
+@pytest.fixture
+def two_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes read, however little there is."""
+    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_readers")
 @pytest.mark.slow
 def test_many_files_are_read_in_processes_and_one_that_hangs_or_dies_fails_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(parallel, "LIMIT_S", 2.0)
+    monkeypatch.setattr(parallel, "LIMIT_S", 4.0)
     project = Project(tmp_path, tools=replace(PLAIN_TOOLS, parse=odd_parse))
     for number in range(40):
         project.write(f"m{number}.py", f"fn_{number}")
@@ -601,11 +607,10 @@ def _no_process(*_: object) -> None:
     raise OSError("no more processes")
 
 
+@pytest.mark.usefixtures("two_readers")
 def test_a_file_that_ends_its_process_is_not_read_in_this_one_when_no_other_can_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
     start, begun = SpawnProcess.start, list[SpawnProcess]()
 
     def two(process: SpawnProcess) -> None:
@@ -633,11 +638,10 @@ def test_a_file_that_ends_its_process_is_not_read_in_this_one_when_no_other_can_
     project.indexer.close()
 
 
+@pytest.mark.usefixtures("two_readers")
 def test_a_process_that_is_killed_while_it_starts_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
     start, begun = SpawnProcess.start, list[SpawnProcess]()
 
     def first_dies(process: SpawnProcess) -> None:
@@ -656,9 +660,8 @@ def test_a_process_that_is_killed_while_it_starts_costs_nothing(
     project.indexer.close()
 
 
+@pytest.mark.usefixtures("two_readers")
 def test_stop_does_not_wait_for_a_file_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
     project, there = Project(tmp_path, tools=replace(PLAIN_TOOLS, parse=odd_parse)), tmp_path / "there"
     (project.root / "halt.py").write_text(str(there))
     token = CancelToken()
@@ -669,20 +672,23 @@ def test_stop_does_not_wait_for_a_file_that_hangs(tmp_path: Path, monkeypatch: p
 
     stopping = threading.Thread(target=stop)
     stopping.start()
-    monkeypatch.setattr(parallel, "LIMIT_S", 10 * PATIENCE_S)
+    # Not that it was waited for until it had taken too long.
+    late, end_late = list[Any](), parallel._Reader._end_late
+    monkeypatch.setattr(parallel, "LIMIT_S", PATIENCE_S)
+    monkeypatch.setattr(parallel._Reader, "_end_late", lambda reader: (late.append(reader), end_late(reader)))
     with pytest.raises(Cancelled):
         project.indexer.refresh(token)
     stopping.join()
+    assert late == []
     assert not active_children()
     project.indexer.close()
 
 
+@pytest.mark.usefixtures("two_readers")
 @pytest.mark.parametrize("fails", ["start", "serve"])
 def test_where_no_process_can_begin_files_are_read_in_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    monkeypatch.setattr(parallel, "WORTH_BYTES", 1)
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
     if fails == "serve":
         monkeypatch.setattr(parallel, "_serve", os._exit)
     else:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QGuiApplication, QMouseEvent
 from PySide6.QtWidgets import QDialog, QPushButton
 from pytestqt.qtbot import QtBot
@@ -238,8 +239,15 @@ def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
         QEvent.Type.MouseButtonDblClick, QPointF(5, 5), QPointF(5, 5), Qt.MouseButton.LeftButton,
         Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier,
     )  # fmt: skip
+    pages: list[str] = []
+    line = tray.lines[job_id]
+    line.job = replace(line.job, page="demo")
+    line.clicked.connect(pages.append)
     QGuiApplication.sendEvent(shown("job_pause"), second)
     qtbot.mouseRelease(shown("job_pause"), Qt.MouseButton.LeftButton)
+    assert pages == []
+    qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(2, 2))
+    assert pages == ["demo"]
     assert "Pausing" not in tray.lines[job_id].accessibleName()
     pause()
     qtbot.mouseClick(shown("job_hide"), Qt.MouseButton.LeftButton)

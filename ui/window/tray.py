@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 from app.services import Services
 from core import jobs
 from core.events import Changed
-from core.jobs import Job, JobState
+from core.jobs import UNDER_WAY, Job, JobState
 from ui import format as fmt
 from ui.models.jobs import progress_line
 from ui.theme import theme
@@ -28,6 +28,11 @@ class LineButton(Button):
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         event.accept()
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        # A button that is not down lets it go on to the line, which would open its page.
+        event.accept()
+
 
 class JobLine(QWidget):
     """One running or paused job; a click opens the page that owns it."""
@@ -42,7 +47,7 @@ class JobLine(QWidget):
         super().__init__(parent)
         sizes = theme().sizes
         self.job = job
-        # A button that was hit keeps the focus, which would else go to the one beside it, and does nothing more.
+        # A button that was hit stays enabled: the focus would go to the one beside it. It does nothing more.
         self.asked = False
         self.setObjectName(f"job_{job.id}")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -73,9 +78,8 @@ class JobLine(QWidget):
         box.addWidget(self.resume)
         box.addWidget(self.hide_it)
         # Once they have a parent: without one they would be windows of their own for a moment.
-        self._offer(paused=False)
+        self.show_job(job)
         box.addStretch(1)
-        self._describe("Starting")
 
     def _describe(self, text: str) -> None:
         self.text.setText(text)
@@ -89,30 +93,30 @@ class JobLine(QWidget):
             self.bar.setValue(round(STEPS * min(1.0, done / total)))
         self._describe(progress_line(done, total, message, left))
 
-    def _offer(self, *, paused: bool) -> None:
-        self.asked, self.paused = False, paused
-        self.waits = paused
+    @property
+    def runs(self) -> bool:
+        """Whether it was under way when it was last heard of."""
+        return self.job.status in UNDER_WAY
+
+    @property
+    def paused(self) -> bool:
+        """Whether it rests until it is resumed."""
+        return self.job.status is JobState.PAUSED
+
+    def show_job(self, job: Job) -> None:
+        """The state it is in now; while it is paused, Resume has the place and the focus of Pause."""
+        self.job, self.asked = job, False
         running, resting = (self.pause, self.stop), (self.resume, self.hide_it)
         focused = any(button.hasFocus() for button in running + resting)
-        for button in resting if paused else running:
-            button.setVisible(button is not self.pause or self.job.resumable)
+        for button in resting if self.paused else running:
+            button.setVisible(button is not self.pause or job.resumable)
         if focused:
-            (self.resume if paused else self.pause).setFocus()
-        for button in running if paused else resting:
+            (self.resume if self.paused else self.pause).setFocus()
+        for button in running if self.paused else resting:
             button.setVisible(False)
-
-    def show_again(self, *, running: bool) -> None:
-        """It goes on, or will when it is its turn."""
-        self._offer(paused=False)
-        self.waits = not running
-        self._describe("Starting" if running else "Waiting for its turn")
-
-    def show_paused(self) -> None:
-        """It rests where it is; Resume takes the place of Pause."""
-        if self.bar.maximum() == 0:
+        if self.paused and self.bar.maximum() == 0:
             self.bar.setRange(0, STEPS)
-        self._offer(paused=True)
-        self._describe("Paused")
+        self._describe("Paused" if self.paused else "Starting" if self.runs else "Waiting for its turn")
 
     def _on_resume(self) -> None:
         if not self.asked:
@@ -204,23 +208,16 @@ class Tray(QWidget):
     @Slot(object)
     def _on_job(self, job: Job) -> None:
         line = self._lines.get(job.id)
-        if job.status in (JobState.INITIALIZING, JobState.RUNNING):
-            if line is None:
+        if line is None:
+            if job.status in UNDER_WAY:
                 self._add(job)
-            elif line.waits:
-                self._lines[job.id] = self._lines.pop(job.id)
-                line.show_again(running=True)
-        elif line is None:
-            pass
-        elif job.status is JobState.PAUSED:
-            line.show_paused()
-            self._lines[job.id] = self._lines.pop(job.id)
-            for one in [one for one in self._lines.values() if one.paused][:-MOST_PAUSED]:
-                self._drop(one.job.id)
-        elif job.status is not JobState.QUEUED:
+        elif job.status not in (*UNDER_WAY, JobState.QUEUED, JobState.PAUSED):
             self._drop(job.id)
-        elif line.paused:
-            line.show_again(running=False)
+        elif not (line.runs and job.status in UNDER_WAY):
+            self._lines[job.id] = self._lines.pop(job.id)
+            line.show_job(job)
+            for old in [one for one in self._lines.values() if one.paused][:-MOST_PAUSED]:
+                self._drop(old.job.id)
         self._update()
 
     def _add(self, job: Job) -> None:
@@ -243,8 +240,8 @@ class Tray(QWidget):
     @Slot(object)
     def _on_failed(self, _error: Exception) -> None:
         for line in self._lines.values():
-            if line.asked and line.waits:
-                line.show_paused() if line.paused else line.show_again(running=False)
+            if line.asked and not line.runs:
+                line.show_job(line.job)
 
     def _on_hidden(self, job_id: str) -> None:
         self._drop(job_id)
@@ -253,13 +250,13 @@ class Tray(QWidget):
     @Slot(str, object, object, str, object)
     def _on_progress(self, job_id: str, done: int, total: int, message: str, left: float | None) -> None:
         line = self._lines.get(job_id)
-        if line is not None and not (line.asked or line.paused):
+        if line is not None and line.runs and not line.asked:
             line.show_progress(done, total, message, left)
 
     def stop_newest(self) -> bool:
         """Stop the job that started last; False if none runs."""
         for line in reversed(self._lines.values()):
-            if not (line.asked or line.waits):
+            if line.runs and not line.asked:
                 line.stop.click()
                 return True
         return False

@@ -25,11 +25,12 @@ from core.code_index.health import Opened, Places, check, open_index
 from core.code_index.index import Indexer
 from core.code_index.maintain import due, keep_up
 from core.code_index.records import Chunk, Filters, Kind, ParsedFile, digest
-from core.code_index.rows import VECTOR, Row, rows_of
+from core.code_index.rows import VECTOR, Row
 from core.code_index.seal import total
 from core.code_index.state import Change, FileState, Stage
 from core.code_index.store import ChunkStore
 from core.code_index.tools import usual
+from tests.support.code_index import rows_of
 
 SEARCHED, SAVED, PER_FILE = (100_000, 768), (5_000, 384), 20
 SAVES, CYCLES, QUERIES = 500, 200, 60
@@ -110,19 +111,17 @@ class Made:
     def rows(self, start: int, end: int) -> list[Row]:
         vectors = self.chance.standard_normal((end - start, self.dimension), np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        out = []
+        chunks = []
         for number in range(start, end):
             path, name = f"src/part{number // 4000}/file{number // PER_FILE}.py", f"fn_{number % 40_000}"
             text = " ".join(self.chance.choice(WORDS, 40))
             line = number % PER_FILE * 12 + 1
-            one = Chunk(
+            chunks.append(Chunk(
                 digest(str(number)), path, "python", Kind.METHOD if number % 3 else Kind.FUNCTION, name, f"Box.{name}",
                 "Box", 1, 1, line, line + 10, number % 20, f"def {name}(self)", "", ("len",), number % 9 == 0, text,
-            )  # fmt: skip
-            row = rows_of(ParsedFile(path, "python", [one]), "", str, lambda name: name.replace("_", " "))[0]
-            row[VECTOR] = vectors[number - start].astype(np.float16)
-            out.append(row)
-        return out
+            ))  # fmt: skip
+        rows = rows_of(ParsedFile("", "python", chunks), "", str, lambda name: name.replace("_", " "))
+        return [row | {VECTOR: vector.astype(np.float16)} for row, vector in zip(rows, vectors, strict=True)]
 
 
 def state_of(rows: list[Row]) -> list[FileState]:

@@ -9,17 +9,19 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 import orjson
 
-from core.code_index.rows import HEAD, IN_HEAD, LISTS, NUMBERS, STRINGS, VECTOR, Row
+from core.code_index.records import ParsedFile, digest
+from core.code_index.rows import HEAD, IN_HEAD, LISTS, NUMBERS, STRINGS, VECTOR, Row, Words, head_of
 
+# How Lance compresses a column, for its metadata.
+COMPRESSION = "lance-encoding:compression"
 _TESTS = "is_test"
 _TEXTS = tuple(name for name in STRINGS if name != HEAD)
-_ROW = (*_TEXTS, *NUMBERS, *LISTS, _TESTS, VECTOR)
-_of_row, _head_of_row = itemgetter(*_ROW), itemgetter(*IN_HEAD)
+_NAMES = (*_TEXTS, *NUMBERS, *LISTS, _TESTS)
+_BOTH = tuple(name for name in _NAMES if name in IN_HEAD)
 
 
 def _numbers(values: Iterable[int]) -> bytes:
@@ -32,6 +34,19 @@ def _strings(texts: Sequence[str]) -> tuple[bytes, bytes]:
         return _numbers(map(len, texts)), whole.encode()
     encoded = [text.encode() for text in texts]
     return _numbers(map(len, encoded)), b"".join(encoded)
+
+
+def _buffers(heads: Sequence[Row], values: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[bytes]]:
+    """Those of each column; `values` has all of them but HEAD."""
+    said = list(map(orjson.dumps, heads))
+    buffers: dict[str, Sequence[bytes]] = {name: _strings(values[name]) for name in _TEXTS}
+    buffers[HEAD] = (_numbers(map(len, said)), b"".join(said))
+    for name in NUMBERS:
+        buffers[name] = (_numbers(values[name]),)
+    for name in LISTS:
+        buffers[name] = (_numbers(map(len, values[name])), *_strings(list(chain.from_iterable(values[name]))))
+    buffers[_TESTS] = (bytes(values[_TESTS]),)
+    return buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +65,27 @@ class Columns:
     def of(cls, rows: Sequence[Row]) -> Columns:
         """Whole rows as columns. Raises ValueError or TypeError for half a pair of surrogates, OverflowError for a
         number of more than 32 bits."""
-        by_name = zip(*map(_of_row, rows), strict=True) if rows else ((),) * len(_ROW)
-        columns = dict(zip(_ROW, by_name, strict=True))
-        heads = [orjson.dumps(dict(zip(IN_HEAD, head, strict=True))) for head in map(_head_of_row, rows)]
-        buffers: dict[str, Sequence[bytes]] = {name: _strings(columns[name]) for name in _TEXTS}
-        buffers[HEAD] = (_numbers(map(len, heads)), b"".join(heads))
-        for name in NUMBERS:
-            buffers[name] = (_numbers(columns[name]),)
-        for name in LISTS:
-            buffers[name] = (_numbers(map(len, columns[name])), *_strings(list(chain.from_iterable(columns[name]))))
-        buffers[_TESTS] = (bytes(columns[_TESTS]),)
-        vectors = columns[VECTOR]
+        heads = [{name: row[name] for name in IN_HEAD} for row in rows]
+        vectors = [row[VECTOR] for row in rows]
+        buffers = _buffers(heads, {name: [row[name] for row in rows] for name in _NAMES})
         return cls(len(rows), buffers, vectors if any(vector is not None for vector in vectors) else ())
+
+    @classmethod
+    def of_file(cls, parsed: ParsedFile, file_hash: str, words: Words, name_words: Words) -> Columns:
+        """The chunks of a file, without vectors; what it imports stands in the first. Raises what `of` does, and
+        ValueError for an id twice."""
+        chunks = parsed.chunks
+        embedded = [chunk.embedded for chunk in chunks]
+        heads = [head_of(chunk, digest(text), file_hash) for chunk, text in zip(chunks, embedded, strict=True)]
+        values: dict[str, Sequence[Any]] = {name: [head[name] for head in heads] for name in _BOTH}
+        if len(set(values["id"])) < len(chunks):
+            raise ValueError(f"{parsed.path}: two chunks have one id")
+        values["name_lc"] = [chunk.name.lower() for chunk in chunks]
+        values["text"] = [chunk.text for chunk in chunks]
+        values["fts"] = list(map(words, embedded))
+        values["name_tok"] = [name_words(chunk.name) for chunk in chunks]
+        values["imports"] = [() if number else parsed.imports for number in range(len(chunks))]
+        return cls(len(chunks), _buffers(heads, values))
 
     def texts(self, name: str) -> list[str]:
         """The strings of a column."""
@@ -91,11 +115,14 @@ def joined(many: Sequence[Columns]) -> Columns:
     return Columns(sum(one.count for one in many), buffers, vectors)
 
 
-def schema(dimension: int | None) -> Any:
-    """The Arrow schema of the store; without a dimension there is no column for vectors."""
+def schema(dimension: int | None, of_texts: Mapping[str, str] | None = None) -> Any:
+    """The Arrow schema of the store; without a dimension there is no column for vectors.
+
+    `of_texts` is what Lance is told of each column of strings.
+    """
     import pyarrow as pa
 
-    fields = [pa.field(name, pa.string()) for name in STRINGS]
+    fields = [pa.field(name, pa.string(), metadata=of_texts) for name in STRINGS]
     fields += [pa.field(name, pa.int32()) for name in NUMBERS]
     fields += [pa.field(name, pa.list_(pa.string())) for name in LISTS]
     fields.append(pa.field(_TESTS, pa.bool_()))

@@ -30,7 +30,7 @@ WORTH_BYTES, WORTH_FILES = 4 << 20, 256
 MOST_PROCESSES = 6
 TASK_FILES, TASK_BYTES = 16, 256 << 10
 # Tasks a process that are read or wait to be written.
-AHEAD = 4
+AHEAD = 10
 # For a file; for a process to begin.
 LIMIT_S, BEGIN_S = 30.0, 60.0
 BEAT_S = 0.2

@@ -162,8 +162,8 @@ def _definitions(outline: Outline, captures: Mapping[str, list[Node]], *, in_tes
         name = Name(_tidy(name.own), _tidy(name.owner))
         if role == "owner":
             deep = top.owners >= LIMITS.depth
-            stack.append(_Open(end, top.definition, top.prefix if deep else _dotted(top.prefix, *reversed(name)),
-                               top.owners + 1))  # fmt: skip
+            prefix = top.prefix if deep else _dotted(_dotted(top.prefix, name.owner), name.own)
+            stack.append(_Open(end, top.definition, prefix, top.owners + 1))
             continue
         made = _made(outline, KINDS[role], name, node, top)
         if made is not None:
@@ -208,8 +208,8 @@ def _tidy(name: str) -> str:
     return short[: LIMITS.signature]
 
 
-def _dotted(*names: str) -> str:
-    return ".".join(name for name in names if name)
+def _dotted(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix and name else prefix or name
 
 
 def _place(made: Definition, around: Definition, outline: Outline) -> Definition:

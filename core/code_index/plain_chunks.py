@@ -13,7 +13,6 @@ from core.code_index.splitting import Row, split
 
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mdx"})
 _BLANKS = b" \t\v\f\r\x1c\x1d\x1e\x1f"
-_BLANK = re.compile(r"[^\S\n]+")
 _HEADING = re.compile(r"^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 _UNDERLINE = re.compile(r"^ {0,3}(=+|-+)[ \t]*$")
@@ -35,11 +34,12 @@ def weight(line: str) -> int:
 
 
 def weights(lines: Sequence[str]) -> list[int]:
-    """The same of each line, a hundred times as fast as line by line."""
+    """The same of each line, faster than one by one where most are ASCII."""
     text = "\n".join(lines)
+    dense = text.encode().translate(None, _BLANKS).split(b"\n")
     if text.isascii():
-        return [len(line) for line in text.encode().translate(None, _BLANKS).split(b"\n")]
-    return [len(line) for line in _BLANK.sub("", text).split("\n")]
+        return list(map(len, dense))
+    return [len(left) if left.isascii() else weight(line) for left, line in zip(dense, lines, strict=True)]
 
 
 def sections(path: str, lines: Sequence[str], limit: int) -> Iterator[Section]:

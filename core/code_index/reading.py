@@ -10,7 +10,7 @@ from typing import Any
 from core.cancel import CancelToken
 from core.code_index.columns import NONE, Columns
 from core.code_index.records import FoundFile, Kind, Left, LeftOut, ParsedFile, digest
-from core.code_index.rows import Words, rows_of
+from core.code_index.rows import Words
 
 # Each part has its version: rows that another one made are made again.
 CHUNKER_VERSION, WORDS_VERSION = 1, 1
@@ -60,13 +60,12 @@ def prepare(tools: Tools, root: Path, file: FoundFile, known_hash: str = "", sof
         return Prepared(file, hash_, same=True)
     try:
         parsed = tools.parse(file.path, data, soft_limit)
-        rows = rows_of(parsed, hash_, tools.words, tools.name_words)
-        columns = Columns.of(rows)
+        columns = Columns.of_file(parsed, hash_, tools.words, tools.name_words)
     except MemoryError:
         raise
     except Exception as exc:
         return Prepared(file, hash_, failed=f"{type(exc).__name__}: {exc}")
-    symbols = sum(row["part"] == 1 and row["kind"] not in (Kind.MODULE, Kind.TEXT) for row in rows)
+    symbols = sum(chunk.part == 1 and chunk.kind not in (Kind.MODULE, Kind.TEXT) for chunk in parsed.chunks)
     return Prepared(file, hash_, columns, tuple(parsed.imports), symbols, parsed.fallback)
 
 

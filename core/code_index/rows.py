@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from core.code_index.records import Chunk, Filters, Kind, ParsedFile, digest
+from core.code_index.records import Chunk, Filters, Kind
 
 SCHEMA_VERSION = 2
 VECTOR = "vector"
@@ -32,26 +32,14 @@ Row = dict[str, Any]
 Words = Callable[[str], str]
 
 
-def rows_of(parsed: ParsedFile, file_hash: str, words: Words, name_words: Words) -> list[Row]:
-    """The rows of a file, without vectors; what it imports stands in the first. Raises ValueError for an id twice."""
-    rows = [_row(chunk, file_hash, words, name_words) for chunk in parsed.chunks]
-    if rows:
-        rows[0]["imports"] = list(parsed.imports)
-    if len({row["id"] for row in rows}) < len(rows):
-        raise ValueError(f"{parsed.path}: two chunks have one id")
-    return rows
-
-
-def _row(chunk: Chunk, file_hash: str, words: Words, name_words: Words) -> Row:
-    embedded = chunk.embedded
+def head_of(chunk: Chunk, embed_hash: str, file_hash: str) -> Row:
+    """All of a chunk's row that is shown beside its text; see `chunk_of`."""
     return {
-        "id": chunk.id, "path": chunk.path, "lang": chunk.language, "kind": str(chunk.kind),
-        "name": chunk.name, "name_lc": chunk.name.lower(), "qualified": chunk.qualified, "parent": chunk.parent,
-        "part": chunk.part, "nparts": chunk.parts, "start_line": chunk.start_line, "end_line": chunk.end_line,
-        "complexity": chunk.complexity, "signature": chunk.signature, "doc": chunk.doc, "imports": [],
-        "refs": list(chunk.references), "is_test": chunk.is_test, "embed_hash": digest(embedded),
-        "file_hash": file_hash, "text": chunk.text, "fts": words(embedded), "name_tok": name_words(chunk.name),
-        VECTOR: None,
+        "id": chunk.id, "path": chunk.path, "lang": chunk.language, "kind": chunk.kind, "name": chunk.name,
+        "qualified": chunk.qualified, "parent": chunk.parent, "part": chunk.part, "nparts": chunk.parts,
+        "start_line": chunk.start_line, "end_line": chunk.end_line, "complexity": chunk.complexity,
+        "signature": chunk.signature, "doc": chunk.doc, "refs": chunk.references, "is_test": chunk.is_test,
+        "embed_hash": embed_hash, "file_hash": file_hash,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.code_index.columns import Columns, arrow, schema
+from core.code_index.columns import COMPRESSION, Columns, arrow, schema
 from core.code_index.rows import VECTOR, WHOLE, Row, among
 from core.code_index.store import BATCH, TABLE, ChunkStore, library
 
@@ -32,9 +32,13 @@ class ChunkWriter(ChunkStore):
 
     @classmethod
     def create(cls, folder: Path, dimension: int | None) -> ChunkWriter:
-        """An empty store with all its indexes, so that each leg works from the first row on."""
+        """An empty store with all its indexes, so that each leg works from the first row on.
+
+        Its rows are compressed from the first tidying on: that takes four fifths of the time of writing them.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        table = library().connect(str(folder)).create_table(TABLE, schema=schema(dimension))
+        shape = schema(dimension, {COMPRESSION: "none"})
+        table = library().connect(str(folder)).create_table(TABLE, schema=shape)
         for column, config in _indexes():
             table.create_index(column, config=config)
         return cls.open(folder, dimension)
@@ -126,12 +130,20 @@ class ChunkWriter(ChunkStore):
         """
         from datetime import timedelta
 
+        self._compress()
         for _ in range(MOST_ROUNDS):
             before = self.version
             self._table().optimize(cleanup_older_than=timedelta(days=36_500))
             self.reopen()
             if self.version == before:
                 break
+
+    def _compress(self) -> None:
+        """From now on rows are compressed as they are written."""
+        table = self._table()
+        plain = [field.name for field in table.schema if COMPRESSION.encode() in (field.metadata or {})]
+        if plain:
+            table.update_field_metadata(*({"path": name, "metadata": {COMPRESSION: None}} for name in plain))
 
     def clean(self) -> None:
         """Delete what only older versions need, right after `optimise`. Readers open the table again."""

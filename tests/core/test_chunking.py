@@ -12,6 +12,7 @@ from core.code_index.chunking import parse_file
 from core.code_index.languages import known, named
 from core.code_index.languages.language import Language
 from core.code_index.parsing import _loaded
+from core.code_index.plain_chunks import weight, weights
 from core.code_index.records import Chunk, Kind, joined_text
 from core.registries import CODE_LANGUAGES
 from tests.support.chunk_checks import check, solid, symbols
@@ -39,6 +40,13 @@ SOURCES = st.lists(st.one_of(st.sampled_from(WORDS), st.sampled_from(BREAKS), st
 @given(source=SOURCES, ending=st.sampled_from(ENDINGS), soft_limit=st.sampled_from((1, 7, 40, 300, 1600)))
 def test_nothing_of_any_source_is_lost(source: str, ending: str, soft_limit: int) -> None:
     check(f"src/some.{ending}", source.encode("utf-8", "replace"), soft_limit)
+
+
+@EVERY
+@given(source=SOURCES)
+def test_the_lines_of_a_file_weigh_what_each_weighs_alone(source: str) -> None:
+    lines = source.encode("utf-8", "replace").decode().split("\n")
+    assert weights(lines) == [weight(line) for line in lines]
 
 
 @EVERY

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.code_index.columns import Columns
+from core.code_index.columns import Columns, schema
 from core.code_index.records import Filters, Hit, Kind
-from core.code_index.store import ChunkStore
+from core.code_index.rows import Row
+from core.code_index.store import TABLE, ChunkStore, library
 from core.code_index.store_writer import ChunkWriter
 from core.errors import AppError
 from tests.support.code_index import DIMENSION, StubEmbedder, chunk, rows, words
@@ -181,6 +182,36 @@ def test_a_reader_sees_commits_and_lives_through_upkeep(tmp_path: Path) -> None:
     with pytest.raises(AppError) as caught:
         ChunkStore.open(tmp_path / "nothing")
     assert caught.value.code == "index_missing"
+
+
+@pytest.mark.parametrize("made_before", [False, True])
+def test_rows_are_written_as_they_are_until_tidying_compresses_them(tmp_path: Path, *, made_before: bool) -> None:
+    def data() -> int:
+        return sum(file.stat().st_size for file in tmp_path.glob("*.lance/data/*.lance"))
+
+    def batch(start: int) -> list[Row]:
+        said = "    shelf_{1}[{0}] = weigh(item_{1})\n"
+        return rows(
+            chunk(number, text="".join(said.format(line, number) for line in range(30)))
+            for number in range(start, start + 300)
+        )
+
+    if made_before:
+        library().connect(str(tmp_path)).create_table(TABLE, schema=schema(None))
+    store = ChunkWriter.open(tmp_path) if made_before else ChunkWriter.create(tmp_path, None)
+    made = batch(0) + batch(300)
+    store.add(Columns.of(made[:300]))
+    store.add(Columns.of(made[300:]))
+    plain, text_bytes = data(), sum(len(row["text"]) + len(row["fts"]) for row in made)
+    assert (plain > text_bytes) is not made_before
+    store.optimise()
+    store.clean()
+    tidied = data()
+    assert tidied < text_bytes / 2
+    # Half as many rows again.
+    store.upsert(Columns.of(batch(600)))
+    assert data() - tidied < text_bytes / 3
+    assert [row["text"] for row in store.rows([row["id"] for row in made])] == [row["text"] for row in made]
 
 
 def test_pruning_leaves_the_ids_to_keep_and_other_files(tmp_path: Path) -> None:

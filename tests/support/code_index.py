@@ -18,11 +18,12 @@ import numpy as np
 
 from core.cancel import CancelToken
 from core.code_index.active import places
+from core.code_index.columns import Columns, arrow
 from core.code_index.index import Indexer
 from core.code_index.reading import Tools
 from core.code_index.records import Chunk, FoundFile, Kind, Left, LeftOut, ParsedFile, digest
 from core.code_index.report import Report, Step
-from core.code_index.rows import Row, rows_of
+from core.code_index.rows import VECTOR, Row, Words, rows_from
 from core.code_index.state import IndexState
 from core.code_index.store import ChunkStore
 
@@ -127,6 +128,12 @@ def chunk(number: int, **other: Any) -> Chunk:
         "text": f"def get_item_{number}():\n    return shelf_{number % 5}\n",
     }  # fmt: skip
     return Chunk(**{**values, **other})
+
+
+def rows_of(parsed: ParsedFile, file_hash: str, words: Words, name_words: Words) -> list[Row]:
+    """The rows of a file as they are read from a store without vectors, with room for one."""
+    made = arrow(Columns.of_file(parsed, file_hash, words, name_words), None)
+    return [row | {VECTOR: None} for row in rows_from(made.to_pylist())]
 
 
 def rows(chunks: Iterable[Chunk], embedder: StubEmbedder | None = None) -> list[Row]:

@@ -10,10 +10,10 @@ from core.code_index.code_tokens import searchable, searchable_name
 from core.code_index.columns import Columns
 from core.code_index.embedder import SOFT_LIMIT, Embedder
 from core.code_index.records import Chunk, digest
-from core.code_index.rows import rows_of
 from core.code_index.store import ChunkStore
 from core.code_index.store_writer import ChunkWriter
 from core.code_index.vectors import VectorCache
+from tests.support.code_index import rows_of
 
 BATCH = 512
 

@@ -18,6 +18,8 @@ PLAIN = "text:"
 MEANING, WORDS, NAME, EXACT = "meaning", "words", "name", "exact"
 # A query of up to this many words is looked for in names too, and its meaning counts half (notes, section 4).
 SHORT_WORDS = 4
+# Words are the same to a question where they begin so: "created", "creation".
+_STEM = 5
 # What is longer is a pasted text: its beginning says what it is about, and more words only cost time.
 MOST_CHARACTERS, MOST_TOKENS, MOST_IDENTIFIERS = 4000, 64, 16
 
@@ -88,6 +90,16 @@ class Query:
         """Whether it is one identifier and nothing else."""
         return self.words == 1 and len(self.identifiers) == 1
 
+    @property
+    def is_a_question(self) -> bool:
+        """Whether it is a sentence without a name."""
+        return self.words > SHORT_WORDS and not self.identifiers
+
+    def says(self, name: str) -> bool:
+        """Whether it has at least two of the words that a symbol's name is put together of."""
+        words = {word[:_STEM] for word in name_tokens(name)[1:] if len(word) > 1 and not word.isdigit()}
+        return len(words & {word[:_STEM] for word in self.tokens}) > 1
+
 
 def parse(text: str, filters: Filters | None = None) -> Query:
     """Take a query apart; its own filters are added to `filters`. Never raises for a text."""
@@ -100,7 +112,7 @@ def parse(text: str, filters: Filters | None = None) -> Query:
     identifiers = _identifiers(rest, words)
     tokens = _without(STOP_WORDS - {name.lower() for name in identifiers}, code_tokens(rest))
     for_names = [rest] if len(words) <= SHORT_WORDS else [_SEPARATORS.split(name)[-1] for name in identifiers]
-    name_words = _without(_NAME_STOPS, (word for part in for_names for word in name_tokens_of(part)))
+    name_words = _without(_NAME_STOPS, (word for part in for_names for word in name_tokens_of(part))) or tokens
     return Query(
         rest, tokens, identifiers, name_words, len(words), found, _weights(len(words), identifiers),
         tuple(notices),
@@ -127,6 +139,7 @@ def _weights(words: int, names: Sequence[str]) -> dict[str, float]:
     """RRF weights of the legs (notes, section 4, "Recommended pipeline").
 
     What can only be a name counts twice where little else is asked: what is merely alike has the words and the model.
+    A question that says a name (`Query.says`) hints at it: measured in six languages.
     """
     short = words <= SHORT_WORDS
     exact = 2.0 if short and not all(map(is_a_word, names)) else 1.0
@@ -134,7 +147,7 @@ def _weights(words: int, names: Sequence[str]) -> dict[str, float]:
         MEANING: 0.5 if short else 1.0,
         WORDS: 1.0,
         EXACT: exact,
-        NAME: 1.0 if short else 0.5 if names else 0.0,
+        NAME: 1.0 if short else 0.5 if names else 0.15,
     }
 
 

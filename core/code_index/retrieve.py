@@ -163,9 +163,8 @@ def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] |
     query, store = search.query, search.store
     asks: dict[str, Callable[[], list[Hit]]] = {
         WORDS: lambda: store.by_words(query.tokens, LEG_DEPTH, query.filters),
+        NAME: lambda: _by_name_words(store, query),
     }
-    if query.weights[NAME]:
-        asks[NAME] = lambda: store.by_name_words(query.name_words, LEG_DEPTH, query.filters)
     answers: dict[str, list[Hit] | AppError] = {}
     with ThreadPoolExecutor(len(asks) + 1, "leg") as threads:
         others = {leg: threads.submit(_answer, ask) for leg, ask in asks.items()}
@@ -176,6 +175,12 @@ def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] |
             answers[MEANING] = _answer(lambda: _by_meaning(search, embedder, embedded))
         answers |= {leg: other.result() for leg, other in others.items()}
     return {leg: search.take(leg, answer) for leg, answer in answers.items()}
+
+
+def _by_name_words(store: Legs, query: Query) -> list[Hit]:
+    found = store.by_name_words(query.name_words, LEG_DEPTH, query.filters)
+    # One word of a name is in every question.
+    return [hit for hit in found if query.says(hit.row["name"])] if query.is_a_question else found
 
 
 def _answer(ask: Callable[[], list[Hit]]) -> list[Hit] | AppError:

@@ -91,6 +91,20 @@ def test_a_symbol_by_its_name_in_any_style(store: ChunkStore) -> None:
         assert names(ask(store, text))[0].endswith("VerifyToken"), text
 
 
+def test_a_question_that_says_a_name_finds_it_before_what_has_more_of_its_words(tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "dates.py").write_text(
+        "def merge_ranges(pairs):\n    pairs.sort()\n    return fold(pairs)\n\n\n"
+        "def report(ranges):\n    print('overlapping dates', ranges)\n    print('ranges', len(ranges))\n\n\n"
+        "def clear_ranges(pairs):\n    pairs.clear()\n"
+    )
+    made = index_folder(tmp_path / "lance", tmp_path / "code", ["dates.py"], None)
+    found = retrieve(made, None, tmp_path / "code", "how are overlapping ranges of dates merged into one").found
+    assert [one.qualified for one in found][:2] == ["merge_ranges", "report"]
+    assert NAME in found[0].legs
+    assert all(NAME not in one.legs for one in found[1:])
+
+
 def test_what_is_shown_is_what_is_on_disk(store: ChunkStore) -> None:
     one = ask(store, "parse_range").found[0]
     lines = (REPO / one.path).read_text().split("\n")

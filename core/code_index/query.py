@@ -16,10 +16,10 @@ from core.code_index.records import Filters, Kind
 
 PLAIN = "text:"
 MEANING, WORDS, NAME, EXACT = "meaning", "words", "name", "exact"
-# A query of up to this many words is looked for in names too, and its meaning counts half (notes, section 4).
+# A query of up to this many words is mostly a name, and its meaning counts half (notes, section 4).
 SHORT_WORDS = 4
-# Words are the same to a question where they begin so: "created", "creation".
-_STEM = 5
+# Words are the same to a question where they begin with the same letters: "created", "creation".
+_SAME_LETTERS = 5
 # What is longer is a pasted text: its beginning says what it is about, and more words only cost time.
 MOST_CHARACTERS, MOST_TOKENS, MOST_IDENTIFIERS = 4000, 64, 16
 
@@ -97,8 +97,8 @@ class Query:
 
     def says(self, name: str) -> bool:
         """Whether it has at least two of the words that a symbol's name is put together of."""
-        words = {word[:_STEM] for word in name_tokens(name)[1:] if len(word) > 1 and not word.isdigit()}
-        return len(words & {word[:_STEM] for word in self.tokens}) > 1
+        words = {word[:_SAME_LETTERS] for word in name_tokens(name) if len(word) > 1 and not word.isdigit()}
+        return len(words & {word[:_SAME_LETTERS] for word in self.tokens}) > 1
 
 
 def parse(text: str, filters: Filters | None = None) -> Query:
@@ -111,8 +111,11 @@ def parse(text: str, filters: Filters | None = None) -> Query:
     words = [word for word in rest.split() if any(c.isalnum() for c in word)]
     identifiers = _identifiers(rest, words)
     tokens = _without(STOP_WORDS - {name.lower() for name in identifiers}, code_tokens(rest))
-    for_names = [rest] if len(words) <= SHORT_WORDS else [_SEPARATORS.split(name)[-1] for name in identifiers]
-    name_words = _without(_NAME_STOPS, (word for part in for_names for word in name_tokens_of(part))) or tokens
+    short = len(words) <= SHORT_WORDS
+    for_names = [rest] if short else [_SEPARATORS.split(name)[-1] for name in identifiers]
+    name_words = _without(_NAME_STOPS, (word for part in for_names for word in name_tokens_of(part)))
+    if not short and not identifiers:
+        name_words = tokens
     return Query(
         rest, tokens, identifiers, name_words, len(words), found, _weights(len(words), identifiers),
         tuple(notices),

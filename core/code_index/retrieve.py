@@ -1,7 +1,7 @@
 """Find code for a question: four legs over the index, fused, as whole symbols as they stand on disk now.
 
 The pipeline and its weights were measured (notes/retrieval.md, section 4): meaning (cosine), words (BM25 over code
-tokens), exact names, words of names for short queries; 50 of each, the same filters, reciprocal rank fusion. A leg that
+tokens), exact names, words of names; 50 of each, the same filters, reciprocal rank fusion. A leg that
 can't answer is left out with a notice.
 """
 
@@ -179,7 +179,7 @@ def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] |
 
 def _by_name_words(store: Legs, query: Query) -> list[Hit]:
     found = store.by_name_words(query.name_words, LEG_DEPTH, query.filters)
-    # One word of a name is in every question.
+    # Nearly every question has one word of some name.
     return [hit for hit in found if query.says(hit.row["name"])] if query.is_a_question else found
 
 

@@ -34,7 +34,7 @@ class ChunkWriter(ChunkStore):
     def create(cls, folder: Path, dimension: int | None) -> ChunkWriter:
         """An empty store with all its indexes, so that each leg works from the first row on.
 
-        Its rows are compressed from the first tidying on: that takes four fifths of the time of writing them.
+        Its rows are compressed by the first tidying that merges them: that is four fifths of the time of writing them.
         """
         folder.mkdir(parents=True, exist_ok=True)
         shape = schema(dimension, {COMPRESSION: "none"})

@@ -97,10 +97,16 @@ def test_a_question_says_a_name_by_two_of_its_words() -> None:
     assert asked.is_a_question
     assert asked.says("mergeRanges")
     assert asked.says("range_merger_of_everything")
+    assert asked.says("Merge ranges")
     # One word is in every question, and a digit is none.
     assert not any(map(asked.says, ("ranges", "range_2", "clear_ranges", "ranges_range", "")))
     assert not parse("merge overlapping ranges").is_a_question
     assert not parse("how does mergeRanges handle what is empty").is_a_question
+
+
+@pytest.mark.parametrize("odd", ["__()", "$()", "_()"])
+def test_a_name_without_a_letter_does_not_make_names_of_the_other_words(odd: str) -> None:
+    assert parse(f"how does {odd} say that ranges are overlapping dates").name_words == ()
 
 
 def test_camel_case_and_snake_case_are_the_same_words() -> None:

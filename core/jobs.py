@@ -279,6 +279,16 @@ def those_paused(db: Database, ids: Iterable[str]) -> list[str]:
     return [str(row["id"]) for row in rows]
 
 
+def those_deleted(db: Database, ids: Iterable[str]) -> list[str]:
+    """Those of the ids whose jobs are in the trash or gone for good."""
+    rows = db.execute(
+        "select w.value as id from json_each(?) w left join jobs j on j.id = w.value"
+        " where j.id is null or j.deleted_at is not null",
+        [orjson.dumps(list(ids)).decode()],
+    ).fetchall()
+    return [str(row["id"]) for row in rows]
+
+
 def queued(db: Database) -> list[Job]:
     """Those that wait for their turn, in the order of their lanes."""
     sql = "select * from jobs where status = 'queued' and deleted_at is null order by lane, position, rowid"

@@ -101,7 +101,8 @@ KINDS: dict[str, Kind] = {
         Kind("projects", "project", "name", Changed.PROJECTS, folder="projects", conflict="name or folder"),
         Kind("corrections", "kept answer", "title", Changed.DATASETS | Changed.CHATS, conflict="answer"),
         Kind(
-            "batch_jobs", "batch", "name", Changed.GENERATION, folder="runs", extra=("delete from jobs where id = ?",),
+            "batch_jobs", "batch", "name", Changed.GENERATION | Changed.JOBS, folder="runs",
+            extra=("delete from jobs where id = ?",),
         ),
         _scaffolding("personas", "persona", "persona_id"),
         _scaffolding("emotional_arcs", "emotional arc", "emotional_arc_id"),
@@ -109,6 +110,10 @@ KINDS: dict[str, Kind] = {
         _scaffolding("prompt_templates", "prompt template", "template_id"),
     )
 }  # fmt: skip
+
+
+# Their rows have the ids of their jobs.
+_ARE_JOBS = ("training_jobs", "batch_jobs")
 
 
 @dataclass(frozen=True)
@@ -133,21 +138,22 @@ def delete(db: Database, table: str, ids: Sequence[str]) -> Changed:
     """Put rows into the trash; their files stay. Raises AppError `job_active` for a run that is running."""
     kind = _kind(table)
     with transaction(db):
-        if table in ("training_jobs", "batch_jobs"):
+        if table in _ARE_JOBS:
             _refuse_active(db, ids)
         done = db.execute(
             f"update {table} set deleted_at = ? where deleted_at is null and id in (select value from json_each(?))",
             [now(), orjson.dumps(list(ids)).decode()],
         ).rowcount
-        if table == "training_jobs":
-            _follow(db, ids)
+        _follow(db, table, ids)
     return kind.changed if done else Changed.NOTHING
 
 
-def _follow(db: Database, ids: Sequence[str]) -> None:
-    """A run's job goes where the run goes, or it could be resumed out of the trash."""
+def _follow(db: Database, table: str, ids: Sequence[str]) -> None:
+    """A run's job goes where the run goes, or it could be resumed, and paid for, out of the trash."""
+    if table not in _ARE_JOBS:
+        return
     db.execute(
-        "update jobs set deleted_at = (select t.deleted_at from training_jobs t where t.id = jobs.id)"
+        f"update jobs set deleted_at = (select t.deleted_at from {table} t where t.id = jobs.id)"
         " where id in (select value from json_each(?))",
         [orjson.dumps(list(ids)).decode()],
     )
@@ -181,8 +187,7 @@ def restore(db: Database, table: str, ids: Sequence[str]) -> Changed:
                     hint="Delete or rename the other one first.",
                     detail=repr(exc),
                 ) from exc
-        if table == "training_jobs":
-            _follow(db, ids)
+        _follow(db, table, ids)
     return kind.changed if done else Changed.NOTHING
 
 

@@ -383,6 +383,15 @@ def m014_ollama(db: Database) -> None:
     _run(db, _SIBLINGS)
 
 
+@migrations()
+def m015_trashed_batches(db: Database) -> None:
+    """The jobs of batches in the trash are there too; before, they could be resumed."""
+    db.execute(
+        "update jobs set deleted_at = (select b.deleted_at from batch_jobs b where b.id = jobs.id)"
+        " where id in (select id from batch_jobs where deleted_at is not null)"
+    )
+
+
 def _run(db: Database, script: str) -> None:
     # executescript() would commit, and a migration must share one transaction with its record.
     for statement in script.split(";"):

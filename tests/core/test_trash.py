@@ -7,6 +7,7 @@ import pytest
 
 from core import jobs, trash
 from core.adapters import shares
+from core.db import schema
 from core.db.connection import now, transaction
 from core.errors import AppError
 from core.events import Changed
@@ -198,6 +199,37 @@ def test_a_deleted_run_can_not_be_resumed_until_it_is_restored(here: Place, chai
         jobs.requeue(here.db, "run")
     trash.restore(here.db, "training_jobs", ["run"])
     assert jobs.requeue(here.db, "run").status == "queued"
+
+
+@pytest.fixture
+def batch(here: Place) -> str:
+    """A batch of conversations that is paused."""
+    insert(
+        here, "jobs", id="batch", kind="generate", title="Batch", status="paused", lane="network", params="{}",
+        queued_at=now(), resumable=1,
+    )  # fmt: skip
+    return insert(
+        here, "batch_jobs", id="batch", name="Batch", status="paused", total_items=1, provider="claude", model="m",
+        mode="live", settings="{}", library="{}", created_at=now(), updated_at=now(),
+    )  # fmt: skip
+
+
+def test_a_deleted_batch_can_not_be_resumed_and_paid_for_until_it_is_restored(here: Place, batch: str) -> None:
+    assert Changed.JOBS in trash.delete(here.db, "batch_jobs", [batch])
+    assert jobs.listing(here.db) == []
+    with pytest.raises(AppError, match="in the trash"):
+        jobs.requeue(here.db, batch)
+    assert Changed.JOBS in trash.restore(here.db, "batch_jobs", [batch])
+    assert jobs.requeue(here.db, batch).status == "queued"
+
+
+def test_the_job_of_a_batch_that_an_older_version_deleted_goes_where_it_is(here: Place, batch: str) -> None:
+    with transaction(here.db):
+        here.db.execute("update batch_jobs set deleted_at = '2026-11-01T00:00:00Z'")
+    assert [job.id for job in jobs.listing(here.db)] == [batch]
+    with transaction(here.db):
+        schema.m015_trashed_batches(here.db)
+    assert jobs.listing(here.db) == []
 
 
 def test_a_run_can_be_opened_when_its_adapter_is_gone_for_good(here: Place, chain: dict[str, str]) -> None:

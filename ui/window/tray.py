@@ -199,10 +199,15 @@ class Tray(QWidget):
         # Asked, not counted along: jobs were queued before this window was there.
         if what & Changed.JOBS:
             self._services.forget(self._handle)
-            self._handle = self._services.read(self, lambda db: len(jobs.queued(db)), self._on_waiting)
+            shown = list(self._lines)
+            self._handle = self._services.read(
+                self, lambda db: (len(jobs.queued(db)), jobs.those_deleted(db, shown)), self._on_found
+            )
 
-    def _on_waiting(self, count: int) -> None:
-        self._waiting = count
+    def _on_found(self, found: tuple[int, list[str]]) -> None:
+        self._waiting, deleted = found
+        for job_id in deleted:
+            self._drop(job_id)
         self._update()
 
     @Slot(object)

@@ -179,8 +179,10 @@ def _ask(search: _Search, embedder: Embedder | None, embedded: tuple[int, int] |
 
 def _by_name_words(store: Legs, query: Query) -> list[Hit]:
     found = store.by_name_words(query.name_words, LEG_DEPTH, query.filters)
-    # Nearly every question has one word of some name.
-    return [hit for hit in found if query.says(hit.row["name"])] if query.is_a_question else found
+    if not query.is_a_question:
+        return found
+    # Nearly every question has one word of some name, and names of tests are sentences.
+    return [hit for hit in found if query.says(hit.row["name"]) and not hit.row["is_test"]]
 
 
 def _answer(ask: Callable[[], list[Hit]]) -> list[Hit] | AppError:

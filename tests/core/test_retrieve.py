@@ -98,10 +98,14 @@ def test_a_question_that_says_a_name_finds_it_before_what_has_more_of_its_words(
         "def report(ranges):\n    print('overlapping dates', ranges)\n    print('ranges', len(ranges))\n\n\n"
         "def clear_ranges(pairs):\n    pairs.clear()\n"
     )
-    made = index_folder(tmp_path / "lance", tmp_path / "code", ["dates.py"], None)
+    (tmp_path / "code" / "test_dates.py").write_text("def test_overlapping_ranges_are_merged():\n    pass\n")
+    made = index_folder(tmp_path / "lance", tmp_path / "code", ["dates.py", "test_dates.py"], None)
     found = retrieve(made, None, tmp_path / "code", "how are overlapping ranges of dates merged into one").found
-    assert [one.qualified for one in found][:2] == ["merge_ranges", "report"]
+    assert [found[0].qualified, *sorted(one.qualified for one in found[1:3])] == [
+        "merge_ranges", "report", "test_overlapping_ranges_are_merged",
+    ]  # fmt: skip
     assert NAME in found[0].legs
+    # Names of tests are sentences, which are said as a matter of course.
     assert all(NAME not in one.legs for one in found[1:])
 
 

@@ -260,6 +260,33 @@ def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
 
 
 @pytest.mark.usefixtures("tiny_jobs")
+def test_a_paused_batch_that_is_put_in_the_trash_leaves_the_tray_and_is_resumed_once_it_is_back(
+    qtbot: QtBot, demo: PageSpec, window: MainWindow
+) -> None:
+    services, tray = window.services, window.tray
+    job_id = services.start_job("tiny_gpu", "Tiny batch", {"mode": "loop", "n": 5})
+    qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+    with qtbot.waitSignal(services.queue.finished):
+        tray.lines[job_id].pause.click()
+    services.connections.db.execute(
+        "insert into batch_jobs(id, name, status, total_items, provider, model, mode, settings, library, created_at,"
+        " updated_at) values(?, 'Tiny batch', 'paused', 1, 'claude', 'm', 'live', '{}', '{}', ?, ?)",
+        [job_id, now(), now()],
+    )
+    services.write(window, lambda db: trash.delete(db, "batch_jobs", [job_id]))
+    qtbot.waitUntil(lambda: tray.lines == {})
+    with qtbot.waitSignal(services.queue.failed) as heard:
+        services.queue.resume(job_id)
+    assert heard.args[0].code == "in_the_trash"
+    services.write(window, lambda db: trash.restore(db, "batch_jobs", [job_id]))
+    with qtbot.waitSignal(services.queue.job_changed):
+        services.queue.resume(job_id)
+    qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+    with qtbot.waitSignal(services.queue.finished):
+        tray.lines[job_id].stop.click()
+
+
+@pytest.mark.usefixtures("tiny_jobs")
 def test_the_tray_keeps_the_jobs_that_were_paused_last_and_one_that_can_not_go_on_may_be_asked_again(
     qtbot: QtBot, demo: PageSpec, window: MainWindow
 ) -> None:

@@ -50,6 +50,11 @@ def searchable_name(name: str) -> str:
     return " ".join(name_tokens(name))
 
 
+def in_words(text: str) -> str:
+    """A text as it is said: its words and the parts of its identifiers, in lower case, with a space between."""
+    return " ".join(_SUBWORD.findall(text)).lower() if text.isascii() else " ".join(_by_case(text))
+
+
 def _tokens(word: str) -> str:
     word = word.strip("_$")
     whole = word.lower()

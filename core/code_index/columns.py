@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from core.code_index.records import ParsedFile, digest
+from core.code_index.records import ParsedFile
 from core.code_index.rows import HEAD, IN_HEAD, LISTS, NUMBERS, STRINGS, VECTOR, Row, Words, head_of
 
 # How Lance compresses a column, for its metadata.
@@ -76,7 +76,7 @@ class Columns:
         ValueError for an id twice."""
         chunks = parsed.chunks
         embedded = [chunk.embedded for chunk in chunks]
-        heads = [head_of(chunk, digest(text), file_hash) for chunk, text in zip(chunks, embedded, strict=True)]
+        heads = [head_of(chunk, chunk.hash_of(text), file_hash) for chunk, text in zip(chunks, embedded, strict=True)]
         values: dict[str, Sequence[Any]] = {name: [head[name] for head in heads] for name in _BOTH}
         if len(set(values["id"])) < len(chunks):
             raise ValueError(f"{parsed.path}: two chunks have one id")

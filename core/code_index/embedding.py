@@ -11,8 +11,10 @@ from typing import Protocol
 import numpy as np
 
 from core.cancel import CancelToken
+from core.code_index.chunk_vectors import vectors_of
 from core.code_index.columns import Columns
 from core.code_index.health import Opened
+from core.code_index.records import Chunk
 from core.code_index.report import Pace, Report, Tell
 from core.code_index.rows import VECTOR, Row, chunk_of
 from core.code_index.state import Change, FileState, Stage
@@ -98,7 +100,7 @@ class Embedding:
             if self._over(pace):
                 return
             self.token.raise_if_cancelled()
-            made = self._make([chunk_of(rows[name][0]).embedded for name in part])
+            made = self._make([chunk_of(rows[name][0]) for name in part])
             good = np.isfinite(made).all(axis=1)
             new = {name: made[place].astype(np.float16) for place, name in enumerate(part) if good[place]}
             self.cache.put(new)
@@ -127,14 +129,14 @@ class Embedding:
             self._flush()
         return len(taken)
 
-    def _make(self, texts: list[str]) -> np.ndarray:
+    def _make(self, chunks: list[Chunk]) -> np.ndarray:
         try:
-            made = np.asarray(self.embedder.embed(texts, self.token))
+            made = vectors_of(chunks, lambda texts: self.embedder.embed(texts, self.token))
         except Cancelled:
             raise
         except Exception as exc:
             raise ModelStopped(exc) from exc
-        if made.shape != (len(texts), self.opened.store.dimension):
+        if made.shape != (len(chunks), self.opened.store.dimension):
             raise ModelStopped(other_model(self.opened.store.folder, self.opened.store.dimension, made.shape[-1]))
         return made
 

@@ -142,12 +142,13 @@ def _weights(words: int, names: Sequence[str]) -> dict[str, float]:
     """RRF weights of the legs (notes, section 4, "Recommended pipeline").
 
     What can only be a name counts twice where little else is asked: what is merely alike has the words and the model.
-    A question that says a name (`Query.says`) hints at it: measured in six languages.
+    A question without a name is put in other words than the code: the model counts more, and a name that it says
+    (`Query.says`) is a hint at it. Measured in six languages.
     """
     short = words <= SHORT_WORDS
     exact = 2.0 if short and not all(map(is_a_word, names)) else 1.0
     return {
-        MEANING: 0.5 if short else 1.0,
+        MEANING: 0.5 if short else 1.0 if names else 1.5,
         WORDS: 1.0,
         EXACT: exact,
         NAME: 1.0 if short else 0.5 if names else 0.15,

@@ -9,6 +9,8 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from core.code_index.code_tokens import in_words
+
 HASH_BYTES = 16
 
 
@@ -116,13 +118,24 @@ class Chunk(NamedTuple):
 
     @property
     def embedded(self) -> str:
-        """What is embedded and searched: header and text."""
+        """What is searched, and embedded beside the title: header and text."""
         return f"{self.header}\n{self.text}"
+
+    @property
+    def title(self) -> str:
+        """Its name and what it takes, in words, which are embedded beside the text; empty where it is no symbol."""
+        if self.kind in (Kind.MODULE, Kind.TEXT):
+            return ""
+        return ". ".join(filter(None, (in_words(self.qualified), in_words(self.signature))))
 
     @property
     def embed_hash(self) -> str:
         """Names its vector in the cache."""
-        return digest(self.embedded)
+        return self.hash_of(self.embedded)
+
+    def hash_of(self, embedded: str) -> str:
+        """The same, where what is embedded is at hand. The title is made of nothing else, and not hashed."""
+        return digest(embedded) if self.kind in (Kind.MODULE, Kind.TEXT) else digest(embedded, "title")
 
 
 def joined_text(parts: Sequence[Chunk]) -> str:

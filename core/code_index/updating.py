@@ -51,7 +51,8 @@ class LightEmbedder:
         self.slug, self.name, self.dimension, self.soft_limit = (
             inner.slug, inner.name, inner.dimension, inner.soft_limit,
         )  # fmt: skip
-        self.left = FEW_CHUNKS
+        # A chunk is its code and its title.
+        self.left = 2 * FEW_CHUNKS
 
     def embed(self, texts: Any, token: CancelToken | None = None) -> Any:
         """As `Embedder.embed`. Raises AppError `too_many_chunks`."""

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 
 from core.cancel import CancelToken
 from core.code_index.active import places
+from core.code_index.chunk_vectors import vectors_of
 from core.code_index.columns import Columns, arrow
 from core.code_index.index import Indexer
 from core.code_index.reading import Tools
@@ -98,17 +100,19 @@ def scan(root: Path, token: CancelToken, progress: Callable[..., None] | None = 
 
 
 class StubEmbedder:
-    """Vectors by the words of a text, so that what shares words is near; counts what it was asked for."""
+    """Vectors by the words of a text, so that what shares words is near; keeps which code it was asked for."""
 
     def __init__(self, slug: str = "stub-16", dimension: int = DIMENSION) -> None:
         self.slug, self.name, self.dimension = slug, slug, dimension
         self.max_tokens, self.soft_limit, self.bytes_needed = 512, 1600, 0
         self.texts: list[str] = []
+        self.titles: list[str] = []
         self.before: Callable[[Sequence[str]], None] = lambda _texts: None
 
     def embed(self, texts: Sequence[str], token: CancelToken | None = None) -> np.ndarray:
         self.before(texts)
-        self.texts += texts
+        for text in texts:
+            (self.texts if text.startswith("# ") else self.titles).append(text)
         out = np.zeros((len(texts), self.dimension), np.float32)
         for row, text in enumerate(texts):
             for word in words(text):
@@ -141,7 +145,7 @@ def rows(chunks: Iterable[Chunk], embedder: StubEmbedder | None = None) -> list[
     for one in chunks:
         row = rows_of(ParsedFile(one.path, one.language, [one], ("os",)), "h", searchable, searchable)[0]
         if embedder is not None:
-            row["vector"] = StubEmbedder.embed(embedder, [one.embedded])[0].astype(np.float16)
+            row["vector"] = vectors_of([one], partial(StubEmbedder.embed, embedder))[0].astype(np.float16)
         out.append(row)
     return out
 

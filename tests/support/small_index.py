@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from core.code_index.chunk_vectors import vectors_of
 from core.code_index.chunking import parse_file
 from core.code_index.code_tokens import searchable, searchable_name
 from core.code_index.columns import Columns
@@ -42,16 +45,23 @@ def index_folder(
 
 def embed_chunks(chunks: Sequence[Chunk], embedder: Embedder, cache: VectorCache | None = None) -> dict[str, object]:
     """embed_hash -> vector; what the cache has is not computed again."""
-    return embed_texts({chunk.embed_hash: chunk.embedded for chunk in chunks}, embedder, cache)
+    distinct = {chunk.embed_hash: chunk for chunk in chunks}
+    return _kept(distinct, lambda part: vectors_of([distinct[key] for key in part], embedder.embed), cache)
 
 
 def embed_texts(texts: dict[str, str], embedder: Embedder, cache: VectorCache | None = None) -> dict[str, object]:
     """hash -> vector."""
-    vectors: dict[str, object] = dict(cache.get(texts)) if cache else {}
-    missing = [key for key in texts if key not in vectors]
+    return _kept(texts, lambda part: embedder.embed([texts[key] for key in part]), cache)
+
+
+def _kept(
+    wanted: Mapping[str, object], make: Callable[[list[str]], np.ndarray], cache: VectorCache | None
+) -> dict[str, object]:
+    vectors: dict[str, object] = dict(cache.get(wanted)) if cache else {}
+    missing = [key for key in wanted if key not in vectors]
     for start in range(0, len(missing), BATCH):
         part = missing[start : start + BATCH]
-        made = dict(zip(part, embedder.embed([texts[key] for key in part]), strict=True))
+        made = dict(zip(part, make(part), strict=True))
         if cache:
             cache.put(made)
         vectors.update(made)

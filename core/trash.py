@@ -48,6 +48,7 @@ _JOBS = Use(
     "select title as name, 0 as deleted from jobs where status in ('queued', 'initializing', 'running')"
     " and deleted_at is null and instr(params, ?) > 0", "job",
 )  # fmt: skip
+_INDEXES = "jobs.kind = 'index_project' and json_extract(jobs.params, '$.project.id') = {}"
 _BY_CONVERSATIONS = "select title as name, deleted_at is not null as deleted from conversations where {} = ?"
 
 
@@ -98,7 +99,11 @@ KINDS: dict[str, Kind] = {
         ),
         Kind("chats", "chat", "title", Changed.CHATS),
         # Its chats stay, as chats without a project.
-        Kind("projects", "project", "name", Changed.PROJECTS, folder="projects", conflict="name or folder"),
+        Kind(
+            "projects", "project", "name", Changed.PROJECTS | Changed.JOBS, folder="projects",
+            extra=(f"delete from jobs where deleted_at is not null and {_INDEXES.format('?')}",),
+            conflict="name or folder",
+        ),
         Kind("corrections", "kept answer", "title", Changed.DATASETS | Changed.CHATS, conflict="answer"),
         Kind(
             "batch_jobs", "batch", "name", Changed.GENERATION | Changed.JOBS, folder="runs",
@@ -114,6 +119,11 @@ KINDS: dict[str, Kind] = {
 
 # Their rows have the ids of their jobs.
 _ARE_JOBS = ("training_jobs", "batch_jobs")
+# Which jobs go where a row goes. Of a project those that rest or wait: what is done says how quick the machine is.
+_FOLLOW = dict.fromkeys(_ARE_JOBS, "jobs.id = t.id") | {
+    "projects": _INDEXES.format("t.id")
+    + " and jobs.status in ('queued', 'paused', 'interrupted', 'cancelled', 'failed')"
+}
 
 
 @dataclass(frozen=True)
@@ -150,11 +160,11 @@ def delete(db: Database, table: str, ids: Sequence[str]) -> Changed:
 
 def _follow(db: Database, table: str, ids: Sequence[str]) -> None:
     """A run's job goes where the run goes, or it could be resumed, and paid for, out of the trash."""
-    if table not in _ARE_JOBS:
+    if table not in _FOLLOW:
         return
     db.execute(
-        f"update jobs set deleted_at = (select t.deleted_at from {table} t where t.id = jobs.id)"
-        " where id in (select value from json_each(?))",
+        f"update jobs set deleted_at = t.deleted_at from {table} t"
+        f" where {_FOLLOW[table]} and t.id in (select value from json_each(?))",
         [orjson.dumps(list(ids)).decode()],
     )
 

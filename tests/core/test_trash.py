@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from core import jobs, trash
@@ -221,6 +222,30 @@ def test_a_deleted_batch_can_not_be_resumed_and_paid_for_until_it_is_restored(he
         jobs.requeue(here.db, batch)
     assert Changed.JOBS in trash.restore(here.db, "batch_jobs", [batch])
     assert jobs.requeue(here.db, batch).status == "queued"
+
+
+def test_an_index_that_rests_is_not_built_out_of_the_trash(here: Place) -> None:
+    for name in ("gone", "kept"):
+        insert(here, "projects", id=name, name=name, root=f"/code/{name}", created_at=now(), updated_at=now())
+        for state in ("paused", "completed", "running"):
+            insert(
+                here, "jobs", id=f"{name} {state}", kind="index_project", title="Indexing", status=state, lane="index",
+                params=orjson.dumps({"project": {"id": name}}).decode(), queued_at=now(), resumable=1,
+            )  # fmt: skip
+    assert Changed.JOBS in trash.delete(here.db, "projects", ["gone"])
+    everything = {f"{name} {state}" for name in ("gone", "kept") for state in ("paused", "completed", "running")}
+    assert {job.id for job in jobs.listing(here.db)} == everything - {"gone paused"}
+    with pytest.raises(AppError, match="in the trash"):
+        jobs.requeue(here.db, "gone paused")
+    assert Changed.JOBS in trash.restore(here.db, "projects", ["gone"])
+    assert {job.id for job in jobs.listing(here.db)} == everything
+    trash.delete(here.db, "projects", ["gone"])
+    with transaction(here.db):
+        here.db.execute("update jobs set status = 'completed' where id = 'gone running'")
+    trash.purge(here.db, here.workspace, "projects", ["gone"])
+    with pytest.raises(AppError, match="no job"):
+        jobs.get(here.db, "gone paused")
+    assert {job.id for job in jobs.listing(here.db)} == everything - {"gone paused"}
 
 
 def test_the_job_of_a_batch_that_an_older_version_deleted_goes_where_it_is(here: Place, batch: str) -> None:

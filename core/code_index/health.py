@@ -28,6 +28,8 @@ from core.workspace.files import TMP_PREFIX, publish_file
 
 _VERSIONS = f"{TABLE}.lance/_versions/"
 _NEWEST = (1 << 64) - 1
+# A reader looks so often at an index that is written meanwhile.
+LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ class Places:
 
 @dataclass(frozen=True)
 class Health:
-    """What was found. `notice` is None where all is well; `rebuild` says that the files are to be indexed again."""
+    """What was found. `notice` is None where all is well; `rebuild` says that the files are to be indexed again.
+
+    `begun`: nothing is in it yet, its writer has just begun it, for the first time or anew.
+    """
 
     notice: AppError | None = None
     rebuild: bool = False
     checked_bytes: int = 0
     seconds: float = 0.0
+    begun: bool = False
 
 
 @dataclass
@@ -115,15 +121,29 @@ def check(places: Places) -> Health:
     try:
         if wrong := state.verify():
             return Health(read_error(places.state, wrong), True)
-        verdict = seal.verify(places.lance, state.sealed())
-        notice = _judge(places.lance, verdict, state)
-        if notice is None and not verdict.extra:
-            notice = _probed(ChunkStore.open(places.lance), state.chunks())
-    except AppError as exc:
-        notice = exc
+        health = _looked(places, state)
     finally:
         state.close()
-    return Health(notice, notice is not None, verdict.bytes, time.monotonic() - began)
+    return replace(health, seconds=time.monotonic() - began)
+
+
+def _looked(places: Places, state: IndexState) -> Health:
+    """Once more where it was written meanwhile: what a writer is about to make anew is no damage."""
+    verdict = Verdict()
+    for _ in range(LOOKS):
+        sealed = state.sealed()
+        if not sealed:
+            return Health(begun=True)
+        try:
+            verdict = seal.verify(places.lance, sealed)
+            notice = _judge(places.lance, verdict, state)
+            if notice is None and not verdict.extra:
+                notice = _probed(ChunkStore.open(places.lance), state.chunks())
+        except AppError as exc:
+            notice = exc
+        if notice is None or state.sealed() == sealed:
+            break
+    return Health(notice, notice is not None, verdict.bytes)
 
 
 def open_index(places: Places, dimension: int | None, meta: Mapping[str, Any]) -> Opened:

@@ -37,6 +37,16 @@ UNTIL_LOADED = "Search by words and names until the embedding model is in memory
 Count = Callable[[str], int]
 
 
+def _written(places: Places) -> tuple[tuple[int, int], ...]:
+    """Changes with whatever is written to the state of an index."""
+    found = []
+    for path in (places.state, places.state.with_name(f"{places.state.name}-wal")):
+        with contextlib.suppress(FileNotFoundError):
+            stat = path.stat()
+            found.append((stat.st_mtime_ns, stat.st_size))
+    return tuple(found)
+
+
 class ProjectIndex:
     """For one thread at a time. `notice` is what was wrong when it was opened, `damaged` that it is to be made anew.
 
@@ -48,6 +58,7 @@ class ProjectIndex:
         self._slug = ""
         self._store: ChunkStore | None = None
         self._state: IndexState | None = None
+        self._seen: tuple[tuple[int, int], ...] = ()
         self.notice: AppError | None = None
         self.damaged = False
 
@@ -65,7 +76,9 @@ class ProjectIndex:
     def _ready(self) -> tuple[ChunkStore, IndexState] | None:
         """The index that answers now; None where there is none, or none that is whole."""
         slug = actives.active(self.spec.index_path)
-        if slug != self._slug:
+        # Its words are made anew long before the job that does it ends.
+        mended = self.damaged and slug and _written(Places(self.spec.index_path, slug)) != self._seen
+        if slug != self._slug or mended:
             self.close()
             self.notice, self.damaged = None, False
         if not slug or self.damaged:
@@ -76,10 +89,10 @@ class ProjectIndex:
 
     def _open(self, slug: str) -> None:
         places = Places(self.spec.index_path, slug)
-        self._slug = slug
+        self._slug, self._seen = slug, _written(places)
         health = check(places)
         self.notice, self.damaged = health.notice, health.rebuild
-        if not health.rebuild:
+        if not (health.rebuild or health.begun):
             self._state = IndexState(places.state, read_only=True)
             self._store = ChunkStore.open(places.lance)
 

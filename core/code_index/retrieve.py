@@ -94,6 +94,13 @@ class _Search:
     query: Query
     notices: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
+    # How much of the code has a vector.
+    known: float = 1.0
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Those of the query. The nearest of a tenth of the code is seldom what is looked for."""
+        return {**self.query.weights, MEANING: self.query.weights[MEANING] * self.known}
 
     def take(self, name: str, answer: list[Hit] | AppError) -> list[Hit]:
         """What a leg found; nothing, and a notice, where it couldn't."""
@@ -139,7 +146,8 @@ def retrieve(
         search.tell("Nothing was searched for: type what to look for, beside filters.")
         return Retrieved(query, (), tuple(search.notices), 0, time.perf_counter() - started, ())
     priors = _PRIOR if query.words <= SHORT_WORDS else _PRIOR_OF_QUESTIONS
-    fused = fuse(_ask(search, embedder, embedded), query.weights, priors)
+    legs = _ask(search, embedder, embedded)
+    fused = fuse(legs, search.weights, priors)
     if reranker is not None:
         best = fused[:RERANKED]
         fused = [*_rerank(search, reranker, best), *fused[RERANKED:]]
@@ -202,6 +210,7 @@ def _by_meaning(search: _Search, embedder: Embedder, embedded: tuple[int, int] |
     counts = search.store.counts() if embedded is None else {}
     done, rows = embedded or (counts["embedded"], counts["rows"])
     if done < rows:
+        search.known = done / rows
         search.tell(
             f"The meaning of {100 * done // rows}% of the code is known so far; the rest is found by words and names."
         )

@@ -360,6 +360,16 @@ def test_vectors_that_are_partly_there_are_said(store: ChunkStore) -> None:
     assert not ask(store, "token", embedded=(40, 40)).notices
 
 
+def test_what_is_near_among_the_few_that_have_vectors_counts_little(store: ChunkStore) -> None:
+    text = "how is the preferred language of a browser chosen"
+    whole, part = ask(store, text, k=50, embedded=(40, 40)), ask(store, text, k=50, embedded=(4, 40))
+    scores = {one.extra["id"]: one.score for one in whole.found}
+    alone = [one for one in part.found if one.legs.keys() == {MEANING}]
+    assert alone
+    assert [one.score for one in alone] == pytest.approx([0.1 * scores[one.extra["id"]] for one in alone])
+    assert part.found[0].legs[WORDS][0] == 1
+
+
 def test_a_model_of_another_dimension_costs_one_leg(store: ChunkStore) -> None:
     class Other(WordHashes):
         dimension = 32

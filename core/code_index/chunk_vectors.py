@@ -14,18 +14,22 @@ from core.code_index.records import Chunk
 if TYPE_CHECKING:
     import numpy as np
 
+# Another one is another `records.VECTORS_VERSION`.
 TITLE_WEIGHT = 0.7
 _LEAST = 1e-6
 
 
-def vectors_of(chunks: Sequence[Chunk], embed: Callable[[list[str]], np.ndarray]) -> np.ndarray:
+def chunk_vectors(chunks: Sequence[Chunk], embed: Callable[[list[str]], np.ndarray]) -> np.ndarray:
     """float32 (n, dimension), each row of length 1. `embed` makes such vectors of texts; a row is not finite where one
-    of its own is not."""
+    of its own is not. Raises ValueError for another number of vectors."""
     import numpy as np
 
-    titled = [number for number, chunk in enumerate(chunks) if chunk.title]
-    made = np.asarray(embed([*(chunk.embedded for chunk in chunks), *(chunks[number].title for number in titled)]))
+    titles = {number: title for number, chunk in enumerate(chunks) if (title := chunk.title)}
+    made = np.asarray(embed([*(chunk.embedded for chunk in chunks), *titles.values()]))
+    if len(made) != len(chunks) + len(titles):
+        raise ValueError(f"{len(made)} vectors of {len(chunks) + len(titles)} texts")
     vectors: np.ndarray = made[: len(chunks)].astype(np.float32)
-    vectors[titled] += TITLE_WEIGHT * made[len(chunks) :]
-    vectors /= np.maximum(_LEAST, np.linalg.norm(vectors, axis=1, keepdims=True))
+    with np.errstate(invalid="ignore"):
+        vectors[list(titles)] += TITLE_WEIGHT * made[len(chunks) :]
+        vectors /= np.maximum(_LEAST, np.linalg.norm(vectors, axis=1, keepdims=True))
     return vectors

@@ -52,7 +52,9 @@ def searchable_name(name: str) -> str:
 
 def in_words(text: str) -> str:
     """A text as it is said: its words and the parts of its identifiers, in lower case, with a space between."""
-    return " ".join(_SUBWORD.findall(text)).lower() if text.isascii() else " ".join(_by_case(text))
+    if text.isascii():
+        return " ".join(_SUBWORD.findall(text)).lower()
+    return " ".join(_by_case(unicodedata.normalize("NFKC", text)))
 
 
 def _tokens(word: str) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from core.cancel import CancelToken
-from core.code_index.chunk_vectors import vectors_of
+from core.code_index.chunk_vectors import chunk_vectors
 from core.code_index.columns import Columns
 from core.code_index.health import Opened
 from core.code_index.records import Chunk
@@ -131,7 +131,7 @@ class Embedding:
 
     def _make(self, chunks: list[Chunk]) -> np.ndarray:
         try:
-            made = vectors_of(chunks, lambda texts: self.embedder.embed(texts, self.token))
+            made = chunk_vectors(chunks, lambda texts: self.embedder.embed(texts, self.token))
         except Cancelled:
             raise
         except Exception as exc:

@@ -21,7 +21,7 @@ from core.code_index.health import Opened, Places, open_index
 from core.code_index.maintain import Upkeep
 from core.code_index.parallel import WORTH_FILES, Readers
 from core.code_index.reading import CHUNKER_VERSION, SOFT_LIMIT, WORDS_VERSION, Tools
-from core.code_index.records import FoundFile, LeftOut
+from core.code_index.records import VECTORS_VERSION, FoundFile, LeftOut
 from core.code_index.report import Report, Step, Tell, silent
 from core.code_index.state import Change, FileState, IndexState, Stage
 from core.code_index.vectors import VectorCache
@@ -326,7 +326,8 @@ class Indexer:
         self._slug = self.slug
         places = Places(self.project, self._slug)
         dimension, limit = self._shape(places)
-        meta = {"chunker": CHUNKER_VERSION, "words": WORDS_VERSION, "soft_limit": limit}
+        vectors = None if dimension is None else VECTORS_VERSION
+        meta = {"chunker": CHUNKER_VERSION, "words": WORDS_VERSION, "vectors": vectors, "soft_limit": limit}
         self._opened = open_index(places, dimension, meta)
         if dimension is not None:
             self._cache = VectorCache(self._cache_folder / f"{self._slug}.db", dimension)

@@ -25,7 +25,7 @@ from core.code_index.related import file_overview, related
 from core.code_index.retrieve import COLUMNS, Retrieved, retrieve
 from core.code_index.spec import ProjectSpec
 from core.code_index.state import IndexState, Stage
-from core.code_index.state_view import summary
+from core.code_index.state_view import Summary, summary
 from core.code_index.store import ChunkStore
 from core.errors import AppError
 
@@ -140,7 +140,7 @@ class ProjectIndex:
         embedder, notices = self.embedder(wait=wait)
         sums = summary(state)
         found = retrieve(store, embedder, self.spec.root_path, text, None, k, embedded=(sums.embedded, sums.chunks))
-        told = tuple(dict.fromkeys([*notices, *found.notices]))
+        told = tuple(dict.fromkeys([*_unread(sums), *notices, *found.notices]))
         return Retrieved(found.query, found.found, told, found.total, found.seconds, found.legs), sums.chunks
 
     def _why_not(self) -> list[str]:
@@ -201,7 +201,8 @@ class ProjectIndex:
         ready = self._ready()
         if ready is None:
             return {"indexed": False, "notices": self._why_not()}
-        return summarised(ready[1], self.spec, self._slug, self.embedder()[0])
+        found = summarised(ready[1], self.spec, self._slug, self.embedder()[0])
+        return {**found, "notices": _unread(summary(ready[1]))}
 
 
 def summarised(state: IndexState, spec: ProjectSpec, slug: str, embedder: GatedEmbedder | None) -> dict[str, Any]:
@@ -210,6 +211,14 @@ def summarised(state: IndexState, spec: ProjectSpec, slug: str, embedder: GatedE
     found["stages"] = {str(stage): count for stage, count in found["stages"].items()}
     found["languages"] = {name: list(sums) for name, sums in found["languages"].items()}
     return {**found, "indexed": True, "slug": slug, "embedder": embedder.name if embedder else "", "notices": []}
+
+
+def _unread(sums: Summary) -> list[str]:
+    """That there are files of which nothing is known yet, or only what was in them before."""
+    left = sums.stages.get(Stage.PENDING, 0)
+    if not left:
+        return []
+    return [f"{left:,} of {left + sums.files:,} files are still to be read; what is new in them is not found yet."]
 
 
 def shown(found: Found) -> dict[str, Any]:

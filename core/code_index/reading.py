@@ -13,7 +13,7 @@ from core.code_index.records import FoundFile, Kind, Left, LeftOut, ParsedFile, 
 from core.code_index.rows import Words
 
 # Each part has its version: rows that another one made are made again.
-CHUNKER_VERSION, WORDS_VERSION = 2, 1
+CHUNKER_VERSION, WORDS_VERSION = 1, 1
 SOFT_LIMIT = 1600
 
 

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from core.code_index.code_tokens import in_words
 
 HASH_BYTES = 16
+# With another title or weight of it (`chunk_vectors`) vectors are others: indexes and their cache have this in them.
+VECTORS_VERSION = 2
 
 
 def digest(*parts: str | bytes) -> str:
@@ -126,7 +128,8 @@ class Chunk(NamedTuple):
         """Its name and what it takes, in words, which are embedded beside the text; empty where it is no symbol."""
         if self.kind in (Kind.MODULE, Kind.TEXT):
             return ""
-        return ". ".join(filter(None, (in_words(self.qualified), in_words(self.signature))))
+        name = in_words(self.qualified)
+        return f"{name}. {in_words(self.signature)}".rstrip() if name else ""
 
     @property
     def embed_hash(self) -> str:
@@ -134,8 +137,9 @@ class Chunk(NamedTuple):
         return self.hash_of(self.embedded)
 
     def hash_of(self, embedded: str) -> str:
-        """The same, where what is embedded is at hand. The title is made of nothing else, and not hashed."""
-        return digest(embedded) if self.kind in (Kind.MODULE, Kind.TEXT) else digest(embedded, "title")
+        """The same, where what is embedded is at hand. The title, which stands in it, is not hashed."""
+        plain = self.kind in (Kind.MODULE, Kind.TEXT)
+        return digest(embedded) if plain else digest(embedded, f"title {VECTORS_VERSION}")
 
 
 def joined_text(parts: Sequence[Chunk]) -> str:

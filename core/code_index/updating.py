@@ -51,7 +51,7 @@ class LightEmbedder:
         self.slug, self.name, self.dimension, self.soft_limit = (
             inner.slug, inner.name, inner.dimension, inner.soft_limit,
         )  # fmt: skip
-        # A chunk is its code and its title.
+        # A chunk is one text or two, its code and its title.
         self.left = 2 * FEW_CHUNKS
 
     def embed(self, texts: Any, token: CancelToken | None = None) -> Any:

@@ -73,7 +73,7 @@ def test_a_damaged_index_answers_as_soon_as_its_words_are_made_again(project: Pr
 def test_an_index_of_an_earlier_version_is_made_anew_without_an_alarm(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "CHUNKER_VERSION", index.CHUNKER_VERSION + 1)
+    monkeypatch.setattr(index, "VECTORS_VERSION", index.VECTORS_VERSION + 1)
     project.restart()
     begin, seen = health._begin, list[str]()
     with contextlib.closing(asked(project)) as before:
@@ -82,8 +82,11 @@ def test_an_index_of_an_earlier_version_is_made_anew_without_an_alarm(
         def met(when: str) -> None:
             with contextlib.closing(asked(project)) as fresh:
                 answer = fresh.search("get_3_2", 3)
+                assert {*fresh.status()["notices"]} <= {*answer["notices"]}
                 names(before)
-                assert not (fresh.damaged or before.damaged or check(where(project)).notice)
+                assert not fresh.damaged
+                assert not before.damaged
+                assert check(where(project)).notice is None
             seen.append(f"{when}: {answer['notices']}")
 
         def begun(*args: Any) -> Any:
@@ -99,8 +102,23 @@ def test_an_index_of_an_earlier_version_is_made_anew_without_an_alarm(
         project.indexer.tools = replace(TOOLS, parse=reading)
         project.refresh()
         assert seen[0] == f"begun: {[NOT_YET]}"
+        # While the words are read an answer says how much is not.
         assert len(seen) == 7
+        assert all("6 of 6 files are still to be read" in said for said in seen[1:])
+        assert not any("still to be read" in notice for notice in before.search("get_3_2", 3)["notices"])
         assert names(before)[0] == "get_3_2"
+
+
+def test_an_index_without_vectors_stays_where_only_vectors_are_made_in_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(tmp_path)
+    project.write("m.py", "get_1")
+    project.refresh()
+    monkeypatch.setattr(index, "VECTORS_VERSION", index.VECTORS_VERSION + 1)
+    project.restart()
+    assert project.refresh().changed == 0
+    project.indexer.close()
 
 
 def test_what_is_made_anew_while_it_is_looked_at_is_not_damaged(

@@ -19,7 +19,7 @@ import numpy as np
 
 from core.cancel import CancelToken
 from core.code_index.active import places
-from core.code_index.chunk_vectors import vectors_of
+from core.code_index.chunk_vectors import chunk_vectors
 from core.code_index.columns import Columns, arrow
 from core.code_index.index import Indexer
 from core.code_index.reading import Tools
@@ -145,7 +145,7 @@ def rows(chunks: Iterable[Chunk], embedder: StubEmbedder | None = None) -> list[
     for one in chunks:
         row = rows_of(ParsedFile(one.path, one.language, [one], ("os",)), "h", searchable, searchable)[0]
         if embedder is not None:
-            row["vector"] = vectors_of([one], partial(StubEmbedder.embed, embedder))[0].astype(np.float16)
+            row["vector"] = chunk_vectors([one], partial(StubEmbedder.embed, embedder))[0].astype(np.float16)
         out.append(row)
     return out
 

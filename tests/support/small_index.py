@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.code_index.chunk_vectors import vectors_of
+from core.code_index.chunk_vectors import chunk_vectors
 from core.code_index.chunking import parse_file
 from core.code_index.code_tokens import searchable, searchable_name
 from core.code_index.columns import Columns
@@ -46,7 +46,7 @@ def index_folder(
 def embed_chunks(chunks: Sequence[Chunk], embedder: Embedder, cache: VectorCache | None = None) -> dict[str, object]:
     """embed_hash -> vector; what the cache has is not computed again."""
     distinct = {chunk.embed_hash: chunk for chunk in chunks}
-    return _kept(distinct, lambda part: vectors_of([distinct[key] for key in part], embedder.embed), cache)
+    return _kept(distinct, lambda part: chunk_vectors([distinct[key] for key in part], embedder.embed), cache)
 
 
 def embed_texts(texts: dict[str, str], embedder: Embedder, cache: VectorCache | None = None) -> dict[str, object]:

@@ -42,6 +42,10 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
+_UNTITLED = frozenset({Kind.MODULE, Kind.TEXT})
+_TITLED = f"title {VECTORS_VERSION}"
+
+
 class Left(StrEnum):
     """Why a file or folder is not indexed."""
 
@@ -126,7 +130,7 @@ class Chunk(NamedTuple):
     @property
     def title(self) -> str:
         """Its name and what it takes, in words, which are embedded beside the text; empty where it is no symbol."""
-        if self.kind in (Kind.MODULE, Kind.TEXT):
+        if self.kind in _UNTITLED:
             return ""
         name = in_words(self.qualified)
         return f"{name}. {in_words(self.signature)}".rstrip() if name else ""
@@ -138,8 +142,7 @@ class Chunk(NamedTuple):
 
     def hash_of(self, embedded: str) -> str:
         """The same, where what is embedded is at hand. The title, which stands in it, is not hashed."""
-        plain = self.kind in (Kind.MODULE, Kind.TEXT)
-        return digest(embedded) if plain else digest(embedded, f"title {VECTORS_VERSION}")
+        return digest(embedded) if self.kind in _UNTITLED else digest(embedded, _TITLED)
 
 
 def joined_text(parts: Sequence[Chunk]) -> str:

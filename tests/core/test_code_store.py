@@ -207,11 +207,12 @@ def test_rows_are_written_as_they_are_until_tidying_compresses_them(tmp_path: Pa
     store.optimise()
     store.clean()
     tidied = data()
-    # How far Lance compresses is a matter of its threads: 0.41 to 0.56 where both cores are busy, 1.2 without.
-    assert tidied < 0.75 * text_bytes
+    # How far is a matter of Lance's threads: 0.41 to 0.56 in 50 tries on busy cores; not compressed it were 1.2.
+    assert tidied < 0.65 * text_bytes
+    assert not any(field.metadata for field in library().connect(str(tmp_path)).open_table(TABLE).schema)
     # Half as many rows again.
     store.upsert(Columns.of(batch(600)))
-    assert data() - tidied < 0.75 * text_bytes / 2
+    assert data() - tidied < text_bytes / 3
     assert [row["text"] for row in store.rows([row["id"] for row in made])] == [row["text"] for row in made]
 
 

@@ -50,6 +50,12 @@ def click(qtbot: QtBot, parent: Any, name: str) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
+def until_it_ticks(qtbot: QtBot, window: MainWindow, job_id: str) -> None:
+    """That job runs, and has told the tray how far it is."""
+    tray = window.tray
+    qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+
+
 def press(qtbot: QtBot, window: MainWindow, key: Qt.Key) -> None:
     # Shortcuts are for the active window, and the offscreen platform takes that away now and then.
     with qtbot.waitActive(window):
@@ -217,7 +223,7 @@ def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
         return tray.lines[job_id].findChild(QPushButton, name)
 
     def pause() -> None:
-        qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+        until_it_ticks(qtbot, window, job_id)
         shown("job_pause").setFocus()
         with qtbot.waitSignal(services.queue.finished) as heard:
             # Hit twice, it is not Stop that is hit the second time.
@@ -234,7 +240,7 @@ def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
         qtbot.keyClick(window.focusWidget(), Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: shown("job_pause").isVisible() and window.focusWidget() is shown("job_pause"))
     # A double click on Resume ends on Pause, which has come to its place.
-    qtbot.waitUntil(lambda: "tick" in tray.lines[job_id].accessibleName())
+    until_it_ticks(qtbot, window, job_id)
     second = QMouseEvent(
         QEvent.Type.MouseButtonDblClick, QPointF(5, 5), QPointF(5, 5), Qt.MouseButton.LeftButton,
         Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier,
@@ -253,7 +259,7 @@ def test_a_job_that_is_paused_waits_in_the_tray_to_be_resumed_or_hidden(
     qtbot.mouseClick(shown("job_hide"), Qt.MouseButton.LeftButton)
     assert tray.lines == {}
     services.queue.resume(job_id)
-    qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+    until_it_ticks(qtbot, window, job_id)
     with qtbot.waitSignal(services.queue.finished):
         shown("job_stop").click()
     assert tray.lines == {}
@@ -265,7 +271,7 @@ def test_a_paused_batch_that_is_put_in_the_trash_leaves_the_tray_and_is_resumed_
 ) -> None:
     services, tray = window.services, window.tray
     job_id = services.start_job("tiny_gpu", "Tiny batch", {"mode": "loop", "n": 5})
-    qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+    until_it_ticks(qtbot, window, job_id)
     with qtbot.waitSignal(services.queue.finished):
         tray.lines[job_id].pause.click()
     services.connections.db.execute(
@@ -281,7 +287,7 @@ def test_a_paused_batch_that_is_put_in_the_trash_leaves_the_tray_and_is_resumed_
     services.write(window, lambda db: trash.restore(db, "batch_jobs", [job_id]))
     with qtbot.waitSignal(services.queue.job_changed):
         services.queue.resume(job_id)
-    qtbot.waitUntil(lambda: job_id in tray.lines and "tick" in tray.lines[job_id].accessibleName())
+    until_it_ticks(qtbot, window, job_id)
     with qtbot.waitSignal(services.queue.finished):
         tray.lines[job_id].stop.click()
 
@@ -293,12 +299,12 @@ def test_the_tray_keeps_the_jobs_that_were_paused_last_and_one_that_can_not_go_o
     services, tray, ids = window.services, window.tray, []
     for number in range(MOST_PAUSED + 1):
         ids.append(services.start_job("tiny_gpu", f"Job {number}", {"mode": "loop", "n": 5}))
-        qtbot.waitUntil(lambda: ids[-1] in tray.lines and "tick" in tray.lines[ids[-1]].accessibleName())
+        until_it_ticks(qtbot, window, ids[-1])
         with qtbot.waitSignal(services.queue.finished):
             tray.lines[ids[-1]].pause.click()
     assert list(tray.lines) == ids[1:]
     tray.lines[ids[1]].resume.click()
-    qtbot.waitUntil(lambda: "tick" in tray.lines[ids[1]].accessibleName())
+    until_it_ticks(qtbot, window, ids[1])
     with qtbot.waitSignal(services.queue.finished):
         tray.lines[ids[1]].pause.click()
     ids = [ids[0], *ids[2:], ids[1]]
@@ -311,7 +317,7 @@ def test_the_tray_keeps_the_jobs_that_were_paused_last_and_one_that_can_not_go_o
     assert tray.lines[ids[1]].paused
     for _ in range(2):
         tray.lines[ids[2]].resume.click()
-    qtbot.waitUntil(lambda: "tick" in tray.lines[ids[2]].accessibleName())
+    until_it_ticks(qtbot, window, ids[2])
     with qtbot.waitSignal(services.queue.finished) as heard:
         assert tray.stop_newest()
     assert (heard.args[0].id, heard.args[0].status) == (ids[2], JobState.CANCELLED)
